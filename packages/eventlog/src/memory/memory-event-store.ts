@@ -1,0 +1,54 @@
+import type { Clock } from '@tributary/protocol'
+import type { EventLog, EventStore, OpenOptions } from '../event-log.ts'
+import { MemoryEventLog } from './memory-event-log.ts'
+
+/** How often logs are trimmed by age where nothing is appended to them. */
+export const DEFAULT_TRIM_INTERVAL_MS = 30_000
+
+export interface MemoryEventStoreOptions {
+  readonly clock: Clock
+  /** Default `DEFAULT_TRIM_INTERVAL_MS`. */
+  readonly trimIntervalMs?: number
+}
+
+/** Logs in the memory of this process. */
+export class MemoryEventStore implements EventStore {
+  readonly #logs = new Map<string, MemoryEventLog>()
+  readonly #clock: Clock
+  readonly #stopTrimming: () => void
+
+  constructor({ clock, trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS }: MemoryEventStoreOptions) {
+    this.#clock = clock
+    this.#stopTrimming = clock.every(trimIntervalMs, () => void this.trim())
+  }
+
+  async open(name: string, options: OpenOptions): Promise<EventLog> {
+    let log = this.#logs.get(name)
+    if (log === undefined) {
+      log = new MemoryEventLog(name, options, () => this.#clock.now())
+      this.#logs.set(name, log)
+    }
+    return log
+  }
+
+  async drop(name: string): Promise<void> {
+    this.#logs.delete(name)
+  }
+
+  async trim(): Promise<void> {
+    for (const log of this.#logs.values()) log.trim()
+  }
+
+  async names(): Promise<readonly string[]> {
+    return [...this.#logs.keys()]
+  }
+
+  async close(): Promise<void> {
+    this.#stopTrimming()
+    this.#logs.clear()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,77 @@
+import { type Cursor, formatEventId, type Position } from '@tributary/protocol'
+import { EntryListeners } from './entry-listeners.ts'
+import {
+  LogClosedError,
+  type LogEntry,
+  type Page,
+  type ReadableLog,
+  type ReadOptions,
+  type Retention,
+  type StartingPoint,
+} from './event-log.ts'
+import { LogWindow } from './log-window.ts'
+
+export interface MirrorLogOptions {
+  /** The run whose log is mirrored. */
+  readonly runId: string
+  readonly retention: Retention
+  readonly now: () => number
+}
+
+/** A log that another process owns, as far as it has been read here: same ids, same order. */
+export class MirrorLog implements ReadableLog {
+  readonly name: string
+  readonly #runId: string
+  readonly #now: () => number
+  readonly #window: LogWindow
+  readonly #listeners = new EntryListeners()
+  #closed = false
+
+  constructor({ runId, retention, now }: MirrorLogOptions) {
+    this.name = `run:${runId}`
+    this.#runId = runId
+    this.#now = now
+    // The owner's clock made the times, so any time may be its beginning.
+    this.#window = new LogWindow({ openedMs: 0, retention: () => retention })
+  }
+
+  get head(): Position {
+    return this.#window.head
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  get readerCount(): number {
+    return this.#listeners.size
+  }
+
+  idOf({ ms, n }: Position): string {
+    return formatEventId({ runId: this.#runId, ms, n })
+  }
+
+  /** Takes the next entry from the owner; one that is here already is ignored. */
+  add(entry: LogEntry, terminal: boolean): void {
+    if (entry.position.n <= this.head.n) return
+    if (this.#closed) throw new LogClosedError(this.name)
+    this.#closed = terminal
+    this.#window.add(entry, this.#now())
+    this.#listeners.tell(entry)
+  }
+
+  /** A cursor ahead of the mirror is no gap: the owner may be ahead of it too. */
+  async locate(cursor: Cursor): Promise<StartingPoint> {
+    if (cursor.kind === 'event' && cursor.n > this.head.n) return { after: { ms: cursor.ms, n: cursor.n } }
+    if (cursor.kind === 'event' && cursor.n === 0) return { after: { ms: cursor.ms, n: 0 } }
+    return this.#window.locate(cursor)
+  }
+
+  async read(afterN: number, options?: ReadOptions): Promise<Page> {
+    return this.#window.read(afterN, options)
+  }
+
+  tail(listener: (entry: LogEntry) => void): () => void {
+    return this.#listeners.add(listener)
+  }
+}

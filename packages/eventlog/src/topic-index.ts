@@ -1,0 +1,72 @@
+import type { Position, Topic } from '@tributary/protocol'
+import type { LogEntry, Retention } from './event-log.ts'
+
+/** The entries of one topic, oldest first, bounded by its retention. */
+export class TopicIndex {
+  readonly topic: Topic
+  readonly #retention: Retention
+  #entries: LogEntry[] = []
+  // Entries before #start are trimmed; they are let go of in bulk, so that trimming one is cheap.
+  #start = 0
+  #trimmedUpTo: Position | undefined
+
+  constructor(topic: Topic, retention: Retention) {
+    this.topic = topic
+    this.#retention = retention
+  }
+
+  get size(): number {
+    return this.#entries.length - this.#start
+  }
+
+  /** The newest entry that was trimmed away. */
+  get trimmedUpTo(): Position | undefined {
+    return this.#trimmedUpTo
+  }
+
+  add(entry: LogEntry, nowMs: number): void {
+    this.#entries.push(entry)
+    this.trim(nowMs)
+  }
+
+  trim(nowMs: number): void {
+    const { maxEvents, maxAgeMs } = this.#retention
+    while (this.size > maxEvents || (this.size > 0 && this.at(0).position.ms < nowMs - maxAgeMs)) {
+      this.#trimmedUpTo = this.at(0).position
+      this.#start += 1
+    }
+    if (this.#start > 64 && this.#start * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#start)
+      this.#start = 0
+    }
+  }
+
+  /** The `index`th entry that is kept. The caller stays below `size`. */
+  at(index: number): LogEntry {
+    const entry = this.#entries[this.#start + index]
+    if (entry === undefined) throw new RangeError(`no entry ${index} in topic ${this.topic}`)
+    return entry
+  }
+
+  /** The index of the first entry with a higher number than `n`; `size` where there is none. */
+  indexAfter(n: number): number {
+    return this.#firstIndex((position) => position.n > n)
+  }
+
+  /** The index of the first entry later than `ms`; `size` where there is none. */
+  indexLaterThan(ms: number): number {
+    return this.#firstIndex((position) => position.ms > ms)
+  }
+
+  /** Binary search: both the number and the time only rise along the index. */
+  #firstIndex(isAfter: (position: Position) => boolean): number {
+    let low = 0
+    let high = this.size
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (isAfter(this.at(middle).position)) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}

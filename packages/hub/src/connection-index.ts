@@ -1,0 +1,90 @@
+import { groupTopic, type HubStatus, memberTopics, type Topic, userTopic } from '@tributary/protocol'
+import type { Connection } from './connection.ts'
+
+const NOBODY: ReadonlySet<Connection> = new Set()
+
+/** The open connections, by id and by topic. */
+export class ConnectionIndex {
+  readonly #byId = new Map<string, Connection>()
+  readonly #byTopic = new Map<Topic, Set<Connection>>()
+  readonly #users = new Set<string>()
+  readonly #groups = new Set<string>()
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  get(connectionId: string): Connection | undefined {
+    return this.#byId.get(connectionId)
+  }
+
+  all(): IterableIterator<Connection> {
+    return this.#byId.values()
+  }
+
+  under(topic: Topic): ReadonlySet<Connection> {
+    return this.#byTopic.get(topic) ?? NOBODY
+  }
+
+  ofUser(userId: string): ReadonlySet<Connection> {
+    return this.under(userTopic(userId))
+  }
+
+  ofGroup(group: string): ReadonlySet<Connection> {
+    return this.under(groupTopic(group))
+  }
+
+  add(connection: Connection): void {
+    this.#byId.set(connection.connectionId, connection)
+    for (const topic of memberTopics(connection)) this.#put(topic, connection)
+    if (connection.userId !== undefined) this.#users.add(connection.userId)
+    for (const group of connection.groups) this.#groups.add(group)
+  }
+
+  /** Removes this connection, not another that has taken its id. */
+  remove(connection: Connection): void {
+    if (this.#byId.get(connection.connectionId) === connection) this.#byId.delete(connection.connectionId)
+    for (const topic of memberTopics(connection)) this.#take(topic, connection)
+    const { userId, groups } = connection
+    if (userId !== undefined && this.ofUser(userId).size === 0) this.#users.delete(userId)
+    for (const group of groups) if (this.ofGroup(group).size === 0) this.#groups.delete(group)
+  }
+
+  join(connection: Connection, group: string): void {
+    connection.addGroup(group)
+    this.#put(groupTopic(group), connection)
+    this.#groups.add(group)
+  }
+
+  leave(connection: Connection, group: string): void {
+    connection.removeGroup(group)
+    this.#take(groupTopic(group), connection)
+    if (this.ofGroup(group).size === 0) this.#groups.delete(group)
+  }
+
+  status(): HubStatus {
+    const count = (names: Set<string>, of: (name: string) => ReadonlySet<Connection>) =>
+      Object.fromEntries([...names].map((name) => [name, of(name).size]))
+    return {
+      totalEmitters: this.size,
+      totalUsers: this.#users.size,
+      totalGroups: this.#groups.size,
+      emittersByUser: count(this.#users, (user) => this.ofUser(user)),
+      emittersByGroup: count(this.#groups, (group) => this.ofGroup(group)),
+    }
+  }
+
+  #put(topic: Topic, connection: Connection): void {
+    let connections = this.#byTopic.get(topic)
+    if (connections === undefined) {
+      connections = new Set()
+      this.#byTopic.set(topic, connections)
+    }
+    connections.add(connection)
+  }
+
+  #take(topic: Topic, connection: Connection): void {
+    const connections = this.#byTopic.get(topic)
+    if (connections?.delete(connection) && connections.size === 0) this.#byTopic.delete(topic)
+  }
+}

@@ -1,0 +1,110 @@
+import type { AudienceMember, ConnectionView, DisconnectReason } from '@tributary/protocol'
+import type { FrameForm, LogStream, StreamEnd } from '@tributary/sse'
+
+/** What a caller says of a connection when it opens. */
+export interface ConnectOptions {
+  /** The caller's own id of it. Default: a random one. */
+  readonly connectionId?: string
+  readonly userId?: string
+  /** The client's own id across connections. */
+  readonly sessionId?: string
+  readonly groups?: readonly string[]
+  readonly roles?: readonly string[]
+  /** What `where` is compared with. Only from who is trusted: it decides what the reader gets. */
+  readonly metadata?: Readonly<Record<string, unknown>>
+  /** Milliseconds until the stream ends, to be resumed. Default and maximum as the hub was given. */
+  readonly timeoutMs?: number
+  /** Only these types of event. Control frames always come. Default: all. */
+  readonly events?: readonly string[]
+  readonly form?: FrameForm
+  /** The cursor that the reader presents, as text. */
+  readonly lastEventId?: string
+  readonly onTimeout?: (connection: Connection) => void
+  readonly onError?: (error: unknown, connection: Connection) => void
+  /** Called once, whatever ended it. */
+  readonly onClose?: (connection: Connection, end: StreamEnd) => void
+}
+
+export interface ConnectionFacts {
+  readonly id: string
+  readonly userId: string | undefined
+  readonly sessionId: string | undefined
+  readonly groups: Iterable<string>
+  readonly roles: Iterable<string>
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly events: readonly string[] | undefined
+  readonly form: FrameForm
+  readonly connectedAt: number
+}
+
+/** One open connection of the hub: who it is for, and its stream. */
+export class Connection implements AudienceMember {
+  readonly connectionId: string
+  readonly userId: string | undefined
+  readonly sessionId: string | undefined
+  readonly groups: ReadonlySet<string>
+  readonly roles: ReadonlySet<string>
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly form: FrameForm
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number
+  readonly #groups: Set<string>
+  readonly #events: ReadonlySet<string> | undefined
+  #stream: LogStream | undefined
+
+  constructor({ id, userId, sessionId, groups, roles, metadata, events, form, connectedAt }: ConnectionFacts) {
+    this.connectionId = id
+    this.userId = userId
+    this.sessionId = sessionId
+    this.#groups = new Set(groups)
+    this.groups = this.#groups
+    this.roles = new Set(roles)
+    this.metadata = metadata
+    this.#events = events === undefined ? undefined : new Set(events)
+    this.form = form
+    this.connectedAt = connectedAt
+  }
+
+  /** For the hub: its stream stands. */
+  attach(stream: LogStream): void {
+    this.#stream = stream
+  }
+
+  /** `undefined` for the moment in which it is being opened. */
+  get stream(): LogStream | undefined {
+    return this.#stream
+  }
+
+  wants(eventType: string): boolean {
+    return this.#events === undefined || this.#events.has(eventType)
+  }
+
+  /** For the hub, which keeps the index. */
+  addGroup(group: string): void {
+    this.#groups.add(group)
+  }
+
+  /** For the hub, which keeps the index. */
+  removeGroup(group: string): void {
+    this.#groups.delete(group)
+  }
+
+  end(reason: DisconnectReason, message?: string): void {
+    this.#stream?.end(reason, message)
+  }
+
+  view(): ConnectionView {
+    return {
+      connectionId: this.connectionId,
+      ...(this.userId === undefined ? {} : { userId: this.userId }),
+      ...(this.sessionId === undefined ? {} : { sessionId: this.sessionId }),
+      groups: [...this.groups],
+      roles: [...this.roles],
+      metadata: { ...this.metadata },
+      connectedAt: this.connectedAt,
+      ...(this.#stream === undefined ? {} : { lastEventId: this.#stream.lastEventId }),
+      eventsSent: this.#stream?.stream.eventsSent ?? 0,
+      bytesSent: this.#stream?.stream.bytesSent ?? 0,
+    }
+  }
+}

@@ -1,0 +1,14 @@
+export { type ConnectOptions, Connection } from './connection.ts'
+export {
+  DEFAULT_HISTORY_MAX_AGE_MS,
+  DEFAULT_HISTORY_MAX_EVENTS,
+  DEFAULT_HISTORY_USER_MAX_AGE_MS,
+  DEFAULT_MAX_EVENT_BYTES,
+  DEFAULT_STREAM_MAX_TIMEOUT_MS,
+  DEFAULT_STREAM_TIMEOUT_MS,
+  Hub,
+  type HubOptions,
+  type HubStats,
+  type SendOptions,
+} from './hub.ts'
+export { respondWithStream } from './web.ts'

@@ -1,0 +1,78 @@
+import Type, { type Static } from 'typebox'
+
+/** Frames for one connection. They take no number, are not stored, and no `?events=` filters them. */
+export const CONTROL_EVENTS = ['connection', 'gap', 'heartbeat', 'disconnected', 'source_unavailable'] as const
+export type ControlEvent = (typeof CONTROL_EVENTS)[number]
+
+export function isControlEvent(type: string): type is ControlEvent {
+  return (CONTROL_EVENTS as readonly string[]).includes(type)
+}
+
+/** The first event of every stream. */
+export const ConnectionData = Type.Object({
+  status: Type.Literal('connected'),
+  emitterId: Type.String({ description: 'The id of the connection.' }),
+  clientId: Type.String({ description: 'The same.' }),
+  runId: Type.Optional(Type.String()),
+  resumed: Type.Boolean({ description: 'Whether the reader came with a cursor.' }),
+})
+export type ConnectionData = Static<typeof ConnectionData>
+
+export const GapReason = Type.Enum(['expired', 'log_lost', 'ahead', 'overflow'])
+export type GapReason = Static<typeof GapReason>
+
+/** Events that this reader will not get, said in place of them. */
+export const GapData = Type.Object({
+  from: Type.String({ description: 'The cursor that the reader had.' }),
+  to: Type.String({ description: 'Where delivery goes on.' }),
+  reason: GapReason,
+})
+export type GapData = Static<typeof GapData>
+
+export const HeartbeatData = Type.Object({ timestamp: Type.Number({ description: 'Milliseconds since 1970.' }) })
+export type HeartbeatData = Static<typeof HeartbeatData>
+
+export const DisconnectReason = Type.Enum([
+  'timeout',
+  'drain',
+  'slow_consumer',
+  'replaced',
+  'token_expired',
+  'forced',
+  'complete',
+  'busy',
+  'upstream_lost',
+])
+export type DisconnectReason = Static<typeof DisconnectReason>
+
+/** Said before the server ends a stream. */
+export const DisconnectedData = Type.Object({
+  reason: DisconnectReason,
+  reconnect: Type.Boolean({ description: 'False: the next attempt of this session is answered 204.' }),
+  message: Type.Optional(Type.String({ description: 'What whoever closed it had to say.' })),
+})
+export type DisconnectedData = Static<typeof DisconnectedData>
+
+/** Whether a reader is meant to come back after a stream ended for this reason. */
+export const RECONNECTS: Readonly<Record<DisconnectReason, boolean>> = {
+  timeout: true,
+  drain: true,
+  slow_consumer: true,
+  replaced: false,
+  token_expired: true,
+  forced: false,
+  complete: false,
+  busy: true,
+  upstream_lost: true,
+}
+
+/** The `retry:` of a final `disconnected`: as good as never, for an EventSource knows no "stop" in band. */
+export const NEVER_RETRY_MS = 86_400_000
+
+/** An upstream of a run is away and is being waited for. */
+export const SourceUnavailableData = Type.Object({
+  source: Type.String(),
+  since: Type.Number({ description: 'Milliseconds since 1970.' }),
+  retryable: Type.Literal(true),
+})
+export type SourceUnavailableData = Static<typeof SourceUnavailableData>

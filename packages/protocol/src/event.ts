@@ -1,0 +1,60 @@
+import Type, { type Static } from 'typebox'
+
+/** The `version` of every event. */
+export const EVENT_VERSION = '1'
+
+/** How soon an event matters. `low` may be dropped for a slow reader, and then that reader is told. */
+export const Priority = Type.Enum(['low', 'normal', 'high', 'critical'], {
+  description: 'How soon the event matters. `low` may be dropped for a slow reader, who is then told.',
+})
+export type Priority = Static<typeof Priority>
+
+/** An event's name on the wire, SSE's `event:`. Holds no CR, LF or NUL, or it could forge fields. */
+export const EventType = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  pattern: '^[^\\r\\n\\u0000]+$',
+  description: 'The name of the event: 1 to 256 characters without CR, LF or NUL.',
+})
+
+export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
+  description: 'Anything the publisher adds; `correlationId` travels with all that follows from the event.',
+})
+export type Metadata = { correlationId?: string } & Record<string, unknown>
+
+/** An event as a client sees it with `?format=envelope`. */
+export const EventEnvelope = Type.Object(
+  {
+    id: Type.Union([Type.String(), Type.Null()], { description: 'Null for an ephemeral event.' }),
+    type: EventType,
+    data: Type.Unknown({ description: 'Any JSON.' }),
+    timestamp: Type.Number({ description: 'Milliseconds since 1970.' }),
+    priority: Priority,
+    source: Type.String({ description: 'Who produced it: a node, a publisher or an upstream.' }),
+    version: Type.Literal(EVENT_VERSION),
+    metadata: Type.Optional(Metadata),
+  },
+  { title: 'Event' },
+)
+
+/** An event of a log. */
+export interface Event<T = unknown> {
+  readonly id: string
+  readonly type: string
+  readonly data: T
+  readonly timestamp: number
+  readonly priority: Priority
+  readonly source: string
+  readonly version: typeof EVENT_VERSION
+  readonly metadata?: Metadata
+}
+
+/** An event before its log has given it an id and a time. */
+export interface NewEvent<T = unknown> {
+  readonly type: string
+  readonly data: T
+  readonly source: string
+  /** Default `normal`. */
+  readonly priority?: Priority
+  readonly metadata?: Metadata
+}

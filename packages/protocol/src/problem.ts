@@ -1,0 +1,69 @@
+import Type, { type Static } from 'typebox'
+import { ERROR_CODES, type ErrorCode } from './error-code.ts'
+
+/** An error answer, `application/problem+json` (RFC 9457) with a stable `code`. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'A name for the kind of problem: `urn:tributary:problem:<code>`.' }),
+    title: Type.String({ description: 'What kind of problem it is, the same each time.' }),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'What is wrong here, and what to change.' }),
+    code: Type.String({ description: 'Stable; programs decide by it.' }),
+    retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          path: Type.String({ description: 'Where in the request: `body/tasks/0/url`.' }),
+          message: Type.String(),
+        }),
+      ),
+    ),
+  },
+  { title: 'Problem' },
+)
+export type Problem = Static<typeof Problem>
+
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
+
+export interface ProblemOptions extends ErrorOptions {
+  /** Where in the request the faults are. */
+  readonly errors?: Problem['errors']
+  /** Seconds a client should wait; sent as `Retry-After`. */
+  readonly retryAfterS?: number
+  /** Further response headers, as `Allow` on a 405. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** An error that is answered as a problem; status, title and `retryable` come from `ERROR_CODES`. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly statusCode: number
+  readonly errors: Problem['errors']
+  readonly retryAfterS: number | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: ErrorCode, detail: string, options: ProblemOptions = {}) {
+    super(detail, options)
+    this.code = code
+    this.retryable = ERROR_CODES[code].retryable
+    this.statusCode = ERROR_CODES[code].status
+    this.errors = options.errors
+    this.retryAfterS = options.retryAfterS
+    this.headers = options.headers ?? {}
+  }
+
+  toProblem(): Problem {
+    const { status, title, retryable } = ERROR_CODES[this.code]
+    return {
+      type: `urn:tributary:problem:${this.code}`,
+      title,
+      status,
+      detail: this.message,
+      code: this.code,
+      retryable,
+      ...(this.errors === undefined ? {} : { errors: this.errors }),
+    }
+  }
+}

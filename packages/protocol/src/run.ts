@@ -1,0 +1,67 @@
+import Type, { type Static } from 'typebox'
+import { TaskFailure } from './task.ts'
+
+export const RunStatus = Type.Enum([
+  'accepted',
+  'running',
+  'succeeded',
+  'partial',
+  'failed',
+  'cancelled',
+  'expired',
+  'unreachable',
+])
+export type RunStatus = Static<typeof RunStatus>
+
+/** The states a run ends in. */
+export const FinalRunStatus = Type.Enum(['succeeded', 'partial', 'failed', 'cancelled', 'expired'])
+export type FinalRunStatus = Static<typeof FinalRunStatus>
+
+export const RunKind = Type.Enum(['parallel-tasks', 'flow', 'relay', 'merge', 'hybrid'])
+export type RunKind = Static<typeof RunKind>
+
+/** A run as `GET /api/runs/:id` tells it. */
+export const RunView = Type.Object(
+  {
+    runId: Type.String(),
+    kind: RunKind,
+    status: RunStatus,
+    startedAt: Type.Number({ description: 'Milliseconds since 1970.' }),
+    endedAt: Type.Optional(Type.Number({ description: 'Milliseconds since 1970.' })),
+    totalTasks: Type.Integer(),
+    successCount: Type.Integer(),
+    errorCount: Type.Integer(),
+    lastEventId: Type.Optional(Type.String({ description: 'The newest event of its log.' })),
+  },
+  { title: 'Run' },
+)
+export type RunView = Static<typeof RunView>
+
+export const RunList = Type.Object({ runs: Type.Array(RunView) })
+
+/** The answer to a start that asked for JSON instead of the stream. */
+export const RunAccepted = Type.Object({
+  runId: Type.String(),
+  status: RunStatus,
+  events: Type.String({ description: 'Where its events are read.' }),
+})
+export type RunAccepted = Static<typeof RunAccepted>
+
+export const CancelAnswer = Type.Object({
+  runId: Type.String(),
+  status: RunStatus,
+  cancelled: Type.Boolean({ description: 'False where the run had ended already.' }),
+})
+export type CancelAnswer = Static<typeof CancelAnswer>
+
+/** The data of the one event that closes a run's log. */
+export const CompleteData = Type.Object({
+  runId: Type.String(),
+  status: FinalRunStatus,
+  totalTasks: Type.Integer(),
+  successCount: Type.Integer(),
+  errorCount: Type.Integer(),
+  errors: Type.Array(TaskFailure),
+  durationMs: Type.Number(),
+})
+export type CompleteData = Static<typeof CompleteData>

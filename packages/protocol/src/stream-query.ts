@@ -1,0 +1,35 @@
+import Type, { type Static } from 'typebox'
+
+/** How an event's data is written: the payload alone, or the whole event. */
+export const StreamFormat = Type.Enum(['payload', 'envelope'])
+export type StreamFormat = Static<typeof StreamFormat>
+
+/** What every stream takes. */
+export const streamQuery = {
+  format: Type.Optional(StreamFormat),
+  events: Type.Optional(
+    Type.String({ maxLength: 4096, description: 'Only these types, comma-separated. Control frames always come.' }),
+  ),
+  timeout: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: 'Milliseconds until the stream ends, to be resumed; clamped to the maximum.',
+    }),
+  ),
+  lastEventId: Type.Optional(Type.String({ maxLength: 128, description: 'The cursor, where no header can be sent.' })),
+  since: Type.Optional(Type.String({ maxLength: 128, description: 'The same; milliseconds alone: everything later.' })),
+  token: Type.Optional(Type.String({ maxLength: 8192, description: 'The token, where no header can be sent.' })),
+}
+
+export const StreamQuery = Type.Object(streamQuery)
+export type StreamQuery = Static<typeof StreamQuery>
+
+export const ManagedStreamQuery = Type.Object({
+  ...streamQuery,
+  groups: Type.Optional(Type.String({ maxLength: 8192, description: 'Groups to join, comma-separated.' })),
+  sessionId: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  metadata: Type.Optional(
+    Type.String({ maxLength: 8192, description: 'Development only: connection metadata, as a JSON object.' }),
+  ),
+})
+export type ManagedStreamQuery = Static<typeof ManagedStreamQuery>

@@ -1,0 +1,24 @@
+import type { FinalRunStatus, TaskErrorCode } from '@tributary/protocol'
+
+/** Why a run's work was stopped before its end; the reason of the run's abort signal. */
+export class RunAbort extends Error {
+  override readonly name = 'RunAbort'
+  readonly code: TaskErrorCode
+  /** The state that the run ends in. */
+  readonly status: FinalRunStatus
+  readonly retryable = false
+
+  private constructor(message: string, code: TaskErrorCode, status: FinalRunStatus) {
+    super(message)
+    this.code = code
+    this.status = status
+  }
+
+  static cancelled(message = 'The run was cancelled'): RunAbort {
+    return new RunAbort(message, 'cancelled', 'cancelled')
+  }
+
+  static deadlineExceeded(deadlineMs: number): RunAbort {
+    return new RunAbort(`The run did not end within ${deadlineMs} ms`, 'deadline_exceeded', 'expired')
+  }
+}

@@ -1,0 +1,172 @@
+import type { Clock, TaskErrorCode, TaskFailure, TaskResult } from '@tributary/protocol'
+import { aggregate, type FinishedTask } from './aggregated-result.ts'
+import type { Run, RunOutcome } from './run.ts'
+
+/** Progress is told at most this often, of a task and of the run. */
+const PROGRESS_INTERVAL_MS = 100
+
+/** A task as its run sees it. */
+export interface BoardTask {
+  readonly id: string
+  readonly name: string
+  /** Who runs it; the `source` of its `task_start`. */
+  readonly source: string
+}
+
+export interface TaskProgress {
+  readonly progress: number
+  readonly step?: number
+  readonly totalSteps?: number
+  readonly bytes?: number
+  readonly message?: string
+}
+
+interface TaskState extends BoardTask {
+  attempt: number
+  startedMs: number
+  progressToldMs: number
+  final: boolean
+}
+
+export interface TaskBoardOptions {
+  readonly clock: Clock
+  /** An event may not be larger. */
+  readonly maxEventBytes: number
+}
+
+/**
+ * Where the tasks of a run stand. It appends their events, and holds that every task has exactly one final
+ * event: whatever is reported of a task after that is ignored.
+ */
+export class TaskBoard {
+  readonly #run: Run
+  readonly #options: TaskBoardOptions
+  readonly #tasks = new Map<string, TaskState>()
+  readonly #finished: FinishedTask[] = []
+  readonly #failures: TaskFailure[] = []
+  readonly #appending = new Set<Promise<unknown>>()
+  #progressToldMs = Number.NEGATIVE_INFINITY
+
+  constructor(run: Run, tasks: readonly BoardTask[], options: TaskBoardOptions) {
+    this.#run = run
+    this.#options = options
+    for (const task of tasks) {
+      const started = { attempt: 0, startedMs: 0, progressToldMs: Number.NEGATIVE_INFINITY, final: false }
+      this.#tasks.set(task.id, { ...task, ...started })
+    }
+  }
+
+  get total(): number {
+    return this.#tasks.size
+  }
+
+  get done(): boolean {
+    return this.#finished.length + this.#failures.length === this.#tasks.size
+  }
+
+  /** Whether the task has had its final event. */
+  isFinal(taskId: string): boolean {
+    return this.#tasks.get(taskId)?.final ?? true
+  }
+
+  start(taskId: string, attempt: number): void {
+    const task = this.#open(taskId)
+    if (task === undefined) return
+    task.attempt = attempt
+    if (task.startedMs === 0) task.startedMs = this.#options.clock.now()
+    task.progressToldMs = Number.NEGATIVE_INFINITY
+    this.#append(this.#run.emit('task_start', { taskId, taskName: task.name, attempt, source: task.source }))
+  }
+
+  /** Told at most ten times a second a task, and always at 100. */
+  progress(taskId: string, progress: TaskProgress): void {
+    const task = this.#open(taskId)
+    if (task === undefined) return
+    const now = this.#options.clock.now()
+    if (progress.progress < 100 && Math.abs(now - task.progressToldMs) < PROGRESS_INTERVAL_MS) return
+    task.progressToldMs = now
+    this.#append(this.#run.emit('task_progress', { taskId, ...progress }))
+  }
+
+  /** Another attempt comes, after `delayMs`. */
+  retry(taskId: string, reason: TaskErrorCode, delayMs: number): void {
+    const task = this.#open(taskId)
+    if (task === undefined) return
+    this.#append(this.#run.emit('task_retry', { taskId, attempt: task.attempt + 1, reason, delayMs }))
+  }
+
+  complete(taskId: string, result: TaskResult): void {
+    const task = this.#close(taskId)
+    if (task === undefined) return
+    const durationMs = Math.max(0, this.#options.clock.now() - task.startedMs)
+    const { name: taskName, attempt } = task
+    const finished: FinishedTask = { taskId, result, eventId: undefined }
+    this.#finished.push(finished)
+    this.#append(
+      this.#run.emit('task_complete', { taskId, taskName, result, durationMs, attempt }).then((entry) => {
+        finished.eventId = entry.event.id
+      }),
+    )
+    this.#tellRun()
+  }
+
+  fail(taskId: string, error: string, code: TaskErrorCode): void {
+    const task = this.#close(taskId)
+    if (task === undefined) return
+    const { name: taskName, attempt } = task
+    this.#failures.push({ taskId, error, code })
+    this.#append(this.#run.emit('task_error', { taskId, taskName, error, code, attempt }))
+    this.#tellRun()
+  }
+
+  /** Gives every task that has none a final state: for a run that ends before its time. */
+  failRest(error: string, code: TaskErrorCode): void {
+    for (const task of this.#tasks.values()) if (!task.final) this.fail(task.id, error, code)
+  }
+
+  /** Appends the `aggregated_result`, and answers what the run came to. */
+  async finish(): Promise<RunOutcome> {
+    await Promise.all(this.#appending)
+    const { maxEventBytes } = this.#options
+    const { result, errors } = aggregate(this.#finished, this.#failures, maxEventBytes)
+    await this.#run.emit('aggregated_result', result)
+    return {
+      totalTasks: this.total,
+      successCount: this.#finished.length,
+      errorCount: this.#failures.length,
+      errors,
+    }
+  }
+
+  #open(taskId: string): TaskState | undefined {
+    const task = this.#tasks.get(taskId)
+    return task === undefined || task.final ? undefined : task
+  }
+
+  #close(taskId: string): TaskState | undefined {
+    const task = this.#open(taskId)
+    if (task !== undefined) task.final = true
+    return task
+  }
+
+  #tellRun(): void {
+    const successCount = this.#finished.length
+    const errorCount = this.#failures.length
+    this.#run.count({ successCount, errorCount })
+    const step = successCount + errorCount
+    const now = this.#options.clock.now()
+    if (step < this.total && Math.abs(now - this.#progressToldMs) < PROGRESS_INTERVAL_MS) return
+    this.#progressToldMs = now
+    const progress = Math.round((step / this.total) * 100)
+    this.#append(this.#run.emit('progress', { step, totalSteps: this.total, progress }))
+  }
+
+  /** Appends are in order by themselves; they are awaited together at the end, where a failure comes out. */
+  #append(appending: Promise<unknown>): void {
+    this.#appending.add(appending)
+    appending.then(
+      () => this.#appending.delete(appending),
+      () => undefined,
+    )
+  }
+}

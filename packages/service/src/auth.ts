@@ -1,0 +1,120 @@
+import { ProblemError } from '@tributary/protocol'
+import type { FastifyRequest } from 'fastify'
+import type { App } from './create-app.ts'
+import { loopbackRefusal } from './loopback.ts'
+import type { StaticTokens } from './static-tokens.ts'
+
+/** Who a request comes from. */
+export interface Principal {
+  readonly userId: string
+  readonly roles: readonly string[]
+  /** How we know: by a token, or because it is development and the request is from this machine. */
+  readonly method: 'token' | 'loopback'
+  /** What the token says besides. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** `required`: a 401 without a principal; `optional`: one without may come too; `none`: nobody is asked. */
+export type AuthPolicy = 'required' | 'optional' | 'none'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Default: `required` under `/api/`, `none` elsewhere. */
+    auth?: AuthPolicy
+  }
+  interface FastifyRequest {
+    /** Null where the route's policy let the request in without one; `principalOf` is for where it cannot be. */
+    principal: Principal | null
+  }
+}
+
+export interface AuthenticatorOptions {
+  readonly tokens: StaticTokens
+  /** Whether a request from this machine that bears no token is the user `dev`: in development only. */
+  readonly trustLoopback: boolean
+}
+
+const LOOPBACK_PRINCIPAL: Principal = { userId: 'dev', roles: ['admin'], method: 'loopback', metadata: {} }
+
+/** What a request is known by. */
+export type Credentials = Pick<FastifyRequest, 'query' | 'headers'> & { readonly socket: { readonly remoteAddress?: string } }
+
+/** Finds out who a request comes from. */
+export class Authenticator {
+  readonly #tokens: StaticTokens
+  readonly #trustLoopback: boolean
+
+  constructor({ tokens, trustLoopback }: AuthenticatorOptions) {
+    this.#tokens = tokens
+    this.#trustLoopback = trustLoopback
+  }
+
+  /**
+   * The first carrier that is there decides: `?token=`, `Authorization: Bearer`, `X-Auth-Token`.
+   *
+   * @throws ProblemError `token_unknown` where it holds no valid token: nothing else is tried then.
+   * `unauthorized` where there is none, and the request is not taken for one of this machine.
+   */
+  async authenticate(request: Credentials): Promise<Principal> {
+    const token = tokenOf(request)
+    if (token !== undefined) return this.#ownerOf(token)
+    const refusal = this.#trustLoopback ? loopbackRefusal(request) : undefined
+    if (this.#trustLoopback && refusal === undefined) return LOOPBACK_PRINCIPAL
+    const because = refusal === undefined ? '' : ` (${refusal})`
+    throw new ProblemError(
+      'unauthorized',
+      `Send a token, as ?token=, Authorization: Bearer or X-Auth-Token${because}.`,
+      { headers: { 'WWW-Authenticate': 'Bearer' } },
+    )
+  }
+
+  /** Whether any carrier is there. */
+  bearsToken(request: Credentials): boolean {
+    return tokenOf(request) !== undefined
+  }
+
+  #ownerOf(token: string): Principal {
+    const owner = this.#tokens.ownerOf(token)
+    if (owner !== undefined) return { ...owner, method: 'token' }
+    throw new ProblemError('token_unknown', 'The token is not known; send another, or none of this kind.', {
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    })
+  }
+}
+
+/** The token of the first carrier that is there; empty where it holds none, or several. */
+function tokenOf({ query, headers }: Credentials): string | undefined {
+  if (typeof query === 'object' && query !== null && 'token' in query) {
+    return typeof query.token === 'string' ? query.token : ''
+  }
+  const bearer = /^bearer(?: +(.*))?$/i.exec(headers.authorization ?? '')
+  if (bearer !== null) return bearer[1]?.trim() ?? ''
+  const header = headers['x-auth-token']
+  return header === undefined ? undefined : [header].flat().join().trim()
+}
+
+/** The principal of a request on a route that requires one. @throws ProblemError `unauthorized` */
+export function principalOf(request: Pick<FastifyRequest, 'principal'>): Principal {
+  if (request.principal !== null) return request.principal
+  throw new ProblemError('unauthorized', 'This needs a token.', { headers: { 'WWW-Authenticate': 'Bearer' } })
+}
+
+/** Gives requests their `principal`, and refuses those without where the route's `config.auth` requires one. */
+export function authenticateRequests(app: App, authenticator: Authenticator): void {
+  app.decorateRequest('principal', null)
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, auth: route.config?.auth ?? defaultPolicy(route.url) }
+  })
+  app.addHook('onRequest', async (request) => {
+    const { auth } = request.routeOptions.config
+    if (auth === 'none' || request.is404) return
+    request.principal = await authenticator.authenticate(request).catch((error: unknown) => {
+      if (auth === 'optional' && !authenticator.bearsToken(request)) return null
+      throw error
+    })
+  })
+}
+
+function defaultPolicy(url: string): AuthPolicy {
+  return url === '/api' || url.startsWith('/api/') ? 'required' : 'none'
+}

@@ -1,0 +1,105 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import { fastify } from 'fastify'
+import { documentApi } from './api-documents.ts'
+import { type Authenticator, authenticateRequests } from './auth.ts'
+import { type Drain, refuseWhileDraining } from './drain.ts'
+import { addHealth, type ReadyCheck } from './health.ts'
+import { acceptJsonOnly } from './json-body.ts'
+import { RequestLog, requestSerializers } from './logger.ts'
+import { answerProblems, sendProblem } from './problem-answers.ts'
+import { toProblemError } from './request-error.ts'
+import { RequestValidator } from './request-validator.ts'
+import { SocketErrors } from './socket-errors.ts'
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+export interface AppOptions {
+  /** The title of the API documents. */
+  readonly name: string
+  readonly version: string
+  readonly description: string
+  readonly logger: FastifyBaseLogger
+  /** Who a request comes from. Routes under `/api/` need it unless their `config.auth` says otherwise. */
+  readonly authenticator: Authenticator
+  /** What refuses new requests once it has begun. */
+  readonly drain: Drain
+  /** Whether requests can be served now, for `/readyz`. Default: always. */
+  readonly ready?: ReadyCheck
+  /** The most bytes of a request's body. Default 1 MiB; a route may set its own. */
+  readonly bodyLimit?: number
+  /** The proxies whose `X-Forwarded-For` is believed, as Fastify's `trustProxy`. Default: none. */
+  readonly trustProxy?: boolean | string | string[]
+  /** The longest a request may take to arrive, in ms. Default 60 s. What it is answered with may take longer. */
+  readonly requestTimeoutMs?: number
+  /** The longest its headers may take to arrive, in ms. Default 15 s. */
+  readonly headersTimeoutMs?: number
+}
+
+export const DEFAULT_BODY_LIMIT = 1_048_576
+export const DEFAULT_REQUEST_TIMEOUT_MS = 60_000
+export const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
+
+/** Room for a token and a list of groups of 8 KiB each in one address, beside the usual headers. */
+const MAX_HEADER_BYTES = 32_768
+/** A name of 128 characters, each percent-encoded at its longest. Its own schema says what is allowed. */
+const MAX_PARAM_LENGTH = 1536
+/** How often Node looks for requests that are late. Its default, 30 s, would make the limits above twice as long. */
+const TIMEOUT_CHECK_MS = 1000
+
+/**
+ * A Fastify app with what both services share; it never listens.
+ *
+ * Routes are added to what it answers with. Errors leave it as problems (RFC 9457), whatever went wrong.
+ */
+export async function createApp(options: AppOptions): Promise<App> {
+  const socketErrors = new SocketErrors()
+  const instance = fastify({
+    loggerInstance: options.logger.child({}, { serializers: requestSerializers }),
+    logController: new RequestLog(),
+    bodyLimit: options.bodyLimit ?? DEFAULT_BODY_LIMIT,
+    trustProxy: options.trustProxy ?? false,
+    // Streams never end by themselves: when the drain is over, what is still open is closed.
+    forceCloseConnections: true,
+    // The drain's own hook answers instead, with a problem.
+    return503OnClosing: false,
+    requestTimeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: options.headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // Node would answer without a body; `answerProblems` looks instead.
+      requireHostHeader: false,
+    },
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    clientErrorHandler: (error, socket) => socketErrors.answer(error, socket),
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(reply, toProblemError(error, request))
+    },
+  })
+  const app: App = instance.withTypeProvider<TypeBoxTypeProvider>()
+  socketErrors.watch(app.server)
+
+  const validator = new RequestValidator()
+  app.setValidatorCompiler((route) => validator.compile(route))
+  acceptJsonOnly(app)
+  // In this order: a draining server says so first, and what does not exist needs no token.
+  refuseWhileDraining(app, options.drain)
+  answerProblems(app, { maxParamLength: MAX_PARAM_LENGTH })
+  authenticateRequests(app, options.authenticator)
+  await documentApi(app, options)
+  addHealth(app, { drain: options.drain, ...(options.ready === undefined ? {} : { ready: options.ready }) })
+  return app
+}

@@ -1,0 +1,43 @@
+import { ProblemError } from '@tributary/protocol'
+import type { FastifyRequest } from 'fastify'
+import type { App } from './create-app.ts'
+
+/**
+ * Makes `application/json` the one type a body may have.
+ *
+ * Keys that would reach an object's prototype (`__proto__`, `constructor.prototype`) are refused. A route
+ * without a body schema takes an empty body also where the client said JSON, as many clients always do.
+ */
+export function acceptJsonOnly(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.trim() === '') {
+      if (request.routeOptions.schema?.body === undefined) done(null, undefined)
+      else done(emptyBody(request), undefined)
+      return
+    }
+    parse(request, body, (error, value) => {
+      if (error) done(notJson(body), undefined)
+      else done(null, value)
+    })
+  })
+}
+
+function emptyBody(request: FastifyRequest): ProblemError {
+  const path = request.url.split('?', 1)[0]
+  return new ProblemError('invalid_json', `The body is empty; ${request.method} ${path} needs JSON in it.`)
+}
+
+function notJson(body: string): ProblemError {
+  try {
+    JSON.parse(body)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return new ProblemError('invalid_json', `The body cannot be read as JSON: ${reason}.`)
+  }
+  return new ProblemError(
+    'invalid_request',
+    'The body must not hold the key "__proto__", nor "constructor" with "prototype" in it; remove it.',
+  )
+}

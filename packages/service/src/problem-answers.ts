@@ -1,0 +1,72 @@
+import { PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { AllowedMethods, type AllowedMethodsOptions } from './allowed-methods.ts'
+import type { App } from './create-app.ts'
+import { toProblemError } from './request-error.ts'
+
+/** The part of a reply that a problem needs, whatever the types of its route. */
+type ProblemReply = Pick<FastifyReply, 'raw'> & {
+  code(status: number): unknown
+  header(name: string, value: string): unknown
+  removeHeader(name: string): unknown
+  send(payload: string): unknown
+}
+
+/** Answers with a problem (RFC 9457), its headers, and `Retry-After` where it names a wait. */
+export function sendProblem(reply: ProblemReply, error: ProblemError): void {
+  // A stream that has begun cannot become a problem any more; its reader sees it break off, and resumes.
+  if (reply.raw.headersSent) {
+    reply.raw.destroy()
+    return
+  }
+  reply.code(error.statusCode)
+  reply.header('cache-control', 'no-store')
+  if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS))
+  for (const [name, value] of Object.entries(error.headers)) reply.header(name, value)
+  // Fastify would hang up while a body that is too large is still coming, and the sender would see a reset
+  // instead of the answer. Node reads the rest away, within `requestTimeout`.
+  if (error.code === 'payload_too_large') reply.removeHeader('connection')
+  reply.header('content-type', PROBLEM_CONTENT_TYPE)
+  reply.send(JSON.stringify(error.toProblem()))
+}
+
+/** Makes every error of an app a problem: what handlers throw, what does not exist, what is not valid. */
+export function answerProblems(app: App, options: AllowedMethodsOptions): void {
+  const methods = new AllowedMethods(options)
+  app.addHook('onRoute', ({ method, url }) => methods.add(method, url))
+
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toProblemError(thrown, request)
+    if (error.code === 'internal_error') request.log.error({ err: thrown }, 'request failed')
+    else request.log.debug({ code: error.code, detail: error.message }, 'request refused')
+    sendProblem(reply, error)
+  })
+
+  // Before the body is read: what is sent to nowhere need not be valid.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+      throw new ProblemError('invalid_request', 'The request names no Host; HTTP/1.1 needs that header.')
+    }
+    if (!request.is404) return
+    const allowed = methods.of(pathOf(request))
+    if (allowed.length === 0) throw notFound(request)
+    if (request.method !== 'OPTIONS') throw notAllowed(request, allowed)
+    return reply.code(204).header('allow', allowed.join(', ')).send()
+  })
+  app.setNotFoundHandler((request) => {
+    throw notFound(request)
+  })
+}
+
+function notFound(request: FastifyRequest): ProblemError {
+  return new ProblemError('not_found', `There is no ${request.method} ${pathOf(request)}; see /docs for what there is.`)
+}
+
+function notAllowed(request: FastifyRequest, allowed: readonly string[]): ProblemError {
+  const detail = `${pathOf(request)} does not take ${request.method}; use ${allowed.join(' or ')}.`
+  return new ProblemError('method_not_allowed', detail, { headers: { Allow: allowed.join(', ') } })
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? request.url
+}

@@ -1,0 +1,80 @@
+/** The headers of a stream, ready for `writeHead` or a `Response`. */
+export type StreamHeaders = Record<string, string>
+
+// What a proxy or browser needs to hand events on as they come.
+const BASE_HEADERS: Readonly<StreamHeaders> = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+}
+
+/** What scripts of other origins may read of an answer. */
+export const EXPOSED_HEADERS = 'Run-Id, Location, Retry-After'
+
+// RFC 9110, section 5.1 (a name is a token) and 5.5 (a value is visible, with spaces and tabs inside).
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** A header that HTTP does not allow. */
+export class HeaderError extends TypeError {
+  override readonly name = 'HeaderError'
+  readonly code = 'invalid_header'
+  readonly retryable = false
+}
+
+/** Builds the headers of a stream, step by step. */
+export class SseHeaderBuilder {
+  readonly #headers: StreamHeaders = { ...BASE_HEADERS }
+
+  /**
+   * Lets pages of another origin read the stream, and `Run-Id`, `Location` and `Retry-After` with it.
+   *
+   * @param origin as the browser sends it, or `*`. With a single origin cookies are allowed, too.
+   */
+  cors(origin: string): this {
+    this.custom('access-control-allow-origin', origin)
+    this.#headers['access-control-expose-headers'] = EXPOSED_HEADERS
+    if (origin !== '*') {
+      this.#headers['access-control-allow-credentials'] = 'true'
+      this.#headers.vary = 'Origin'
+    }
+    return this
+  }
+
+  /** Adds what keeps a browser from taking the stream for anything else. */
+  security(): this {
+    this.#headers['x-content-type-options'] = 'nosniff'
+    this.#headers['x-frame-options'] = 'DENY'
+    this.#headers['referrer-policy'] = 'no-referrer'
+    return this
+  }
+
+  /**
+   * Hints that nothing on the way should compress: a compressor holds events back until its block is full.
+   * `no-transform` says it to proxies (RFC 9111, 5.2.2.6), `identity` to middleware that asks the answer.
+   */
+  compression(): this {
+    this.#headers['content-encoding'] = 'identity'
+    return this
+  }
+
+  /** @throws HeaderError where the name or the value is none of HTTP. */
+  custom(name: string, value: string): this {
+    if (!HEADER_NAME.test(name)) throw new HeaderError(`${JSON.stringify(name)} cannot name a header`)
+    if (!HEADER_VALUE.test(value)) throw new HeaderError(`The value of ${name} holds what a header may not`)
+    this.#headers[name.toLowerCase()] = value
+    return this
+  }
+
+  build(): StreamHeaders {
+    return { ...this.#headers }
+  }
+}
+
+/** Starts a builder; `sseHeaders().build()` are the plain headers of a stream. */
+export function sseHeaders(): SseHeaderBuilder {
+  return new SseHeaderBuilder()
+}
+
+/** The headers of a stream that pages of `origin` may read. */
+sseHeaders.withCors = (origin: string): StreamHeaders => sseHeaders().cors(origin).build()

@@ -1,0 +1,29 @@
+import { type Cursor, parseCursor, ProblemError } from '@tributary/protocol'
+
+/** A cursor, and the text it came as. */
+export interface RequestCursor {
+  readonly cursor: Cursor
+  readonly text: string
+}
+
+/** Where a request may carry its cursor. The header wins: a browser sets it when it reconnects by itself. */
+export interface CursorCarriers {
+  readonly lastEventIdHeader?: string | readonly string[] | null | undefined
+  readonly lastEventId?: string | undefined
+  readonly since?: string | undefined
+}
+
+/** The cursor of a request, if it has one. @throws ProblemError `invalid_cursor` where it is none of ours. */
+export function requestCursor({ lastEventIdHeader, lastEventId, since }: CursorCarriers): RequestCursor | undefined {
+  const header = Array.isArray(lastEventIdHeader) ? lastEventIdHeader[0] : lastEventIdHeader
+  const text = [header, lastEventId, since].find((value) => typeof value === 'string' && value !== '')
+  if (typeof text !== 'string') return undefined
+  const cursor = parseCursor(text)
+  if (cursor === undefined) {
+    throw new ProblemError(
+      'invalid_cursor',
+      `${JSON.stringify(text.slice(0, 80))} is no event id; send one that a stream carried, or milliseconds since 1970`,
+    )
+  }
+  return { cursor, text }
+}

@@ -1,0 +1,49 @@
+// What `npm start` and `npm test` run: sees to the dependencies and to Node 24, then hands over to the script
+// of that name. Plain JavaScript without dependencies, because it runs before there are any, on any Node from 20.20.
+import { spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ensureInstalled, node24, SetupError } from './install.mjs'
+
+const OLDEST_NODE = [20, 20]
+const COMMANDS = ['start', 'test']
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return
+  throw new SetupError(`Node ${OLDEST_NODE.join('.')} or later is needed, this is ${process.versions.node}.`)
+}
+
+/**
+ * Runs the script in a process group of its own, so that a Ctrl-C in the terminal reaches it once, through here.
+ * It notices by the closed IPC channel when this process is gone.
+ */
+function handOver(node, command, args) {
+  const child = spawn(node, [join(root, 'scripts', `${command}.ts`), ...args], {
+    cwd: root,
+    detached: true,
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => child.kill(signal))
+  }
+  child.on('error', (error) => fail(`Node 24 does not run here: ${error.message}`))
+  child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
+}
+
+function fail(message) {
+  console.error(`tributary: ${message}`)
+  process.exit(1)
+}
+
+const [command, ...args] = process.argv.slice(2)
+try {
+  checkNode()
+  if (!COMMANDS.includes(command)) throw new SetupError(`usage: node scripts/bootstrap.mjs ${COMMANDS.join('|')}`)
+  await ensureInstalled(root)
+  handOver(node24(root), command, args)
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  fail(error.message)
+}
