@@ -100,10 +100,11 @@ function installEnv() {
 
 /** Shows how far the installation is: on a terminal one line that renews itself, elsewhere a line now and then. */
 class ProgressLine {
-  static QUIET_MS = 3000
+  static TICK_MS = 3000
   #out
-  #shownAt = 0
-  #open = false
+  #startedAt = Date.now()
+  #text = 'fetching pnpm'
+  #timer = setInterval(() => this.#draw(), ProgressLine.TICK_MS)
 
   constructor(out) {
     this.#out = out
@@ -111,17 +112,18 @@ class ProgressLine {
 
   show(line) {
     if (!line.startsWith('Progress:')) return
-    const { isTTY, columns = 80 } = this.#out
-    if (isTTY) {
-      this.#out.write(`\r\x1b[2K${line.slice(0, columns - 1)}`)
-      this.#open = true
-    } else if (Date.now() - this.#shownAt >= ProgressLine.QUIET_MS) {
-      this.#shownAt = Date.now()
-      this.#out.write(`${line}\n`)
-    }
+    this.#text = line
+    if (this.#out.isTTY) this.#draw()
   }
 
   end() {
-    if (this.#open) this.#out.write('\n')
+    clearInterval(this.#timer)
+    if (this.#out.isTTY) this.#out.write('\r\x1b[2K')
+  }
+
+  #draw() {
+    const { isTTY, columns = 80 } = this.#out
+    const line = `${Math.round((Date.now() - this.#startedAt) / 1000)} s: ${this.#text}`
+    this.#out.write(isTTY ? `\r\x1b[2K${line.slice(0, columns - 1)}` : `${line}\n`)
   }
 }

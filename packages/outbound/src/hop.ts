@@ -29,7 +29,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
  * @throws AddressRefusedError on another scheme than http and https, and on a user name or password in it.
  * @throws OutboundError `task_failed` where it is no URL.
  */
-export function parseTarget(text: string | URL, base?: URL): URL {
+export function parseTarget(text: string | URL, base?: string): URL {
   const url = typeof text === 'string' ? URL.parse(text, base) : text
   if (url === null) throw new OutboundError('task_failed', 'Invalid URL')
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
@@ -41,22 +41,24 @@ export function parseTarget(text: string | URL, base?: URL): URL {
   return url
 }
 
+export function isRedirect(status: number): boolean {
+  return REDIRECTS.has(status)
+}
+
 /**
- * The request that a redirect asks for, `undefined` where the answer is none (WHATWG Fetch, "HTTP-redirect
- * fetch"): 303, and 301 and 302 of a POST, become a GET without body; another origin gets none of
- * `credentialHeaders`, which are in lower case.
+ * The request that a redirect asks for (WHATWG Fetch, "HTTP-redirect fetch"): 303, and 301 and 302 of a POST,
+ * become a GET without body; another origin gets none of `credentialHeaders`, which are in lower case.
  *
  * @throws what `parseTarget` throws, for the `Location`.
  */
 export function nextHop(
   hop: Hop,
   status: number,
-  location: string | string[] | undefined,
+  location: string | string[],
   credentialHeaders: ReadonlySet<string>,
-): Hop | undefined {
-  if (!REDIRECTS.has(status) || location === undefined) return undefined
+): Hop {
   if (typeof location !== 'string') throw new OutboundError('task_failed', 'Redirect to several places')
-  const url = parseTarget(location, hop.url)
+  const url = parseTarget(location, hop.url.href)
   const toGet =
     status === 303
       ? hop.method !== 'GET' && hop.method !== 'HEAD'

@@ -1,9 +1,10 @@
 import type { LookupFunction } from 'node:net'
+import type { Readable } from 'node:stream'
 import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
 import { Agent, type Dispatcher, Headers, type HeadersInit, Pool, type Response, fetch } from 'undici'
 import type { AddressPolicy } from './address-policy.ts'
 import { guardedConnector } from './guarded-connector.ts'
-import { CREDENTIAL_HEADERS, type Hop, nextHop, parseTarget } from './hop.ts'
+import { CREDENTIAL_HEADERS, type Hop, isRedirect, nextHop, parseTarget } from './hop.ts'
 import { OutboundError } from './outbound-error.ts'
 import { RequestAbort } from './request-abort.ts'
 
@@ -103,7 +104,11 @@ export class OutboundClient {
     })
   }
 
-  /** Sends a request and follows its redirects. The answer is here once its headers are; its body streams. */
+  /**
+   * Sends a request and follows its redirects. The answer is here once its headers are; its body streams.
+   *
+   * @throws AddressRefusedError where the policy forbids the address, or one that a redirect leads to.
+   */
   async request(request: OutboundRequest): Promise<OutboundAnswer> {
     const { url, method = 'GET', headers = {}, body, signal, timeoutMs } = request
     let hop: Hop = { url: parseTarget(url), method, headers, body }
@@ -112,16 +117,84 @@ export class OutboundClient {
     try {
       for (let redirects = 0; ; redirects += 1) {
         const answer = await this.#send(hop, abort)
-        const next = this.#redirect(hop, redirects, answer.statusCode, answer.headers.location, answer.body)
-        if (next === undefined) {
+        const { location } = answer.headers
+        if (!this.#isFollowed(answer.statusCode, location)) {
           if (abort !== undefined) onceClosed(answer.body, abort.end)
           return { status: answer.statusCode, headers: answer.headers, body: answer.body, url: hop.url.href }
         }
         await answer.body.dump({ limit: MAX_REDIRECT_BODY_BYTES })
-        hop = next
+        hop = this.#follow(hop, redirects, answer.statusCode, location)
       }
     } catch (error) {
       abort?.end()
       throw error
     }
   }
+
+  /** `fetch` under the same rules, for readers that take one. Bound, so that it can be handed over. */
+  readonly fetch = async (url: string | URL, init: OutboundFetchInit = {}): Promise<Response> => {
+    const { method = 'GET', headers, body, signal = null } = init
+    let hop: Hop = {
+      url: parseTarget(url),
+      method,
+      headers: Object.fromEntries(new Headers(headers)),
+      body: body ?? undefined,
+    }
+    for (let redirects = 0; ; redirects += 1) {
+      const response = await fetch(hop.url, {
+        method: hop.method,
+        headers: hop.headers,
+        body: hop.body ?? null,
+        signal,
+        redirect: 'manual',
+        dispatcher: this.#agent,
+      })
+      const location = response.headers.get('location') ?? undefined
+      if (!this.#isFollowed(response.status, location)) return response
+      await response.body?.cancel()
+      hop = this.#follow(hop, redirects, response.status, location)
+    }
+  }
+
+  /** Ends everything that is open; requests and bodies fail with `cancelled`. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #end(): Promise<void> {
+    const destroyed = this.#agent.destroy()
+    this.#closing.abort()
+    await destroyed
+  }
+
+  #isFollowed(status: number, location: string | string[] | undefined): location is string | string[] {
+    return this.#maxRedirects > 0 && location !== undefined && isRedirect(status)
+  }
+
+  #follow(hop: Hop, redirects: number, status: number, location: string | string[]): Hop {
+    if (redirects >= this.#maxRedirects) throw new OutboundError('task_failed', 'Too many redirects')
+    return nextHop(hop, status, location, this.#credentialHeaders)
+  }
+
+  #send(hop: Hop, abort: RequestAbort | undefined): Promise<Dispatcher.ResponseData> {
+    const { url, method, headers, body = null } = hop
+    return new Promise((resolve, reject) => {
+      if (abort?.reason !== undefined) return reject(abort.reason)
+      if (abort !== undefined) abort.onAbort = reject
+      this.#agent.request(
+        { origin: url.origin, path: url.pathname + url.search, method, headers, body, signal: abort ?? null },
+        (error, answer) => (error === null ? resolve(answer) : reject(error)),
+      )
+    })
+  }
+}
+
+function onceClosed(body: Readable, callback: () => void): void {
+  if (body.closed) callback()
+  else body.once('close', callback)
+}

@@ -1,3 +1,28 @@
+export {
+  defineTask,
+  type HandlerRequest,
+  type HandlerRequester,
+  type HandlerResponse,
+  isTask,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskLog,
+  type TaskOptions,
+} from './handlers/define-task.ts'
+export { HandlerLoadError, TaskError } from './handlers/handler-error.ts'
+export { HandlerRegistry } from './handlers/handler-registry.ts'
+export { HandlerRunner, type HandlerRunnerOptions } from './handlers/handler-runner.ts'
+export { simulatedTask } from './handlers/simulated-task.ts'
+export type { ThreadPoolOptions } from './handlers/thread-pool.ts'
+export {
+  type NamedTaskOptions,
+  type PlannedNamedTask,
+  planNamedTask,
+  plannedTimeoutMs,
+  refuseTask,
+  runNamedTask,
+  type TaskPlace,
+} from './named-task.ts'
 export { Run, type RunOptions, type RunOutcome } from './run.ts'
 export { RunAbort } from './run-error.ts'
 export {

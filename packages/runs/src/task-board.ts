@@ -1,7 +1,10 @@
 import type { Clock, TaskErrorCode, TaskFailure, TaskResult } from '@tributary/protocol'
 import { aggregate, type FinishedTask } from './aggregated-result.ts'
+import { fitResult } from './fit-result.ts'
 import type { Run, RunOutcome } from './run.ts'
 
+/** What a `task_complete` holds beside its result. */
+const EVENT_OVERHEAD_BYTES = 2_048
 /** Progress is told at most this often, of a task and of the run. */
 const PROGRESS_INTERVAL_MS = 100
 
@@ -26,6 +29,7 @@ interface TaskState extends BoardTask {
   startedMs: number
   progressToldMs: number
   final: boolean
+  failed: boolean
 }
 
 export interface TaskBoardOptions {
@@ -51,7 +55,7 @@ export class TaskBoard {
     this.#run = run
     this.#options = options
     for (const task of tasks) {
-      const started = { attempt: 0, startedMs: 0, progressToldMs: Number.NEGATIVE_INFINITY, final: false }
+      const started = { attempt: 0, startedMs: 0, progressToldMs: Number.NEGATIVE_INFINITY, final: false, failed: false }
       this.#tasks.set(task.id, { ...task, ...started })
     }
   }
@@ -67,6 +71,11 @@ export class TaskBoard {
   /** Whether the task has had its final event. */
   isFinal(taskId: string): boolean {
     return this.#tasks.get(taskId)?.final ?? true
+  }
+
+  /** Whether the task has failed for good. */
+  hasFailed(taskId: string): boolean {
+    return this.#tasks.get(taskId)?.failed ?? false
   }
 
   start(taskId: string, attempt: number): void {
@@ -95,9 +104,11 @@ export class TaskBoard {
     this.#append(this.#run.emit('task_retry', { taskId, attempt: task.attempt + 1, reason, delayMs }))
   }
 
-  complete(taskId: string, result: TaskResult): void {
+  /** A result that would make its event too large is cut. */
+  complete(taskId: string, whole: TaskResult): void {
     const task = this.#close(taskId)
     if (task === undefined) return
+    const result = fitResult(whole, this.#options.maxEventBytes - EVENT_OVERHEAD_BYTES)
     const durationMs = Math.max(0, this.#options.clock.now() - task.startedMs)
     const { name: taskName, attempt } = task
     const finished: FinishedTask = { taskId, result, eventId: undefined }
@@ -114,6 +125,7 @@ export class TaskBoard {
     const task = this.#close(taskId)
     if (task === undefined) return
     const { name: taskName, attempt } = task
+    task.failed = true
     this.#failures.push({ taskId, error, code })
     this.#append(this.#run.emit('task_error', { taskId, taskName, error, code, attempt }))
     this.#tellRun()

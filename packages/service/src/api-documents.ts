@@ -1,10 +1,16 @@
-import { Problem } from '@tributary/protocol'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { App, AppOptions } from './create-app.ts'
+import { Problem } from '@tributary/protocol'
+import type { App } from './app.ts'
 import { isRecord } from './schema-shape.ts'
 
-type Described = Pick<AppOptions, 'name' | 'version' | 'description'>
+/** What the API documents say of the service as a whole. */
+export interface ApiDescription {
+  /** Their title. */
+  readonly name: string
+  readonly version: string
+  readonly description: string
+}
 
 const PROBLEM_RESPONSE = {
   description: 'What went wrong (RFC 9457); programs decide by its `code`.',
@@ -13,7 +19,12 @@ const PROBLEM_RESPONSE = {
 
 /** The ways in which a token comes; any one of them will do. */
 const CARRIERS = {
-  query: { type: 'apiKey', in: 'query', name: 'token', description: 'Where no header can be sent, as by an EventSource.' },
+  query: {
+    type: 'apiKey',
+    in: 'query',
+    name: 'token',
+    description: 'Where no header can be sent, as by an EventSource.',
+  },
   bearer: { type: 'http', scheme: 'bearer' },
   header: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' },
 } as const
@@ -23,7 +34,7 @@ const CARRIERS = {
  *
  * Routes must be added after it. Its pages come from this server alone.
  */
-export async function documentApi(app: App, { name, version, description }: Described): Promise<void> {
+export async function documentApi(app: App, { name, version, description }: ApiDescription): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -32,14 +43,18 @@ export async function documentApi(app: App, { name, version, description }: Desc
     },
     convertConstToEnum: false,
     transform: ({ schema, url, route }) => {
-      const security = route.config?.auth === 'required' ? Object.keys(CARRIERS).map((one) => ({ [one]: [] })) : []
+      const security =
+        route.config?.auth === 'required' ? Object.keys(CARRIERS).map((one) => ({ [one]: [] })) : []
       return { url, schema: { ...schema, security } }
     },
     transformObject: (document) => {
       if (!('openapiObject' in document)) return {}
       const { openapiObject } = document
       for (const operation of operationsOf(openapiObject.paths)) addProblem(operation)
-      openapiObject.components = { ...openapiObject.components, schemas: { ...openapiObject.components?.schemas, Problem } }
+      openapiObject.components = {
+        ...openapiObject.components,
+        schemas: { ...openapiObject.components?.schemas, Problem },
+      }
       return openapiObject
     },
   })

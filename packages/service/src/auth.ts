@@ -1,6 +1,7 @@
 import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
-import type { App } from './create-app.ts'
+import type { App } from './app.ts'
+import { type Credentials, tokenOf } from './credentials.ts'
 import { loopbackRefusal } from './loopback.ts'
 import type { StaticTokens } from './static-tokens.ts'
 
@@ -36,9 +37,6 @@ export interface AuthenticatorOptions {
 
 const LOOPBACK_PRINCIPAL: Principal = { userId: 'dev', roles: ['admin'], method: 'loopback', metadata: {} }
 
-/** What a request is known by. */
-export type Credentials = Pick<FastifyRequest, 'query' | 'headers'> & { readonly socket: { readonly remoteAddress?: string } }
-
 /** Finds out who a request comes from. */
 export class Authenticator {
   readonly #tokens: StaticTokens
@@ -68,11 +66,6 @@ export class Authenticator {
     )
   }
 
-  /** Whether any carrier is there. */
-  bearsToken(request: Credentials): boolean {
-    return tokenOf(request) !== undefined
-  }
-
   #ownerOf(token: string): Principal {
     const owner = this.#tokens.ownerOf(token)
     if (owner !== undefined) return { ...owner, method: 'token' }
@@ -80,17 +73,6 @@ export class Authenticator {
       headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
     })
   }
-}
-
-/** The token of the first carrier that is there; empty where it holds none, or several. */
-function tokenOf({ query, headers }: Credentials): string | undefined {
-  if (typeof query === 'object' && query !== null && 'token' in query) {
-    return typeof query.token === 'string' ? query.token : ''
-  }
-  const bearer = /^bearer(?: +(.*))?$/i.exec(headers.authorization ?? '')
-  if (bearer !== null) return bearer[1]?.trim() ?? ''
-  const header = headers['x-auth-token']
-  return header === undefined ? undefined : [header].flat().join().trim()
 }
 
 /** The principal of a request on a route that requires one. @throws ProblemError `unauthorized` */
@@ -109,7 +91,7 @@ export function authenticateRequests(app: App, authenticator: Authenticator): vo
     const { auth } = request.routeOptions.config
     if (auth === 'none' || request.is404) return
     request.principal = await authenticator.authenticate(request).catch((error: unknown) => {
-      if (auth === 'optional' && !authenticator.bearsToken(request)) return null
+      if (auth === 'optional' && tokenOf(request) === undefined) return null
       throw error
     })
   })

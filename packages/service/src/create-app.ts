@@ -1,36 +1,19 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type {
-  FastifyBaseLogger,
-  FastifyInstance,
-  RawReplyDefaultExpression,
-  RawRequestDefaultExpression,
-  RawServerDefault,
-} from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
 import { fastify } from 'fastify'
-import { documentApi } from './api-documents.ts'
+import { type ApiDescription, documentApi } from './api-documents.ts'
+import type { App } from './app.ts'
 import { type Authenticator, authenticateRequests } from './auth.ts'
 import { type Drain, refuseWhileDraining } from './drain.ts'
 import { addHealth, type ReadyCheck } from './health.ts'
 import { acceptJsonOnly } from './json-body.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
-import { answerProblems, sendProblem } from './problem-answers.ts'
+import { answerProblems, writeProblem } from './problem-answers.ts'
 import { toProblemError } from './request-error.ts'
 import { RequestValidator } from './request-validator.ts'
 import { SocketErrors } from './socket-errors.ts'
 
-export type App = FastifyInstance<
-  RawServerDefault,
-  RawRequestDefaultExpression,
-  RawReplyDefaultExpression,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->
-
-export interface AppOptions {
-  /** The title of the API documents. */
-  readonly name: string
-  readonly version: string
-  readonly description: string
+export interface AppOptions extends ApiDescription {
   readonly logger: FastifyBaseLogger
   /** Who a request comes from. Routes under `/api/` need it unless their `config.auth` says otherwise. */
   readonly authenticator: Authenticator
@@ -65,7 +48,7 @@ const TIMEOUT_CHECK_MS = 1000
  * Routes are added to what it answers with. Errors leave it as problems (RFC 9457), whatever went wrong.
  */
 export async function createApp(options: AppOptions): Promise<App> {
-  const socketErrors = new SocketErrors()
+  const socketErrors = new SocketErrors(MAX_HEADER_BYTES)
   const instance = fastify({
     loggerInstance: options.logger.child({}, { serializers: requestSerializers }),
     logController: new RequestLog(),
@@ -85,9 +68,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     clientErrorHandler: (error, socket) => socketErrors.answer(error, socket),
-    frameworkErrors: (error, request, reply) => {
-      sendProblem(reply, toProblemError(error, request))
-    },
+    frameworkErrors: (error, request, reply) => writeProblem(reply.raw, toProblemError(error, request)),
   })
   const app: App = instance.withTypeProvider<TypeBoxTypeProvider>()
   socketErrors.watch(app.server)

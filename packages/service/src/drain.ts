@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { type Clock, ProblemError, systemClock } from '@tributary/protocol'
 import type { FastifyBaseLogger } from 'fastify'
-import type { App } from './create-app.ts'
+import type { App } from './app.ts'
 
 export type DrainState = 'serving' | 'draining' | 'closed'
 
@@ -17,9 +17,9 @@ export interface DrainOptions {
 }
 
 /** Seconds until a refused client should try again: by then another node answers, or this one anew. */
-export const DRAIN_RETRY_AFTER_S = 2
+const DRAIN_RETRY_AFTER_S = 2
 /** What a step still gets when the limit has passed before its turn, in ms: a store must be closed all the same. */
-export const LATE_STEP_MS = 1000
+const LATE_STEP_MS = 1000
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,5 +1,5 @@
 import { HealthAnswer, ProblemError, ReadyAnswer } from '@tributary/protocol'
-import type { App } from './create-app.ts'
+import type { App } from './app.ts'
 import { type Drain, drainingError } from './drain.ts'
 
 /** Whether requests can be served. To say why not it throws a `ProblemError`. */
@@ -12,7 +12,7 @@ export interface HealthOptions {
 }
 
 /** The longest that `/readyz` waits for the check, in ms. */
-export const READY_TIMEOUT_MS = 2000
+const READY_TIMEOUT_MS = 2000
 
 const ALWAYS = { config: { auth: 'none', whileDraining: 'serve' }, logLevel: 'warn' } as const
 
@@ -20,7 +20,10 @@ const ALWAYS = { config: { auth: 'none', whileDraining: 'serve' }, logLevel: 'wa
 export function addHealth(app: App, { drain, ready = async () => true }: HealthOptions): void {
   app.get(
     '/healthz',
-    { ...ALWAYS, schema: { tags: ['health'], summary: 'Whether the process lives', response: { 200: HealthAnswer } } },
+    {
+      ...ALWAYS,
+      schema: { tags: ['health'], summary: 'Whether the process lives', response: { 200: HealthAnswer } },
+    },
     async (_request, reply) => {
       reply.header('cache-control', 'no-store')
       return { status: drain.state === 'serving' ? ('ok' as const) : ('draining' as const) }
@@ -29,7 +32,10 @@ export function addHealth(app: App, { drain, ready = async () => true }: HealthO
 
   app.get(
     '/readyz',
-    { ...ALWAYS, schema: { tags: ['health'], summary: 'Whether requests can be served', response: { 200: ReadyAnswer } } },
+    {
+      ...ALWAYS,
+      schema: { tags: ['health'], summary: 'Whether requests can be served', response: { 200: ReadyAnswer } },
+    },
     async (request, reply) => {
       if (drain.state !== 'serving') throw drainingError()
       reply.header('cache-control', 'no-store')
@@ -38,7 +44,8 @@ export function addHealth(app: App, { drain, ready = async () => true }: HealthO
         request.log.warn({ err: error }, 'ready check failed')
         return false
       })
-      if (!isReady) throw new ProblemError('upstream_unavailable', 'The service cannot serve yet.', { retryAfterS: 1 })
+      if (!isReady)
+        throw new ProblemError('upstream_unavailable', 'The service cannot serve yet.', { retryAfterS: 1 })
       return { status: 'ready' as const }
     },
   )

@@ -1,6 +1,9 @@
 import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
-import type { App } from './create-app.ts'
+import type { App } from './app.ts'
+
+/** The most levels of arrays and objects in a body. Beyond some thousands JSON.stringify would fail on it. */
+const MAX_JSON_DEPTH = 200
 
 /**
  * Makes `application/json` the one type a body may have.
@@ -19,6 +22,7 @@ export function acceptJsonOnly(app: App): void {
     }
     parse(request, body, (error, value) => {
       if (error) done(notJson(body), undefined)
+      else if (isDeep(value)) done(tooDeep(), undefined)
       else done(null, value)
     })
   })
@@ -39,5 +43,22 @@ function notJson(body: string): ProblemError {
   return new ProblemError(
     'invalid_request',
     'The body must not hold the key "__proto__", nor "constructor" with "prototype" in it; remove it.',
+  )
+}
+
+/** Goes level by level, not by calls: what this is against would overflow the stack. */
+function isDeep(value: unknown): boolean {
+  let level = [value].filter((item) => typeof item === 'object')
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MAX_JSON_DEPTH) return true
+    level = level.flatMap((item) => Object.values(item ?? {})).filter((item) => typeof item === 'object')
+  }
+  return false
+}
+
+function tooDeep(): ProblemError {
+  return new ProblemError(
+    'invalid_request',
+    `The body nests more than ${MAX_JSON_DEPTH} levels; send a flatter one.`,
   )
 }

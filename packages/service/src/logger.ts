@@ -13,7 +13,12 @@ export interface LoggerOptions {
 
 /** The logger of a service: JSON lines, without tokens, authorization headers or cookies. */
 export function createLogger({ name, level, destination }: LoggerOptions): Logger {
-  const options = { name, level, serializers: requestSerializers, redact: { paths: SECRET_PATHS, censor: REDACTED } }
+  const options = {
+    name,
+    level,
+    serializers: requestSerializers,
+    redact: { paths: SECRET_PATHS, censor: REDACTED },
+  }
   return destination === undefined ? pino(options) : pino(options, destination)
 }
 
@@ -21,7 +26,9 @@ const REDACTED = '[redacted]'
 
 /** Where a header would stand if somebody logged a request's headers whole. */
 const SECRET_PATHS = ['headers', 'req.headers'].flatMap((at) =>
-  ['authorization', 'cookie', '["x-auth-token"]'].map((name) => (name[0] === '[' ? at + name : `${at}.${name}`)),
+  ['authorization', 'cookie', '["x-auth-token"]'].map((name) =>
+    name[0] === '[' ? at + name : `${at}.${name}`,
+  ),
 )
 
 /** What of a request is logged: no headers, and the address without its token. */

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import type { Credentials } from './auth.ts'
+import type { Credentials } from './credentials.ts'
 
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
@@ -19,7 +19,8 @@ export function loopbackRefusal({ socket, headers }: Credentials): string | unde
   const forwarded = FORWARDING_HEADERS.find((name) => headers[name] !== undefined)
   if (forwarded !== undefined) return `the request was forwarded, it has ${forwarded}`
   if (headers.authorization !== undefined) return 'its Authorization is not Bearer'
-  if (headers.host !== undefined && !isLoopbackUrl(`http://${headers.host}`)) return 'its Host is not this machine'
+  if (headers.host !== undefined && !isLoopbackUrl(`http://${headers.host}`))
+    return 'its Host is not this machine'
   const { origin } = headers
   if (origin !== undefined && !isLoopbackUrl(origin)) return 'its Origin is not this machine'
   if (origin === undefined && headers['sec-fetch-site'] === 'cross-site') return 'another site sent it'
@@ -27,7 +28,7 @@ export function loopbackRefusal({ socket, headers }: Credentials): string | unde
 }
 
 /** Whether an address is of this machine: 127.0.0.0/8 or ::1, also as IPv4 in IPv6. */
-export function isLoopbackAddress(address: string): boolean {
+function isLoopbackAddress(address: string): boolean {
   const family = isIP(address)
   return family !== 0 && LOOPBACK.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }

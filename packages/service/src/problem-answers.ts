@@ -1,33 +1,38 @@
+import type { ServerResponse } from 'node:http'
 import { PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AllowedMethods, type AllowedMethodsOptions } from './allowed-methods.ts'
-import type { App } from './create-app.ts'
+import type { App } from './app.ts'
 import { toProblemError } from './request-error.ts'
 
-/** The part of a reply that a problem needs, whatever the types of its route. */
-type ProblemReply = Pick<FastifyReply, 'raw'> & {
-  code(status: number): unknown
-  header(name: string, value: string): unknown
-  removeHeader(name: string): unknown
-  send(payload: string): unknown
+/** The headers of a problem answer: its own, and `Retry-After` where it names a wait. */
+export function problemHeaders({ headers, retryAfterS }: ProblemError): Record<string, string> {
+  return {
+    ...headers,
+    ...(retryAfterS === undefined ? {} : { 'Retry-After': String(retryAfterS) }),
+    'Content-Type': PROBLEM_CONTENT_TYPE,
+    'Cache-Control': 'no-store',
+  }
 }
 
-/** Answers with a problem (RFC 9457), its headers, and `Retry-After` where it names a wait. */
-export function sendProblem(reply: ProblemReply, error: ProblemError): void {
+/** Answers with a problem (RFC 9457). */
+export function sendProblem(reply: FastifyReply, error: ProblemError): void {
   // A stream that has begun cannot become a problem any more; its reader sees it break off, and resumes.
   if (reply.raw.headersSent) {
     reply.raw.destroy()
     return
   }
-  reply.code(error.statusCode)
-  reply.header('cache-control', 'no-store')
-  if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS))
-  for (const [name, value] of Object.entries(error.headers)) reply.header(name, value)
   // Fastify would hang up while a body that is too large is still coming, and the sender would see a reset
   // instead of the answer. Node reads the rest away, within `requestTimeout`.
   if (error.code === 'payload_too_large') reply.removeHeader('connection')
-  reply.header('content-type', PROBLEM_CONTENT_TYPE)
-  reply.send(JSON.stringify(error.toProblem()))
+  reply.code(error.statusCode).headers(problemHeaders(error)).send(JSON.stringify(error.toProblem()))
+}
+
+/** The same for what fails before there is a route, as a path that is not percent-encoded. */
+export function writeProblem(response: ServerResponse, error: ProblemError): void {
+  const body = JSON.stringify(error.toProblem())
+  const length = { 'Content-Length': String(Buffer.byteLength(body)) }
+  response.writeHead(error.statusCode, { ...problemHeaders(error), ...length }).end(body)
 }
 
 /** Makes every error of an app a problem: what handlers throw, what does not exist, what is not valid. */
@@ -59,7 +64,10 @@ export function answerProblems(app: App, options: AllowedMethodsOptions): void {
 }
 
 function notFound(request: FastifyRequest): ProblemError {
-  return new ProblemError('not_found', `There is no ${request.method} ${pathOf(request)}; see /docs for what there is.`)
+  return new ProblemError(
+    'not_found',
+    `There is no ${request.method} ${pathOf(request)}; see /docs for what there is.`,
+  )
 }
 
 function notAllowed(request: FastifyRequest, allowed: readonly string[]): ProblemError {

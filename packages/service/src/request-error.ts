@@ -57,7 +57,9 @@ function fastifyError(error: Error, request: FailedRequest): ProblemError | unde
 function otherError(error: Error, request: FailedRequest): ProblemError {
   const status = 'statusCode' in error ? error.statusCode : undefined
   const code = typeof status === 'number' ? CODE_BY_STATUS[status] : undefined
-  return code === undefined ? internalError(error, request) : new ProblemError(code, error.message, { cause: error })
+  return code === undefined
+    ? internalError(error, request)
+    : new ProblemError(code, error.message, { cause: error })
 }
 
 function internalError(cause: unknown, request: FailedRequest): ProblemError {
@@ -69,7 +71,9 @@ function internalError(cause: unknown, request: FailedRequest): ProblemError {
 }
 
 function cutOff(cause: Error): ProblemError {
-  return new ProblemError('invalid_request', 'The body was cut off before its end; send it again whole.', { cause })
+  return new ProblemError('invalid_request', 'The body was cut off before its end; send it again whole.', {
+    cause,
+  })
 }
 
 function unsupportedMediaType(given: string | undefined): ProblemError {

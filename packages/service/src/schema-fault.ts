@@ -58,7 +58,9 @@ function unknownKey(parent: unknown): string {
 
 function unionMessage(branches: unknown): string {
   const types = schemaTypes({ anyOf: branches })
-  return types.length === 0 ? 'must be one of the forms that the API documents list' : `must be ${typeWords(types)}`
+  return types.length === 0
+    ? 'must be one of the forms that the API documents list'
+    : `must be ${typeWords(types)}`
 }
 
 function list(values: unknown): string {
@@ -66,5 +68,7 @@ function list(values: unknown): string {
 }
 
 function meaning(parent: unknown): string {
-  return isRecord(parent) && typeof parent.description === 'string' ? ` (${parent.description.replace(/\.$/, '')})` : ''
+  return isRecord(parent) && typeof parent.description === 'string'
+    ? ` (${parent.description.replace(/\.$/, '')})`
+    : ''
 }

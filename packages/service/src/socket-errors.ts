@@ -1,7 +1,8 @@
 import type { Server, ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { type ErrorCode, PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
+import { type ErrorCode, ProblemError } from '@tributary/protocol'
+import { problemHeaders } from './problem-answers.ts'
 
 /** What Node says of bytes that are no HTTP request; see `clientError` of `node:http`. */
 interface ClientError extends Error {
@@ -11,8 +12,14 @@ interface ClientError extends Error {
 
 /** Answers what never becomes a request: broken HTTP, headers that are too large, requests that come too slowly. */
 export class SocketErrors {
+  readonly #maxHeaderBytes: number
   /** The latest response of each connection. */
   readonly #responses = new WeakMap<Socket, ServerResponse>()
+
+  /** @param maxHeaderBytes Node's `maxHeaderSize`, which counts the address too. */
+  constructor(maxHeaderBytes: number) {
+    this.#maxHeaderBytes = maxHeaderBytes
+  }
 
   watch(server: Server): void {
     server.prependListener('request', (request, response) => this.#responses.set(request.socket, response))
@@ -20,34 +27,31 @@ export class SocketErrors {
 
   answer(error: ClientError, socket: Socket): void {
     const response = this.#responses.get(socket)
-    const isAnswering = response !== undefined && response.headersSent && !response.writableFinished
+    const isAnswering = response?.headersSent === true && !response.writableFinished
     // A second answer in the midst of one, as of a stream, would be taken for a part of it.
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
       socket.destroy()
       return
     }
-    const problem = problemOf(error)
+    const [code, detail] = wordsFor(error, this.#maxHeaderBytes)
+    const problem = new ProblemError(code, detail, { cause: error })
     const body = JSON.stringify(problem.toProblem())
+    const headers = Object.entries(problemHeaders(problem))
     socket.end(
       `HTTP/1.1 ${problem.statusCode} ${STATUS_CODES[problem.statusCode]}\r\n` +
-        `Content-Type: ${PROBLEM_CONTENT_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-        `Cache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+        headers.map(([name, value]) => `${name}: ${value}\r\n`).join('') +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
       () => socket.destroy(),
     )
   }
 }
 
-function problemOf(error: ClientError): ProblemError {
-  const [code, detail] = wordsFor(error)
-  return new ProblemError(code, detail, { cause: error })
-}
-
-function wordsFor({ code, rawPacket }: ClientError): [ErrorCode, string] {
+function wordsFor({ code, rawPacket }: ClientError, maxHeaderBytes: number): [ErrorCode, string] {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return ['request_timeout', 'The request took too long to arrive; send it faster.']
     case 'HPE_HEADER_OVERFLOW':
-      return isAddressLong(rawPacket)
+      return isAddressLong(rawPacket, maxHeaderBytes)
         ? ['uri_too_long', 'The address is too long; shorten it, or send what it holds in a body.']
         : ['headers_too_large', 'The headers are too large; send fewer or shorter ones.']
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
@@ -59,7 +63,12 @@ function wordsFor({ code, rawPacket }: ClientError): [ErrorCode, string] {
   }
 }
 
-/** Whether the bytes at which the limit was passed begin with an address that never ends. */
-function isAddressLong(packet: unknown): boolean {
-  return Buffer.isBuffer(packet) && /^[A-Z]+ /.test(packet.toString('latin1', 0, 16)) && !packet.includes('\r\n')
+/**
+ * Whether it is the address that fills the headers' room. Told from the bytes at which the limit was passed, so
+ * that an address that comes in several packets may count as a header.
+ */
+function isAddressLong(packet: unknown, maxHeaderBytes: number): boolean {
+  if (!Buffer.isBuffer(packet) || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 16))) return false
+  const end = packet.indexOf('\r\n')
+  return end === -1 || end > maxHeaderBytes / 2
 }

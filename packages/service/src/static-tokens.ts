@@ -43,7 +43,9 @@ const FORMAT = 'token=user[:role|role], with ; between entries'
 export function readStaticTokens(text: string | undefined, nodeEnv: string): StaticTokens {
   if (nodeEnv !== 'production') return parseStaticTokens(text ?? DEFAULT_STATIC_TOKENS)
   if (text === undefined) return new StaticTokens()
-  throw new ConfigError(['AUTH_STATIC_TOKENS must not be set where NODE_ENV is production; use signed tokens there'])
+  throw new ConfigError([
+    'AUTH_STATIC_TOKENS must not be set where NODE_ENV is production; use signed tokens there',
+  ])
 }
 
 /**
@@ -57,7 +59,8 @@ export function parseStaticTokens(text: string): StaticTokens {
   for (const [index, entry] of text.split(';').entries()) {
     if (entry.trim() === '') continue
     const fault = addEntry(tokens, entry.trim())
-    if (fault !== undefined) faults.push(`AUTH_STATIC_TOKENS entry ${index + 1} ${fault}; the format is ${FORMAT}`)
+    if (fault !== undefined)
+      faults.push(`AUTH_STATIC_TOKENS entry ${index + 1} ${fault}; the format is ${FORMAT}`)
   }
   if (faults.length > 0) throw new ConfigError(faults)
   return tokens

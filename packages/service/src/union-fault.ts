@@ -14,7 +14,9 @@ export function innermostErrors(errors: readonly ErrorObject[]): ErrorObject[] {
   if (outermost.keyword !== 'anyOf' && outermost.keyword !== 'oneOf') return [outermost]
   const forms: unknown[] = Array.isArray(outermost.schema) ? outermost.schema : []
   const found = likeliest(forms, outermost.data).flatMap((index) =>
-    innermostErrors(errors.filter((error) => error.schemaPath.startsWith(`${outermost.schemaPath}/${index}/`))),
+    innermostErrors(
+      errors.filter((error) => error.schemaPath.startsWith(`${outermost.schemaPath}/${index}/`)),
+    ),
   )
   return found.length === 0 ? [outermost] : found
 }

@@ -16,15 +16,24 @@ export function isValidationError(error: Error): error is ValidationError {
 }
 
 /** How a problem names the parts of a request. */
-const PARTS: Readonly<Record<string, string>> = { querystring: 'query', params: 'path', headers: 'headers', body: 'body' }
+const PARTS: Readonly<Record<string, string>> = {
+  querystring: 'query',
+  params: 'path',
+  headers: 'headers',
+  body: 'body',
+}
 
 /** The problem of a request that its schema refuses: where, and what to change. */
 export function validationProblem(error: ValidationError): ProblemError {
   const part = PARTS[error.validationContext] ?? error.validationContext
   if (part === 'body' && isBodyMissing(error.validation)) {
-    return new ProblemError('invalid_request', 'The request needs a body: send JSON, with Content-Type: application/json.', {
-      errors: [{ path: 'body', message: 'is required' }],
-    })
+    return new ProblemError(
+      'invalid_request',
+      'The request needs a body: send JSON, with Content-Type: application/json.',
+      {
+        errors: [{ path: 'body', message: 'is required' }],
+      },
+    )
   }
   const faults = innermostErrors(error.validation).map((one) => toFault(part, one))
   const detail = faults.map(({ path, message }) => `${path} ${message}`).join(', or ')

@@ -1,3 +1,5 @@
+import { isHeaderName, isHeaderValue } from '@tributary/protocol'
+
 /** The headers of a stream, ready for `writeHead` or a `Response`. */
 export type StreamHeaders = Record<string, string>
 
@@ -10,10 +12,6 @@ const BASE_HEADERS: Readonly<StreamHeaders> = {
 
 /** What scripts of other origins may read of an answer. */
 export const EXPOSED_HEADERS = 'Run-Id, Location, Retry-After'
-
-// RFC 9110, section 5.1 (a name is a token) and 5.5 (a value is visible, with spaces and tabs inside).
-const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** A header that HTTP does not allow. */
 export class HeaderError extends TypeError {
@@ -60,8 +58,8 @@ export class SseHeaderBuilder {
 
   /** @throws HeaderError where the name or the value is none of HTTP. */
   custom(name: string, value: string): this {
-    if (!HEADER_NAME.test(name)) throw new HeaderError(`${JSON.stringify(name)} cannot name a header`)
-    if (!HEADER_VALUE.test(value)) throw new HeaderError(`The value of ${name} holds what a header may not`)
+    if (!isHeaderName(name)) throw new HeaderError(`${JSON.stringify(name)} cannot name a header`)
+    if (!isHeaderValue(value)) throw new HeaderError(`The value of ${name} holds what a header may not`)
     this.#headers[name.toLowerCase()] = value
     return this
   }

@@ -1,19 +1,26 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { StreamSink } from './stream-sink.ts'
 
 /** How long a peer may take to read the end of its stream before the socket is cut. */
 const END_GRACE_MS = 5_000
 
+/** Headers as frameworks collect them. */
+export type AnswerHeaders = Readonly<Record<string, string | number | string[] | undefined>>
+
 /** A sink over Node's own HTTP answer. Writes the head at once, so that a reader knows it is connected. */
 export class NodeSink implements StreamSink {
   readonly #response: ServerResponse
 
-  constructor(response: ServerResponse, headers: OutgoingHttpHeaders) {
+  constructor(response: ServerResponse, headers: AnswerHeaders) {
     this.#response = response
     // A reader that resets its connection is closed, not an error of ours.
     response.on('error', () => response.destroy())
     if (response.destroyed) return
-    response.writeHead(200, headers)
+    for (const name in headers) {
+      const value = headers[name]
+      if (value !== undefined) response.setHeader(name, value)
+    }
+    response.writeHead(200)
     response.flushHeaders()
   }
 

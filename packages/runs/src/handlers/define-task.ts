@@ -69,7 +69,8 @@ export interface TaskOptions<Schema extends TSchema = TUnknown, Output = unknown
   run(context: TaskContext, input: Static<Schema>): Output | Promise<Output>
 }
 
-const TASK: unique symbol = Symbol.for('tributary.task') as never
+// Of the global registry, so that a second copy of this module knows the tasks of the first.
+const TASK: unique symbol = Symbol.for('tributary.task')
 
 /** A named piece of work, as `defineTask` makes it. */
 export interface TaskDefinition<Schema extends TSchema = TSchema, Output = unknown>

@@ -46,7 +46,8 @@ function faults(validator: Validator, input: unknown): InputFault[] {
       for (const property of error.params.additionalProperties) {
         faults.push({ path: `${path}/${property}`, message: 'is not known here' })
       }
-    } else faults.push({ path, message: error.message })
+    } else if (error.keyword !== 'boolean') faults.push({ path, message: error.message })
+    // `boolean` is the refusal of an additional property told once more, in the validator's own terms.
   }
-  return faults.slice(0, MAX_FAULTS)
+  return faults.length === 0 ? [{ path: 'input', message: 'is not allowed' }] : faults.slice(0, MAX_FAULTS)
 }

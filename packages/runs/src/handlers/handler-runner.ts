@@ -120,8 +120,9 @@ export class HandlerRunner {
   }
 
   #find(name: string): Handler | undefined {
-    const task = this.#registry.get(name) ?? this.#unregistered?.(name)
-    return task === undefined || 'task' in task ? task : { task }
+    const handler = this.#registry.get(name)
+    if (handler !== undefined || this.#unregistered === undefined) return handler
+    return { task: this.#unregistered(name) }
   }
 
   /** A context that is good until `end`. Its functions stand alone, so that a handler can take it apart. */
@@ -143,7 +144,10 @@ export class HandlerRunner {
         return await request(options, { signal })
       },
     }
-    return { context, end: () => void (hasEnded = true) }
+    const end = () => {
+      hasEnded = true
+    }
+    return { context, end }
   }
 
   async #execute({ task, module }: Handler, input: unknown, context: TaskContext): Promise<JsonValue> {

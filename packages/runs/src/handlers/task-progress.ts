@@ -26,15 +26,15 @@ export class ProgressReporter {
   report({ step, totalSteps = this.#totalSteps, progress, message }: ProgressReport): void {
     this.#last = percent(progress ?? ratio(step, totalSteps)) ?? this.#last
     this.#onProgress({
-      ...(isFinite(step) ? { step } : {}),
-      ...(isFinite(totalSteps) ? { totalSteps } : {}),
+      ...(isNumber(step) ? { step } : {}),
+      ...(isNumber(totalSteps) ? { totalSteps } : {}),
       progress: this.#last,
       ...(message === undefined ? {} : { message }),
     })
   }
 }
 
-function isFinite(value: number | undefined): value is number {
+function isNumber(value: number | undefined): value is number {
   return Number.isFinite(value)
 }
 
@@ -44,6 +44,6 @@ function ratio(step: number | undefined, totalSteps: number | undefined): number
 
 /** Two decimals are enough for people, and keep 1/3 short on the wire. */
 function percent(value: number | undefined): number | undefined {
-  if (!isFinite(value)) return undefined
+  if (!isNumber(value)) return undefined
   return Math.round(Math.min(100, Math.max(0, value)) * 100) / 100
 }

@@ -1,4 +1,9 @@
-import { isMarkedAsUntransferable, MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import {
+  isMarkedAsUntransferable,
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+} from 'node:worker_threads'
 import type { HandlerRequest, HandlerResponse, TaskContext } from './define-task.ts'
 import { toErrorData } from './error-data.ts'
 import type { FromThread, ToThread } from './thread-message.ts'
@@ -30,7 +35,11 @@ export class ThreadChannel {
 
   /** Takes what was posted and not yet read. An outcome comes another way and may overtake it. */
   drain(): void {
-    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
+    for (
+      let next = receiveMessageOnPort(this.#port);
+      next !== undefined;
+      next = receiveMessageOnPort(this.#port)
+    ) {
       this.#take(next.message as FromThread)
     }
   }
@@ -76,6 +85,8 @@ export class ThreadChannel {
 function owned({ status, headers, body }: HandlerResponse) {
   const { buffer } = body
   const isMovable =
-    buffer instanceof ArrayBuffer && buffer.byteLength === body.byteLength && !isMarkedAsUntransferable(buffer)
+    buffer instanceof ArrayBuffer &&
+    buffer.byteLength === body.byteLength &&
+    !isMarkedAsUntransferable(buffer)
   return { status, headers, body: isMovable ? new Uint8Array(buffer) : new Uint8Array(body) }
 }

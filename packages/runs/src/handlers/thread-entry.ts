@@ -1,4 +1,10 @@
-import { type HandlerRequest, type HandlerResponse, isTask, type LogLevel, type TaskContext } from './define-task.ts'
+import {
+  type HandlerRequest,
+  type HandlerResponse,
+  isTask,
+  type LogLevel,
+  type TaskContext,
+} from './define-task.ts'
 import { RemoteError, toErrorData } from './error-data.ts'
 import { TaskError } from './handler-error.ts'
 import { assertJson } from './json-value.ts'
@@ -35,17 +41,19 @@ async function findTask({ url, exportName }: HandlerModule) {
   return task.run.bind(task)
 }
 
+type Fields = Readonly<Record<string, unknown>> | undefined
 type Pending = PromiseWithResolvers<HandlerResponse>
 
+/** A handler's context in a thread. What a handler calls are fields, so that it can take the context apart. */
 class ThreadContext implements TaskContext {
   readonly taskId: string
   readonly attempt: number
   readonly signal = new AbortController().signal
   readonly sampleUrl?: string
   readonly log = {
-    info: (message: string, fields?: Readonly<Record<string, unknown>>) => this.#log('info', message, fields),
-    warn: (message: string, fields?: Readonly<Record<string, unknown>>) => this.#log('warn', message, fields),
-    error: (message: string, fields?: Readonly<Record<string, unknown>>) => this.#log('error', message, fields),
+    info: (message: string, fields?: Fields) => this.#log('info', message, fields),
+    warn: (message: string, fields?: Fields) => this.#log('warn', message, fields),
+    error: (message: string, fields?: Fields) => this.#log('error', message, fields),
   }
   readonly #port: ThreadJob['port']
   readonly #unread: Int32Array
@@ -53,7 +61,7 @@ class ThreadContext implements TaskContext {
   #lastRequestId = 0
   #skipped: ProgressReport | undefined
   #droppedLogs = 0
-  #ended = false
+  #hasEnded = false
 
   constructor({ taskId, attempt, sampleUrl, port, unread }: ThreadJob) {
     this.taskId = taskId
@@ -62,11 +70,11 @@ class ThreadContext implements TaskContext {
     this.#port = port
     this.#unread = new Int32Array(unread)
     port.on('message', (message: ToThread) => this.#settle(message))
-    this.#post({ kind: 'started' })
+    this.#port.postMessage({ kind: 'started' } satisfies FromThread)
   }
 
-  progress({ step, totalSteps, progress, message }: ProgressReport): void {
-    // Only what belongs in a report: anything else a handler passes might not survive the way.
+  readonly progress = ({ step, totalSteps, progress, message }: ProgressReport): void => {
+    // Only what belongs in a report: anything else that a handler passes might not survive the way.
     const report = {
       ...(step === undefined ? {} : { step }),
       ...(totalSteps === undefined ? {} : { totalSteps }),
@@ -77,27 +85,23 @@ class ThreadContext implements TaskContext {
     if (this.#skipped === undefined) this.#report({ kind: 'progress', report })
   }
 
-  request(request: HandlerRequest): Promise<HandlerResponse> {
-    if (this.#ended) return Promise.reject(new TaskError('The task has ended'))
+  readonly request = async (request: HandlerRequest): Promise<HandlerResponse> => {
+    if (this.#hasEnded) throw new TaskError('The task has ended')
     if (this.#pending.size >= MAX_OPEN_REQUESTS) {
-      return Promise.reject(new TaskError(`A task may have ${MAX_OPEN_REQUESTS} requests open, no more`))
+      throw new TaskError(`A task may have ${MAX_OPEN_REQUESTS} requests open, no more`)
     }
-    const pending: Pending = Promise.withResolvers()
     const id = ++this.#lastRequestId
-    try {
-      // Cloned, not moved: the body may be the handler's to use again.
-      this.#post({ kind: 'request', id, request })
-      this.#pending.set(id, pending)
-    } catch (cause) {
-      pending.reject(new TypeError('A request holds something that cannot be sent', { cause }))
-    }
-    return pending.promise
+    // Cloned, not moved: the body may be the handler's to use again.
+    this.#port.postMessage({ kind: 'request', id, request } satisfies FromThread)
+    const pending: Pending = Promise.withResolvers()
+    this.#pending.set(id, pending)
+    return await pending.promise
   }
 
   end(): void {
     if (this.#skipped !== undefined) this.#report({ kind: 'progress', report: this.#skipped })
     if (this.#droppedLogs > 0) this.#reportLog('warn', 'Log lines were dropped', { count: this.#droppedLogs })
-    this.#ended = true
+    this.#hasEnded = true
     this.#port.close()
   }
 
@@ -108,17 +112,17 @@ class ThreadContext implements TaskContext {
     else pending?.reject(new RemoteError(message.error))
   }
 
-  #log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
+  #log(level: LogLevel, message: string, fields: Fields): void {
     if (this.#hasRoom()) this.#reportLog(level, message, fields)
     else this.#droppedLogs += 1
   }
 
-  #reportLog(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
+  #reportLog(level: LogLevel, message: string, fields: Fields): void {
     try {
       this.#report({ kind: 'log', level, message, ...(fields === undefined ? {} : { fields }) })
     } catch {
       // A function among the fields, say. The line matters more than they do.
-      this.#report({ kind: 'log', level, message: `${message} (its fields cannot leave the thread)` })
+      this.#report({ kind: 'log', level, message, fields: { fieldsLost: true } })
     }
   }
 
@@ -126,13 +130,9 @@ class ThreadContext implements TaskContext {
     return Atomics.load(this.#unread, 0) < MAX_UNREAD_REPORTS
   }
 
-  #report(message: FromThread): void {
-    if (this.#ended) return
-    this.#post(message)
+  #report(report: FromThread): void {
+    if (this.#hasEnded) return
+    this.#port.postMessage(report)
     Atomics.add(this.#unread, 0, 1)
-  }
-
-  #post(message: FromThread): void {
-    this.#port.postMessage(message)
   }
 }

@@ -77,15 +77,19 @@ export class ThreadPool {
     )
     const channel = new ThreadChannel(context)
     try {
-      const outcome = await this.#runInThread(channel, {
-        module,
-        input,
-        taskId: context.taskId,
-        attempt: context.attempt,
-        ...(context.sampleUrl === undefined ? {} : { sampleUrl: context.sampleUrl }),
-        port: channel.remotePort,
-        unread: channel.unread,
-      }, context.signal)
+      const outcome = await this.#runInThread(
+        channel,
+        {
+          module,
+          input,
+          taskId: context.taskId,
+          attempt: context.attempt,
+          ...(context.sampleUrl === undefined ? {} : { sampleUrl: context.sampleUrl }),
+          port: channel.remotePort,
+          unread: channel.unread,
+        },
+        context.signal,
+      )
       if (outcome.ok) return outcome.result
       throw new RemoteError(outcome.error)
     } finally {
@@ -118,7 +122,9 @@ export class ThreadPool {
       signal.throwIfAborted()
       giveUp.signal.throwIfAborted()
       channel.drain()
-      throw new ThreadLostError(`The thread was lost: ${cause instanceof Error ? cause.message : cause}`, { cause })
+      throw new ThreadLostError(`The thread was lost: ${cause instanceof Error ? cause.message : cause}`, {
+        cause,
+      })
     } finally {
       this.#handedOver.delete(channel)
     }

@@ -1,0 +1,29 @@
+import { addStaticPage, type App, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
+import type { Deps } from './deps.ts'
+import { addDemonstrations } from './http/demonstrations.ts'
+import { addParallelTasks } from './http/parallel-tasks.ts'
+import { addRuns } from './http/runs.ts'
+import { addSampleApi } from './http/sample-api.ts'
+
+/** Builds the worker's app. It never listens. */
+export async function createWorkerApp(deps: Deps): Promise<App> {
+  const { logger, authenticator, drain, runs, streams, config } = deps
+  const app = await createApp({
+    name: 'Tributary worker',
+    version: '0.1.0',
+    description: 'Runs many calls to external APIs in parallel, and streams what happens.',
+    logger,
+    authenticator,
+    drain,
+  })
+  addParallelTasks(app, deps)
+  addRuns(app, deps)
+  if (config.NODE_ENV !== 'production') {
+    addSampleApi(app)
+    addDemonstrations(app, deps)
+  }
+  await addStaticPage(app, SSE_CLIENT_PAGE)
+  drain.onDrain('runs', () => runs.drain(config.DRAIN_MS))
+  drain.onDrain('streams', () => streams.endAll('drain'))
+  return app
+}

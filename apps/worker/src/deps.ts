@@ -1,0 +1,100 @@
+import { fileURLToPath } from 'node:url'
+import type { EventStore } from '@tributary/eventlog'
+import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
+import { type Clock, systemClock } from '@tributary/protocol'
+import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
+import { Authenticator, createLogger, Drain, readStaticTokens } from '@tributary/service'
+import { StreamServer } from '@tributary/sse'
+import type { WorkerConfig } from './config.ts'
+import { TaskScheduler } from './tasks/task-scheduler.ts'
+
+/** The handlers that come with the worker. */
+const SHIPPED_HANDLERS = fileURLToPath(new URL('../handlers/', import.meta.url))
+
+export type Deps = Awaited<ReturnType<typeof createDeps>>
+
+export interface DepsOptions {
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  /** Default: `Math.random`. */
+  readonly random?: () => number
+}
+
+/** Everything the worker is made of. The one place that picks adapters. */
+export async function createDeps(config: WorkerConfig, options: DepsOptions = {}) {
+  const { clock = systemClock, random = Math.random } = options
+  const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL })
+  const store: EventStore = new MemoryEventStore({ clock })
+  const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
+  const client = new OutboundClient({
+    policy: new AddressPolicy({
+      allow: [...config.OUTBOUND_ALLOW, ...(samplesUrl === undefined ? [] : [new URL(samplesUrl).host])],
+      deny: config.OUTBOUND_DENY,
+    }),
+    connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
+    readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
+    clock,
+  })
+  const handlers = new HandlerRunner({
+    registry: await HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
+    request: (request, { signal }) => requestWhole(client, request, signal),
+    ...(samplesUrl === undefined
+      ? {}
+      : { sampleUrl: samplesUrl, unregistered: (name: string) => simulatedTask(name, clock) }),
+  })
+  const runs = new RunRegistry({
+    store,
+    clock,
+    source: 'worker',
+    maxEvents: config.RUN_MAX_EVENTS,
+    maxAgeMs: config.RUN_MAX_AGE_MS,
+    maxCount: config.RUN_MAX_COUNT,
+    onError: (error, run) => logger.error({ err: error, runId: run.id }, 'run failed'),
+  })
+  const streams = new StreamServer({
+    clock,
+    heartbeatMs: config.HEARTBEAT_MS,
+    retryMs: config.RETRY_MS,
+    outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+    random,
+  })
+  const scheduler = new TaskScheduler({
+    perOrigin: config.TASK_CONCURRENCY_PER_ORIGIN,
+    total: config.TASK_CONCURRENCY_TOTAL,
+  })
+  const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
+  if (config.WORKER_SECRET !== undefined) {
+    tokens.add(config.WORKER_SECRET, { userId: 'gateway', roles: ['admin'], metadata: {} })
+  }
+  const authenticator = new Authenticator({ tokens, trustLoopback: config.NODE_ENV !== 'production' })
+  const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
+  return {
+    config,
+    clock,
+    random,
+    logger,
+    store,
+    sampleUrl: samplesUrl,
+    client,
+    handlers,
+    runs,
+    streams,
+    scheduler,
+    authenticator,
+    drain,
+    async close(): Promise<void> {
+      await runs.close()
+      await handlers.close()
+      await client.close()
+      await store.close()
+    },
+  }
+}
+
+/** Where this process finds its own sample API. */
+function sampleUrl({ HOST, WORKER_PORT }: WorkerConfig): string {
+  const everywhere: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }
+  const host = everywhere[HOST] ?? (HOST.includes(':') ? `[${HOST}]` : HOST)
+  return `http://${host}:${WORKER_PORT}/api/sample`
+}

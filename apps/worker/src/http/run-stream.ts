@@ -1,0 +1,52 @@
+import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
+import type { Run } from '@tributary/runs'
+import { replyCursor, replyWithLog } from '@tributary/sse/fastify'
+import { sseHeaders } from '@tributary/sse'
+import type { FastifyReply } from 'fastify'
+import type { Deps } from '../deps.ts'
+
+/** Answers with a run's stream. */
+export async function replyWithRun(
+  reply: FastifyReply,
+  run: Run,
+  query: StreamQuery,
+  naming: Naming,
+  { streams, config, logger }: Deps,
+): Promise<FastifyReply> {
+  await replyWithLog(reply, {
+    streams,
+    log: run.log,
+    runId: run.id,
+    query,
+    naming,
+    timeoutMs: config.STREAM_TIMEOUT_MS,
+    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+    onError: (error) => logger.error({ err: error, runId: run.id }, 'log cannot be read'),
+  })
+  return reply
+}
+
+/** The run of an id. @throws ProblemError `run_not_found`. */
+export function findRun(runId: string, { runs }: Deps): Run {
+  const run = runs.get(runId)
+  if (run !== undefined) return run
+  throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`)
+}
+
+/**
+ * Answers a GET that starts a run. One that comes with a cursor never does: it goes on with the run that the
+ * cursor names, or is answered 204, so that an EventSource that reconnects by itself does the right thing.
+ */
+export async function replyWithStartedRun(
+  reply: FastifyReply,
+  query: StreamQuery,
+  start: () => Promise<Run>,
+  deps: Deps,
+): Promise<FastifyReply> {
+  if (reply.request.method === 'HEAD') return reply.headers(sseHeaders().build()).send()
+  const presented = replyCursor(reply, query)
+  if (presented === undefined) return replyWithRun(reply, await start(), query, 'emitter', deps)
+  const runId = presented.cursor.kind === 'event' ? presented.cursor.runId : undefined
+  const run = runId === undefined ? undefined : deps.runs.get(runId)
+  return run === undefined ? reply.code(204).send() : replyWithRun(reply, run, query, 'emitter', deps)
+}

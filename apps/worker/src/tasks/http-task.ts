@@ -1,0 +1,56 @@
+import { flattenHeaders, isRetryableStatus, type OutboundClient, readBody } from '@tributary/outbound'
+import type { TaskErrorCode, TaskResult } from '@tributary/protocol'
+import type { PlannedHttpTask } from './task-plan.ts'
+import { isJson, taskResult } from './task-result.ts'
+
+/** An answer whose status says that the call failed. */
+export class HttpStatusError extends Error {
+  override readonly name = 'HttpStatusError'
+  readonly code: Extract<TaskErrorCode, 'http_4xx' | 'http_5xx'>
+  readonly status: number
+  readonly retryable: boolean
+  /** The answer's `Retry-After`, where it had one. */
+  readonly retryAfter: string | string[] | undefined
+
+  constructor(status: number, retryAfter: string | string[] | undefined) {
+    super(`HTTP ${status}`)
+    this.status = status
+    this.code = status >= 500 ? 'http_5xx' : 'http_4xx'
+    this.retryable = isRetryableStatus(status)
+    this.retryAfter = retryAfter
+  }
+}
+
+export interface HttpCallOptions {
+  readonly client: OutboundClient
+  /** Ends the attempt, whatever it is at. */
+  readonly signal: AbortSignal
+  /** Bytes of an answer. JSON beyond it is an error; other bodies are cut. */
+  readonly maxBodyBytes: number
+  readonly maxResultBytes: number
+  /** Called as bytes come, where the answer says how many there will be. */
+  readonly onBytes: (received: number, total: number) => void
+}
+
+/** What is read of a failed call's answer, so that its connection can be used again. */
+const MAX_ERROR_BODY_BYTES = 65_536
+
+/** One attempt of an HTTP task. @throws HttpStatusError on 4xx and 5xx, and what the client throws. */
+export async function callHttp(task: PlannedHttpTask, options: HttpCallOptions): Promise<TaskResult> {
+  const { client, signal, maxBodyBytes, maxResultBytes, onBytes } = options
+  const { url, method, headers, body, timeoutMs } = task
+  const answer = await client.request({ url, method, headers, body, signal, timeoutMs })
+  if (answer.status >= 400) {
+    await readBody(answer, { maxBytes: MAX_ERROR_BODY_BYTES, overflow: 'truncate' })
+    throw new HttpStatusError(answer.status, answer.headers['retry-after'])
+  }
+  const answerHeaders = flattenHeaders(answer.headers)
+  const { bytes, truncated } = await readBody(answer, {
+    maxBytes: maxBodyBytes,
+    overflow: isJson(answerHeaders) ? 'error' : 'truncate',
+    onBytes: (received, total) => {
+      if (total !== undefined && total > 0) onBytes(received, total)
+    },
+  })
+  return taskResult({ status: answer.status, headers: answerHeaders, body: bytes, truncated }, maxResultBytes)
+}

@@ -1,0 +1,123 @@
+import { type HttpMethod, type HttpTask, isHeaderName, isHeaderValue, ProblemError, type TaskSpec } from '@tributary/protocol'
+import {
+  type HandlerRunner,
+  type PlannedNamedTask,
+  planNamedTask,
+  plannedTimeoutMs,
+  refuseTask,
+  type TaskPlace,
+} from '@tributary/runs'
+
+/** A task with everything decided that its request left open. */
+export type PlannedTask = PlannedHttpTask | PlannedNamedTask
+
+export interface PlannedHttpTask {
+  readonly kind: 'http'
+  readonly id: string
+  readonly name: string
+  /** What its limit is counted by. */
+  readonly origin: string
+  readonly url: URL
+  readonly method: HttpMethod
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+  readonly timeoutMs: number
+  readonly retries: number
+  readonly idempotent: boolean
+}
+
+export interface PlanOptions {
+  readonly maxTasks: number
+  readonly defaultTimeoutMs: number
+  readonly handlers: HandlerRunner
+}
+
+/** Further attempts of an idempotent task, where it does not say. */
+export const DEFAULT_TASK_RETRIES = 2
+
+const SAFE_METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'OPTIONS']
+
+/**
+ * Decides what a request left open.
+ *
+ * @throws ProblemError that names the task: `no_tasks`, `too_many_tasks`, `duplicate_task_id`,
+ *   `invalid_task`, `unknown_handler`.
+ */
+export function planTasks(specs: readonly TaskSpec[], options: PlanOptions): PlannedTask[] {
+  if (specs.length === 0) throw new ProblemError('no_tasks', 'Give at least one task in "tasks".')
+  if (specs.length > options.maxTasks) {
+    const detail = `There are ${specs.length} tasks; send at most ${options.maxTasks} in one request.`
+    throw new ProblemError('too_many_tasks', detail)
+  }
+  const seen = new Set<string>()
+  return specs.map((spec, index) => {
+    const task = typeof spec === 'string' ? { name: spec } : spec
+    const place = { id: task.id ?? `task-${index + 1}`, path: `body/tasks/${index}` }
+    if (seen.has(place.id)) throw duplicateId(place)
+    seen.add(place.id)
+    return 'url' in task ? planHttpTask(task, place, options) : planNamedTask(task, place, options)
+  })
+}
+
+function duplicateId({ id, path }: TaskPlace): ProblemError {
+  const message = `two tasks have the id ${JSON.stringify(id)}; give each an id of its own`
+  return new ProblemError('duplicate_task_id', `Task ${JSON.stringify(id)}: ${message}`, {
+    errors: [{ path: `${path}/id`, message }],
+  })
+}
+
+function planHttpTask(task: HttpTask, place: TaskPlace, { defaultTimeoutMs }: PlanOptions): PlannedHttpTask {
+  const method = task.method ?? 'GET'
+  const idempotent = task.idempotent ?? SAFE_METHODS.includes(method)
+  if (task.body !== undefined && (method === 'GET' || method === 'HEAD')) {
+    throw refuseTask(place, 'body', `a ${method} has no "body"; use another method, or leave it out`)
+  }
+  const url = plannedUrl(task.url, place)
+  const { headers, body } = plannedContent(task, place)
+  return {
+    kind: 'http',
+    id: place.id,
+    name: task.name ?? place.id,
+    origin: url.origin,
+    url,
+    method,
+    headers,
+    body,
+    timeoutMs: plannedTimeoutMs(task.timeoutMs, defaultTimeoutMs, place),
+    retries: idempotent ? (task.retries ?? DEFAULT_TASK_RETRIES) : 0,
+    idempotent,
+  }
+}
+
+function plannedUrl(text: string, place: TaskPlace): URL {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    const shown = JSON.stringify(text.slice(0, 200))
+    throw refuseTask(place, 'url', `"url" must be an absolute http or https address, not ${shown}`)
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw refuseTask(place, 'url', 'credentials belong in a header, not in "url"')
+  }
+  return url
+}
+
+/** What the HTTP client decides: the framing of the request, and whom it goes to. */
+const OWN_HEADERS = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'transfer-encoding', 'upgrade'])
+
+/** Headers go as given; a body that is not text goes as JSON, and says so unless its headers say otherwise. */
+function plannedContent(task: HttpTask, place: TaskPlace): Pick<PlannedHttpTask, 'headers' | 'body'> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(task.headers ?? {})) {
+    if (!isHeaderName(name) || !isHeaderValue(value)) {
+      throw refuseTask(place, 'headers', `${JSON.stringify(name)} is not a header that HTTP allows`)
+    }
+    if (OWN_HEADERS.has(name.toLowerCase())) {
+      throw refuseTask(place, 'headers', `"${name}" is set by the client itself; leave it out`)
+    }
+    headers[name] = value
+  }
+  if (task.body === undefined || typeof task.body === 'string') return { headers, body: task.body }
+  const named = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+  if (!named) headers['content-type'] = 'application/json'
+  return { headers, body: JSON.stringify(task.body) }
+}

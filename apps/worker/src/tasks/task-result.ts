@@ -1,0 +1,60 @@
+import type { TaskResult } from '@tributary/protocol'
+
+/** An answer of an external API, read. */
+export interface ReadAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  /** Whether the body went on beyond what was read. */
+  readonly truncated: boolean
+}
+
+/** A body that claims to be JSON and is not. */
+export class InvalidJsonError extends Error {
+  override readonly name = 'InvalidJsonError'
+  readonly code = 'invalid_json'
+  readonly retryable = false
+}
+
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i
+const TEXT_TYPE = /^(?:text\/|application\/(?:[\w.+-]+\+)?(?:xml|javascript|x-www-form-urlencoded|yaml)\b)/i
+
+/** Whether an answer says that it is JSON. */
+export function isJson(headers: Readonly<Record<string, string>>): boolean {
+  return JSON_TYPE.test(headers['content-type'] ?? '')
+}
+
+/**
+ * What an event says of an answer: its body parsed where it is JSON, as text where it is text, as base64
+ * otherwise; cut at `maxResultBytes`, where JSON becomes a string.
+ *
+ * @throws InvalidJsonError
+ */
+export function taskResult({ status, headers, body, truncated }: ReadAnswer, maxResultBytes: number): TaskResult {
+  const cut = body.byteLength > maxResultBytes
+  const kept = cut ? body.subarray(0, maxResultBytes) : body
+  const base = { status, headers: { ...headers } }
+  if (isJson(headers)) {
+    if (body.byteLength === 0) return { ...base, body: null, truncated: false }
+    const parsed = parse(body)
+    return cut ? { ...base, body: decode(kept, true), truncated: true } : { ...base, body: parsed, truncated: false }
+  }
+  if (body.byteLength === 0 || TEXT_TYPE.test(headers['content-type'] ?? '')) {
+    return { ...base, body: decode(kept, cut || truncated), truncated: cut || truncated }
+  }
+  const base64 = Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength).toString('base64')
+  return { ...base, body: base64, encoding: 'base64', truncated: cut || truncated }
+}
+
+function parse(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(decode(body, false))
+  } catch (error) {
+    throw new InvalidJsonError('The answer says it is JSON, and is not', { cause: error })
+  }
+}
+
+/** @param cut whether the last character may be half there; then it is left out. */
+function decode(bytes: Uint8Array, cut: boolean): string {
+  return new TextDecoder().decode(bytes, { stream: cut })
+}

@@ -1,0 +1,1 @@
+document.querySelector('#events').textContent = 'Nothing yet.'

@@ -1,0 +1,111 @@
+import type { App } from './app.ts'
+import { ConfigError } from './config-error.ts'
+import type { Drain } from './drain.ts'
+import { isListenError, type ListenAddress, listenErrorMessage } from './listen-error.ts'
+
+/** A service that is built and does not listen yet. */
+export interface Service {
+  readonly app: App
+  readonly drain: Drain
+  /** Closes what is left when the app is closed: stores, pools. Also called when listening fails. */
+  close?(): Promise<void> | void
+}
+
+export interface ServiceOptions<Config> {
+  /** What the process calls itself in front of a fault. */
+  readonly name: string
+  /** Reads the configuration. */
+  readConfig(): Config
+  build(config: Config): Promise<Service> | Service
+  /** Where to listen, and which variables say so. */
+  address(config: Config): ListenAddress
+}
+
+/** A signal within this time of the first is its echo: a terminal and a starter both pass Ctrl-C on. */
+const SIGNAL_ECHO_MS = 250
+
+/**
+ * The life of a service's process: build, listen, drain on SIGTERM, SIGINT or the end of the starter's IPC
+ * channel, then exit 0. A second signal exits at once.
+ *
+ * It writes `{"msg":"listening","url":…}` whatever the log level, since a starter waits for it. A fault of
+ * configuration or of the address is one line on standard error, and exit 1; any other error comes with its stack.
+ */
+export async function runService<Config>(options: ServiceOptions<Config>): Promise<void> {
+  const life = new ProcessLife(options.name)
+  let service: Service | undefined
+  try {
+    const config = options.readConfig()
+    service = await options.build(config)
+    const { app } = service
+    life.began(service)
+    const address = options.address(config)
+    await listen(app, address)
+  } catch (error) {
+    await service?.app.close().catch(() => undefined)
+    await service?.close?.()
+    life.failed(error)
+  }
+}
+
+async function listen(app: App, address: ListenAddress): Promise<void> {
+  try {
+    const url = await app.listen({
+      host: address.host,
+      port: address.port,
+      listenTextResolver: () => 'socket bound',
+    })
+    app.log.child({}, { level: 'info' }).info({ url: url.replace('//[::]:', '//[::1]:') }, 'listening')
+  } catch (error) {
+    if (!isListenError(error)) throw error
+    throw new ConfigError([listenErrorMessage(error, address)], { cause: error })
+  }
+}
+
+/** What ends the process, and how. */
+class ProcessLife {
+  readonly #name: string
+  #service: Service | undefined
+  #endingSince: number | undefined
+
+  constructor(name: string) {
+    this.#name = name
+    process.on('SIGTERM', () => this.#signalled())
+    process.on('SIGINT', () => this.#signalled())
+    process.once('disconnect', () => this.#end())
+    // Node hands rejections that nobody handles here too.
+    process.on('uncaughtException', (error, origin) => {
+      if (this.#service === undefined) this.failed(error)
+      this.#service?.app.log.fatal({ err: error, origin }, 'uncaught error')
+      process.exit(1)
+    })
+  }
+
+  began(service: Service): void {
+    this.#service = service
+    service.drain.onClose('app', () => service.app.close())
+    service.drain.onClose('service', () => service.close?.())
+  }
+
+  failed(error: unknown): never {
+    const text = error instanceof ConfigError ? error.message : stackOf(error)
+    process.stderr.write(`${this.#name}: ${text}\n`)
+    process.exit(1)
+  }
+
+  #signalled(): void {
+    if (this.#endingSince === undefined) this.#end()
+    else if (performance.now() - this.#endingSince > SIGNAL_ECHO_MS) process.exit(1)
+  }
+
+  #end(): void {
+    if (this.#endingSince !== undefined) return
+    this.#endingSince = performance.now()
+    if (this.#service === undefined) process.exit(0)
+    void this.#service.drain.begin().then(() => process.exit(0))
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

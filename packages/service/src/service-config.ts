@@ -1,0 +1,75 @@
+import Type from 'typebox'
+
+const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
+  Type.Integer({ minimum, maximum: 2_147_483_647, default: defaultMs, description })
+
+const Entries = (description: string) =>
+  Type.Array(Type.String({ minLength: 1 }), { default: [], description })
+
+/** The variables that both services read. */
+export const serviceConfig = {
+  HOST: Type.String({ minLength: 1, default: '127.0.0.1', description: 'The address to listen on.' }),
+  NODE_ENV: Type.Enum(['development', 'production', 'test'], {
+    default: 'development',
+    description: 'Static tokens, the sample API and simulated tasks are there outside production only.',
+  }),
+  LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    default: 'info',
+    description: 'What is logged, from this level on.',
+  }),
+  STORE: Type.Enum(['memory'], { default: 'memory', description: 'Where logs are kept.' }),
+  AUTH_STATIC_TOKENS: Type.Optional(
+    Type.String({ description: 'Outside production: `token=user[:role|role];…`.' }),
+  ),
+  WORKER_SECRET: Type.Optional(
+    Type.String({ minLength: 32, description: 'What the gateway shows its workers. The same on both.' }),
+  ),
+  OUTBOUND_ALLOW: Entries(
+    'What may be called beyond public addresses: hosts, `host:port`, `*.suffix`, CIDR.',
+  ),
+  OUTBOUND_DENY: Entries('What may not be called, whatever else is said. The same forms.'),
+  UPSTREAM_CONNECT_TIMEOUT_MS: Milliseconds(5_000, 'The longest that a connect may take.'),
+  UPSTREAM_READ_TIMEOUT_MS: Milliseconds(300_000, 'The longest that an open answer may send nothing.'),
+  HEARTBEAT_MS: Milliseconds(30_000, 'How often each stream gets a heartbeat.'),
+  STREAM_TIMEOUT_MS: Milliseconds(300_000, 'How long a stream lasts, before it ends to be resumed.'),
+  STREAM_MAX_TIMEOUT_MS: Milliseconds(3_600_000, 'The most that `?timeout=` can ask for.'),
+  RETRY_MS: Milliseconds(3_000, 'What readers are told to wait before they come back.', 0),
+  DRAIN_MS: Milliseconds(30_000, 'The time to finish in when the process is asked to end.', 0),
+  OUTBOX_MAX_BYTES: Type.Integer({
+    minimum: 1_024,
+    default: 262_144,
+    description: 'Bytes that wait for one reader at most.',
+  }),
+  MAX_EVENT_BYTES: Type.Integer({
+    minimum: 8_192,
+    default: 131_072,
+    description: 'Bytes of one event at most.',
+  }),
+  RUN_MAX_EVENTS: Type.Integer({ minimum: 100, default: 100_000, description: 'Events kept of a run.' }),
+  RUN_MAX_AGE_MS: Milliseconds(86_400_000, 'How long a finished run is kept.', 0),
+  RUN_MAX_COUNT: Type.Integer({ minimum: 0, default: 10_000, description: 'Finished runs that are kept.' }),
+  TASK_CONCURRENCY: Type.Integer({
+    minimum: 1,
+    default: 16,
+    description: "A run's tasks at a time, by default.",
+  }),
+  TASK_CONCURRENCY_MAX: Type.Integer({ minimum: 1, default: 64, description: 'The most a request may ask.' }),
+  TASK_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    maximum: 600_000,
+    default: 30_000,
+    description: 'The time of one attempt of a task that names none.',
+  }),
+  MAX_TASKS: Type.Integer({
+    minimum: 1,
+    maximum: 100_000,
+    default: 1_000,
+    description: 'Tasks in one request.',
+  }),
+  HANDLERS_DIR: Type.Optional(
+    Type.String({ minLength: 1, description: 'A folder with further named tasks, beside the shipped ones.' }),
+  ),
+}
+
+/** The variables whose values nobody is shown. */
+export const SECRET_VARIABLES = ['AUTH_STATIC_TOKENS', 'WORKER_SECRET'] as const

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { extname } from 'node:path'
+import type { App } from './app.ts'
+
+export interface StaticPageOptions {
+  /** The folder of the files. */
+  readonly directory: URL
+  /** The files' common name: `sse-client` is `sse-client.html`, `.js`, `.css` and so on. */
+  readonly name: string
+}
+
+/** The page at `/sse-client.html`, on which one watches a stream. */
+export const SSE_CLIENT_PAGE: StaticPageOptions = {
+  directory: new URL('../pages/', import.meta.url),
+  name: 'sse-client',
+}
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** Everything from this server, and nothing inline: so the page's script and style are files beside it. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const SECURITY_HEADERS = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+}
+
+/** Serves one page and the files beside it from memory; a browser asks each time, and gets a 304 if it has them. */
+export async function addStaticPage(app: App, { directory, name }: StaticPageOptions): Promise<void> {
+  for (const file of await readdir(directory)) {
+    const contentType = CONTENT_TYPES[extname(file)]
+    if (contentType === undefined || file !== `${name}${extname(file)}`) continue
+    const content = await readFile(new URL(file, directory))
+    const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 27)}"`
+    app.get(`/${file}`, { schema: { hide: true }, logLevel: 'warn' }, async (request, reply) => {
+      reply.headers({ ...SECURITY_HEADERS, etag, 'cache-control': 'no-cache' })
+      if (hasIt(request.headers['if-none-match'], etag)) return reply.code(304).send()
+      return reply.type(contentType).send(content)
+    })
+  }
+}
+
+function hasIt(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? []
+  return tags.includes(etag) || tags.includes('*')
+}

@@ -1,0 +1,74 @@
+import type { ReadableLog } from '@tributary/eventlog'
+import type { Naming, StreamQuery } from '@tributary/protocol'
+import type { FastifyReply } from 'fastify'
+import { DEFAULT_FORM } from './entry-frame.ts'
+import { type StreamHeaders, sseHeaders } from './header-builder.ts'
+import type { LogStream, StreamServer } from './log-stream.ts'
+import { NodeSink } from './node-sink.ts'
+import { type RequestCursor, requestCursor } from './request-cursor.ts'
+
+export interface ReplyWithLogOptions {
+  readonly streams: StreamServer
+  readonly log: ReadableLog
+  readonly runId: string
+  readonly query: StreamQuery
+  readonly naming: Naming
+  /** Milliseconds. */
+  readonly timeoutMs: number
+  readonly maxTimeoutMs: number
+  /** Default: the plain headers of a stream. */
+  readonly headers?: StreamHeaders
+  readonly onError?: (error: unknown) => void
+}
+
+/** The cursor that a request came with. @throws ProblemError `invalid_cursor`. */
+export function replyCursor(reply: FastifyReply, query: StreamQuery): RequestCursor | undefined {
+  const { lastEventId, since } = query
+  return requestCursor({ lastEventIdHeader: reply.request.headers['last-event-id'], lastEventId, since })
+}
+
+/**
+ * Answers a request with the log of a run, from the reader's cursor or the first event: the stream, or 204
+ * where the log has ended and the reader has all of it.
+ *
+ * @throws ProblemError `invalid_cursor`.
+ */
+export async function replyWithLog(reply: FastifyReply, options: ReplyWithLogOptions): Promise<LogStream | undefined> {
+  const { streams, log, runId, query, naming, headers = sseHeaders().build(), onError } = options
+  const presented = replyCursor(reply, query)
+  reply.header('run-id', runId).header('location', `/api/runs/${runId}`)
+  if (presented !== undefined && isPastEnd(log, presented)) {
+    reply.code(204).send()
+    return undefined
+  }
+  reply.headers(headers)
+  if (reply.request.method === 'HEAD') {
+    reply.send()
+    return undefined
+  }
+  const types = query.events === undefined ? undefined : new Set(query.events.split(',').map((type) => type.trim()))
+  const stream = await streams.serve({
+    log,
+    sink: () => {
+      reply.hijack()
+      return new NodeSink(reply.raw, reply.getHeaders())
+    },
+    connectionId: globalThis.crypto.randomUUID(),
+    runId,
+    ...(presented === undefined ? {} : { cursor: presented.cursor, cursorText: presented.text }),
+    startAt: 'oldest',
+    form: { format: query.format ?? DEFAULT_FORM.format, naming },
+    timeoutMs: Math.min(query.timeout ?? options.timeoutMs, options.maxTimeoutMs),
+    overflow: 'catch_up',
+    follow: true,
+    ...(types === undefined ? {} : { accepts: (entry) => types.has(entry.event.type) }),
+    ...(onError === undefined ? {} : { onError }),
+  })
+  stream.start()
+  return stream
+}
+
+function isPastEnd(log: ReadableLog, { cursor }: RequestCursor): boolean {
+  if (!log.closed) return false
+  return cursor.kind === 'event' ? cursor.n >= log.head.n : cursor.ms >= log.head.ms
+}
