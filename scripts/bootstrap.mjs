@@ -25,10 +25,12 @@ function handOver(node, command, args) {
     detached: true,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => child.kill(signal))
-  }
   child.on('error', (error) => fail(`Node 24 does not run here: ${error.message}`))
+  // `start` drains its services itself; of `test`, all processes of the group end.
+  const target = command === 'test' ? -child.pid : child.pid
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => process.kill(target, signal))
+  }
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
 }
 

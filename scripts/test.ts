@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
@@ -23,32 +24,35 @@ interface TestReport {
 }
 
 /** Runs a tool of node_modules under this Node, its output shown; returns whether it ended well. */
-function run(tool: string, args: string[], env: NodeJS.ProcessEnv = {}): boolean {
-  const { status } = spawnSync(process.execPath, [join(root, 'node_modules', tool), ...args], {
+async function run(tool: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<boolean> {
+  const child = spawn(process.execPath, [join(root, 'node_modules', tool), ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: 'inherit',
   })
-  return status === 0
+  const [code] = await once(child, 'exit')
+  return code === 0
 }
 
-function check(): Tally {
+async function check(): Promise<Tally> {
   // Turbo runs scripts through `pnpm`, and those find Node 24 as `node`.
   const PATH = [join(root, 'scripts/bin'), join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter)
   const env = { PATH, TURBO_TELEMETRY_DISABLED: '1' }
-  const failed = CHECKS.filter((step) => {
+  const failed: string[] = []
+  for (const step of CHECKS) {
     console.log(`\n— ${step}`)
-    return !run('turbo/bin/turbo', ['run', step, '--output-logs=errors-only', '--log-order=grouped'], env)
-  })
+    const ok = await run('turbo/bin/turbo', ['run', step, '--output-logs=errors-only', '--log-order=grouped'], env)
+    if (!ok) failed.push(step)
+  }
   if (failed.length > 0) console.log(`\nFailed checks: ${failed.join(', ')}`)
   return { passed: CHECKS.length - failed.length, failed: failed.length, skipped: 0 }
 }
 
-function test(filters: string[]): Tally {
+async function test(filters: string[]): Promise<Tally> {
   const folder = mkdtempSync(join(tmpdir(), 'tributary-test-'))
   const file = join(folder, 'report.json')
   try {
-    const ok = run('vitest/vitest.mjs', [
+    const ok = await run('vitest/vitest.mjs', [
       'run',
       '--reporter=default',
       '--reporter=json',
@@ -75,11 +79,12 @@ function count(report: TestReport): Tally {
   }
 }
 
-process.on('disconnect', () => process.exit(1))
+// Whoever started this is gone: end the whole process group.
+process.on('disconnect', () => process.kill(0, 'SIGTERM'))
 
 const filters = process.argv.slice(2)
-const checked = check()
-const tested = test(filters)
+const checked = await check()
+const tested = await test(filters)
 const passed = checked.passed + tested.passed
 let failed = checked.failed + tested.failed
 let skipped = tested.skipped
@@ -90,4 +95,4 @@ if (process.env.CI && skipped > 0) {
 }
 if (tested.passed + tested.failed === 0 && filters.length === 0) failed += 1
 console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`)
-process.exitCode = failed > 0 ? 1 : 0
+process.exit(failed > 0 ? 1 : 0)

@@ -85,6 +85,7 @@ async function download(context: TaskContext, url: string): Promise<Image> {
     const code = status >= 500 ? 'http_5xx' : 'http_4xx'
     throw new TaskError(`${url} answered ${status}`, { code, retryable: status >= 500 })
   }
+  if (body.byteLength === 0) throw new TaskError(`${url} answered with nothing`)
   if (body.byteLength > MAX_IMAGE_BYTES) {
     throw new TaskError(`${url} has more than ${MAX_IMAGE_BYTES} bytes`, { code: 'body_too_large' })
   }
@@ -107,7 +108,7 @@ async function decode({ bytes, name }: Image) {
     return { original, pixels }
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause)
-    if (/unsupported image format|Input file is missing|bad seek/i.test(detail)) {
+    if (/unsupported image format/i.test(detail)) {
       throw new TaskError(`${name} is not a JPEG, PNG, WebP, AVIF, GIF or TIFF image`, { cause })
     }
     if (/pixel limit/i.test(detail)) {

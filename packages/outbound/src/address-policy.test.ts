@@ -90,12 +90,17 @@ describe('an address policy without entries', () => {
     expect(policy.allowsHost(new URL(`http://${host}/`).hostname, 80)).toBe(false)
   })
 
-  it.each(['8.8.8.8', '1.1.1.1', '172.32.0.1', '100.128.0.1', '134744072', '[2606:4700:4700::1111]', '[::ffff:8.8.8.8]'])(
-    'allows the public address %s',
-    (host) => {
-      expect(policy.allowsHost(host, 443)).toBe(true)
-    },
-  )
+  it.each([
+    '8.8.8.8',
+    '1.1.1.1',
+    '172.32.0.1',
+    '100.128.0.1',
+    '134744072',
+    '[2606:4700:4700::1111]',
+    '[::ffff:8.8.8.8]',
+  ])('allows the public address %s', (host) => {
+    expect(policy.allowsHost(host, 443)).toBe(true)
+  })
 
   it('lets a name be looked up, and judges what it resolves to', () => {
     expect(policy.allowsHost('example.com', 443)).toBe(true)
@@ -105,9 +110,12 @@ describe('an address policy without entries', () => {
     expect(policy.allowsAddress('fe80::1%eth0', 443, 'example.com')).toBe(false)
   })
 
-  it.each(['', 'a b', 'a/b', 'a@b', 'a?b', '[::1', 'a%00b', '1.2.3.256'])('refuses %j, which is no host', (host) => {
-    expect(policy.allowsHost(host, 80)).toBe(false)
-  })
+  it.each(['', 'a b', 'a/b', 'a@b', 'a?b', '[::1', 'a%00b', '1.2.3.256'])(
+    'refuses %j, which is no host',
+    (host) => {
+      expect(policy.allowsHost(host, 80)).toBe(false)
+    },
+  )
 
   it('refuses what is no address', () => {
     expect(policy.allowsAddress('localhost', 80, 'localhost')).toBe(false)
@@ -181,7 +189,13 @@ describe('a deny entry', () => {
 
   it('closes public names and addresses in every spelling', () => {
     const policy = new AddressPolicy({ deny: ['Example.com', '*.münchen.example', '8.8.8.8', '1.1.1.1:53'] })
-    for (const host of ['example.com', 'EXAMPLE.COM.', 'a.xn--mnchen-3ya.example', '134744072', '[::ffff:808:808]']) {
+    for (const host of [
+      'example.com',
+      'EXAMPLE.COM.',
+      'a.xn--mnchen-3ya.example',
+      '134744072',
+      '[::ffff:808:808]',
+    ]) {
       expect(policy.allowsHost(host, 443), host).toBe(false)
     }
     expect(policy.allowsHost('www.example.com', 443)).toBe(true)

@@ -25,17 +25,59 @@ const TOO_MUCH_HEADER = failure('task_failed', 'Headers of the answer are too la
 /** By the `code` of Node, OpenSSL, c-ares and undici. */
 const BY_CODE: ReadonlyMap<string, ClassifiedError> = new Map([
   ...each(NOT_FOUND, 'ENOTFOUND', 'ENODATA', 'ENONAME', 'EAI_NONAME', 'EAI_NODATA'),
-  ...each(DNS_FAILED, 'EAI_AGAIN', 'EAI_FAIL', 'EAI_MEMORY', 'EAI_SERVICE', 'EAI_SYSTEM', 'ESERVFAIL', 'EREFUSED'),
-  ...each(DNS_FAILED, 'EBADNAME', 'EBADRESP', 'EFORMERR', 'ENOTIMP', 'ETIMEOUT', 'EDESTRUCTION', 'ECANCELLED'),
+  ...each(
+    DNS_FAILED,
+    'EAI_AGAIN',
+    'EAI_FAIL',
+    'EAI_MEMORY',
+    'EAI_SERVICE',
+    'EAI_SYSTEM',
+    'ESERVFAIL',
+    'EREFUSED',
+  ),
+  ...each(
+    DNS_FAILED,
+    'EBADNAME',
+    'EBADRESP',
+    'EFORMERR',
+    'ENOTIMP',
+    'ETIMEOUT',
+    'EDESTRUCTION',
+    'ECANCELLED',
+  ),
   ...each(REFUSED, 'ECONNREFUSED'),
-  ...each(UNREACHABLE, 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL', 'EACCES', 'EPERM'),
+  ...each(
+    UNREACHABLE,
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'EHOSTDOWN',
+    'ENETDOWN',
+    'EADDRNOTAVAIL',
+    'EACCES',
+    'EPERM',
+  ),
   ...each(RESET, 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENOTCONN', 'UND_ERR_SOCKET', 'UND_ERR_INFO'),
-  ...each(RESET, 'ERR_STREAM_PREMATURE_CLOSE', 'HPE_INVALID_EOF_STATE', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'),
+  ...each(
+    RESET,
+    'ERR_STREAM_PREMATURE_CLOSE',
+    'HPE_INVALID_EOF_STATE',
+    'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  ),
   ...each(CONNECT_TIMEOUT, 'UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'),
   ...each(TIMED_OUT, 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'),
   ...each(failure('tls_failed', 'Certificate expired'), 'CERT_HAS_EXPIRED'),
-  ...each(failure('tls_failed', 'Certificate is for another host'), 'ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH'),
-  ...each(UNTRUSTED, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'INVALID_CA', 'INVALID_PURPOSE'),
+  ...each(
+    failure('tls_failed', 'Certificate is for another host'),
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'HOSTNAME_MISMATCH',
+  ),
+  ...each(
+    UNTRUSTED,
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'INVALID_CA',
+    'INVALID_PURPOSE',
+  ),
   ...each(UNTRUSTED, 'PATH_LENGTH_EXCEEDED'),
   ...each(NO_TLS, 'EPROTO'),
   ...each(CANCELLED, 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'),
@@ -63,6 +105,8 @@ const MAX_DEPTH = 8
  * can say why. Any other abort is `cancelled`, or `task_timeout` where a timer did it.
  */
 export function classifyError(error: unknown): ClassifiedError {
+  // Nothing here throws what is no error, except the reason of an abort that the caller chose.
+  if (!(error instanceof Error) && error !== undefined) return CANCELLED
   return classify(error, 0) ?? FAILED
 }
 
@@ -78,7 +122,9 @@ function classify(error: unknown, depth: number): ClassifiedError | undefined {
 /** Of a connect to several addresses: that IPv6 leads nowhere says little where IPv4 was refused. */
 function mostTelling(errors: readonly unknown[], depth: number): ClassifiedError | undefined {
   const found = errors.map((error) => classify(error, depth + 1)).filter((each) => each !== undefined)
-  return found.find((each) => each === CONNECT_TIMEOUT) ?? found.find((each) => each !== UNREACHABLE) ?? found[0]
+  return (
+    found.find((each) => each === CONNECT_TIMEOUT) ?? found.find((each) => each !== UNREACHABLE) ?? found[0]
+  )
 }
 
 function byCode(error: Error, code: string | undefined): ClassifiedError | undefined {
@@ -95,7 +141,9 @@ function byCode(error: Error, code: string | undefined): ClassifiedError | undef
 
 function byName(name: string): ClassifiedError | undefined {
   if (name === 'AbortError') return CANCELLED
-  return name === 'TimeoutError' ? TIMED_OUT : undefined
+  if (name === 'TimeoutError') return TIMED_OUT
+  // Not every one of them has its parser's code.
+  return name === 'HTTPParserError' ? NOT_HTTP : undefined
 }
 
 function textOf(error: Error, key: 'code' | 'syscall'): string | undefined {

@@ -11,7 +11,12 @@ export interface Hop {
 }
 
 /** Never sent to another origin than the one they were given for. `host` would name the wrong one. */
-export const CREDENTIAL_HEADERS: readonly string[] = ['authorization', 'cookie', 'proxy-authorization', 'host']
+export const CREDENTIAL_HEADERS: readonly string[] = [
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'host',
+]
 
 const BODY_HEADERS: ReadonlySet<string> = new Set([
   'content-encoding',

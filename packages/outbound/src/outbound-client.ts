@@ -1,7 +1,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
-import { Agent, type Dispatcher, Headers, type HeadersInit, Pool, type Response, fetch } from 'undici'
+import { Agent, type Dispatcher, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
 import type { AddressPolicy } from './address-policy.ts'
 import { guardedConnector } from './guarded-connector.ts'
 import { CREDENTIAL_HEADERS, type Hop, isRedirect, nextHop, parseTarget } from './hop.ts'
@@ -90,7 +90,10 @@ export class OutboundClient {
     clock = systemClock,
   }: OutboundClientOptions) {
     this.#maxRedirects = maxRedirects
-    this.#credentialHeaders = new Set([...CREDENTIAL_HEADERS, ...sensitiveHeaders.map((name) => name.toLowerCase())])
+    this.#credentialHeaders = new Set([
+      ...CREDENTIAL_HEADERS,
+      ...sensitiveHeaders.map((name) => name.toLowerCase()),
+    ])
     this.#clock = clock
     const { signal } = this.#closing
     const guard = { policy, connectTimeoutMs, signal, ...(lookup === undefined ? {} : { lookup }) }
@@ -113,7 +116,9 @@ export class OutboundClient {
     const { url, method = 'GET', headers = {}, body, signal, timeoutMs } = request
     let hop: Hop = { url: parseTarget(url), method, headers, body }
     const abort =
-      signal === undefined && timeoutMs === undefined ? undefined : new RequestAbort(signal, timeoutMs, this.#clock)
+      signal === undefined && timeoutMs === undefined
+        ? undefined
+        : new RequestAbort(signal, timeoutMs, this.#clock)
     try {
       for (let redirects = 0; ; redirects += 1) {
         const answer = await this.#send(hop, abort)

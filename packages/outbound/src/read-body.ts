@@ -23,7 +23,10 @@ export interface ReadBody {
  *
  * @throws OutboundError `body_too_large`; and what the body fails with, the reason of an abort included.
  */
-export function readBody(answer: Pick<OutboundAnswer, 'headers' | 'body'>, options: ReadBodyOptions): Promise<ReadBody> {
+export function readBody(
+  answer: Pick<OutboundAnswer, 'headers' | 'body'>,
+  options: ReadBodyOptions,
+): Promise<ReadBody> {
   const { maxBytes, overflow = 'error', onBytes } = options
   const { body } = answer
   const total = contentLength(answer.headers['content-length'])

@@ -25,7 +25,9 @@ export class RequestAbort extends EventEmitter {
     }
     caller?.addEventListener('abort', this.#onCallerAbort)
     if (timeoutMs === undefined) return
-    this.#cancelTimer = clock.after(timeoutMs, () => this.#abort(new OutboundError('task_timeout', 'Task timeout')))
+    this.#cancelTimer = clock.after(timeoutMs, () =>
+      this.#abort(new OutboundError('task_timeout', 'Task timeout')),
+    )
   }
 
   /** Lets go of the signal and the timer. Nothing is aborted after it. */

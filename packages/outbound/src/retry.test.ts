@@ -6,7 +6,9 @@ const bounds = { baseMs: 100, maxMs: 10_000, nowMs }
 
 describe('retryDelayMs', () => {
   it('doubles its ceiling with each attempt, up to the maximum', () => {
-    const ceilings = [1, 2, 3, 7, 8, 60, 5000].map((attempt) => retryDelayMs({ ...bounds, attempt, random: () => 1 }))
+    const ceilings = [1, 2, 3, 7, 8, 60, 5000].map((attempt) =>
+      retryDelayMs({ ...bounds, attempt, random: () => 1 }),
+    )
     expect(ceilings).toEqual([100, 200, 400, 6400, 10_000, 10_000, 10_000])
   })
 
@@ -21,7 +23,9 @@ describe('retryDelayMs', () => {
 
   it('does not wait longer than the maximum, whatever the server asks for', () => {
     expect(retryDelayMs({ ...bounds, attempt: 1, retryAfter: '86400', random: () => 0.5 })).toBe(10_000)
-    expect(retryDelayMs({ ...bounds, attempt: 1, retryAfter: '9'.repeat(400), random: () => 0.5 })).toBe(10_000)
+    expect(retryDelayMs({ ...bounds, attempt: 1, retryAfter: '9'.repeat(400), random: () => 0.5 })).toBe(
+      10_000,
+    )
   })
 
   it('passes over a Retry-After that is none', () => {
@@ -42,9 +46,12 @@ describe('retryAfterMs', () => {
     expect(retryAfterMs(header, nowMs)).toBe(ms)
   })
 
-  it.each(['', '-1', '1.5', '1e3', 'tomorrow', '1994-11-06', 'Sun, 99 Nov 1994 08:49:37 GMT'])('passes over %j', (header) => {
-    expect(retryAfterMs(header, nowMs)).toBeUndefined()
-  })
+  it.each(['', '-1', '1.5', '1e3', 'tomorrow', '1994-11-06', 'Sun, 99 Nov 1994 08:49:37 GMT'])(
+    'passes over %j',
+    (header) => {
+      expect(retryAfterMs(header, nowMs)).toBeUndefined()
+    },
+  )
 
   it('takes the first of several', () => {
     expect(retryAfterMs(['1', '2'], nowMs)).toBe(1000)

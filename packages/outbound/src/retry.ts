@@ -29,7 +29,14 @@ export interface RetryDelayOptions {
  * together do not come back together; after a `Retry-After`, that and the jitter on top of it.
  */
 export function retryDelayMs(options: RetryDelayOptions): number {
-  const { attempt, baseMs = DEFAULT_RETRY_BASE_MS, maxMs = DEFAULT_RETRY_MAX_MS, retryAfter, random, nowMs } = options
+  const {
+    attempt,
+    baseMs = DEFAULT_RETRY_BASE_MS,
+    maxMs = DEFAULT_RETRY_MAX_MS,
+    retryAfter,
+    random,
+    nowMs,
+  } = options
   const backoffMs = Math.min(maxMs, baseMs * 2 ** (Math.max(attempt, 1) - 1))
   const askedMs = retryAfterMs(retryAfter, nowMs) ?? 0
   return Math.round(Math.min(maxMs, askedMs + random() * backoffMs))

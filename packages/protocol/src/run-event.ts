@@ -5,7 +5,7 @@ import type { TaskFailure, TaskResult } from './task.ts'
 /** The terminal event of every run. */
 export const COMPLETE = 'complete'
 
-/** What each event of a run's log carries. */
+/** What each event of a run's log carries. Where several do its work, each event of a task says who. */
 export interface RunEvents {
   task_start: { taskId: string; taskName: string; attempt: number; source: string }
   task_progress: {
@@ -16,17 +16,26 @@ export interface RunEvents {
     progress: number
     bytes?: number
     message?: string
+    source?: string
   }
   /** Voids the progress of the earlier attempt. */
-  task_retry: { taskId: string; attempt: number; reason: TaskErrorCode; delayMs: number }
+  task_retry: { taskId: string; attempt: number; reason: TaskErrorCode; delayMs: number; source?: string }
   task_complete: {
     taskId: string
     taskName: string
     result: TaskResult
     durationMs: number
     attempt: number
+    source?: string
   }
-  task_error: { taskId: string; taskName: string; error: string; code: TaskErrorCode; attempt: number }
+  task_error: {
+    taskId: string
+    taskName: string
+    error: string
+    code: TaskErrorCode
+    attempt: number
+    source?: string
+  }
   /** The stream as a whole. */
   error: { error: string; code: TaskErrorCode | ErrorCode }
   /** The run as a whole. */

@@ -36,6 +36,8 @@ export interface TaskBoardOptions {
   readonly clock: Clock
   /** An event may not be larger. */
   readonly maxEventBytes: number
+  /** Whether every event of a task says who runs it, not just its start. Default false. */
+  readonly tagSource?: boolean
 }
 
 /**
@@ -94,14 +96,14 @@ export class TaskBoard {
     const now = this.#options.clock.now()
     if (progress.progress < 100 && Math.abs(now - task.progressToldMs) < PROGRESS_INTERVAL_MS) return
     task.progressToldMs = now
-    this.#append(this.#run.emit('task_progress', { taskId, ...progress }))
+    this.#append(this.#run.emit('task_progress', { ...progress, taskId, ...this.#tag(task) }))
   }
 
   /** Another attempt comes, after `delayMs`. */
   retry(taskId: string, reason: TaskErrorCode, delayMs: number): void {
     const task = this.#open(taskId)
     if (task === undefined) return
-    this.#append(this.#run.emit('task_retry', { taskId, attempt: task.attempt + 1, reason, delayMs }))
+    this.#append(this.#run.emit('task_retry', { taskId, attempt: task.attempt + 1, reason, delayMs, ...this.#tag(task) }))
   }
 
   /** A result that would make its event too large is cut. */
@@ -114,9 +116,11 @@ export class TaskBoard {
     const finished: FinishedTask = { taskId, result, eventId: undefined }
     this.#finished.push(finished)
     this.#append(
-      this.#run.emit('task_complete', { taskId, taskName, result, durationMs, attempt }).then((entry) => {
-        finished.eventId = entry.event.id
-      }),
+      this.#run
+        .emit('task_complete', { taskId, taskName, result, durationMs, attempt, ...this.#tag(task) })
+        .then((entry) => {
+          finished.eventId = entry.event.id
+        }),
     )
     this.#tellRun()
   }
@@ -127,13 +131,20 @@ export class TaskBoard {
     const { name: taskName, attempt } = task
     task.failed = true
     this.#failures.push({ taskId, error, code })
-    this.#append(this.#run.emit('task_error', { taskId, taskName, error, code, attempt }))
+    this.#append(this.#run.emit('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) }))
     this.#tellRun()
   }
 
   /** Gives every task that has none a final state: for a run that ends before its time. */
   failRest(error: string, code: TaskErrorCode): void {
     for (const task of this.#tasks.values()) if (!task.final) this.fail(task.id, error, code)
+  }
+
+  /** The same for the tasks that one side runs. */
+  failRestOf(source: string, error: string, code: TaskErrorCode): void {
+    for (const task of this.#tasks.values()) {
+      if (!task.final && task.source === source) this.fail(task.id, error, code)
+    }
   }
 
   /** Appends the `aggregated_result`, and answers what the run came to. */
@@ -159,6 +170,10 @@ export class TaskBoard {
     const task = this.#open(taskId)
     if (task !== undefined) task.final = true
     return task
+  }
+
+  #tag({ source }: TaskState): { source?: string } {
+    return this.#options.tagSource ? { source } : {}
   }
 
   #tellRun(): void {

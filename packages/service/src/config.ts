@@ -18,7 +18,8 @@ export interface ReadConfigOptions {
  * Reads a configuration from environment variables: the schema's keys are their names.
  *
  * Text becomes what the schema asks for: whole numbers, numbers, booleans (`true`, `false`, `1`, `0`), lists
- * (comma-separated), enums. An empty variable counts as absent. The answer is frozen.
+ * (comma-separated), enums. White space around a value is cut, and an empty
+ * variable counts as absent. The answer is frozen.
  *
  * @throws ConfigError that names every fault, not just the first.
  */
@@ -35,7 +36,9 @@ export function readConfig<T extends TObject>(
     const value = text === '' ? structuredClone(defaultOf(property)) : parseEnvValue(property, text)
     if (value !== undefined && Value.Check(property, value)) values[name] = Object.freeze(value)
     else if (text !== '')
-      faults.push(`${name} must be ${expectation(property)}${secrets.has(name) ? '' : `, not "${text}"`}`)
+      faults.push(
+        `${name} must be ${expectation(property)}${secrets.has(name) ? '' : `, not ${JSON.stringify(text)}`}`,
+      )
     else if (!Type.IsOptional(property)) faults.push(`${name} must be set: ${expectation(property)}`)
   }
   if (faults.length > 0) throw new ConfigError(faults)

@@ -15,6 +15,11 @@ export function acceptJsonOnly(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    const encoding = request.headers['content-encoding'] ?? 'identity'
+    if (encoding !== 'identity') {
+      done(encoded(encoding), undefined)
+      return
+    }
     if (body.trim() === '') {
       if (request.routeOptions.schema?.body === undefined) done(null, undefined)
       else done(emptyBody(request), undefined)
@@ -26,6 +31,11 @@ export function acceptJsonOnly(app: App): void {
       else done(null, value)
     })
   })
+}
+
+function encoded(encoding: string): ProblemError {
+  const detail = `Send the body without Content-Encoding; it came as ${encoding.slice(0, 100)}.`
+  return new ProblemError('unsupported_media_type', detail, { headers: { 'Accept-Encoding': 'identity' } })
 }
 
 function emptyBody(request: FastifyRequest): ProblemError {

@@ -42,8 +42,11 @@ export async function runService<Config>(options: ServiceOptions<Config>): Promi
     const address = options.address(config)
     await listen(app, address)
   } catch (error) {
-    await service?.app.close().catch(() => undefined)
-    await service?.close?.()
+    // A signal while it starts makes listening fail; the drain under way ends the process.
+    if (life.isEnding) return
+    // The first error is the one to tell, whatever becomes of closing.
+    await Promise.allSettled([service?.app.close()])
+    await Promise.allSettled([service?.close?.()])
     life.failed(error)
   }
 }
@@ -79,6 +82,10 @@ class ProcessLife {
       this.#service?.app.log.fatal({ err: error, origin }, 'uncaught error')
       process.exit(1)
     })
+  }
+
+  get isEnding(): boolean {
+    return this.#endingSince !== undefined
   }
 
   began(service: Service): void {

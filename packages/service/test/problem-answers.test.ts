@@ -103,6 +103,14 @@ describe('a body that cannot be read', () => {
       /application\/json; it came as application\/x-www/,
     ],
     ['is text', '{}', { 'content-type': 'text/plain' }, 415, 'unsupported_media_type', /application\/json/],
+    [
+      'is compressed',
+      '{}',
+      { ...JSON_TYPE, 'content-encoding': 'gzip' },
+      415,
+      'unsupported_media_type',
+      /without Content-Encoding/,
+    ],
     ['has no type', '{}', {}, 415, 'unsupported_media_type', /without a Content-Type/],
     ['has a broken type', '{}', { 'content-type': 'json' }, 415, 'unsupported_media_type', /it came as json/],
   ]
@@ -232,6 +240,13 @@ describe('a path', () => {
     const head = await ask(`${url}/api/things/1`, { method: 'HEAD' })
     expect([head.status, head.text]).toEqual([200, ''])
     expectProblem(await ask(`${url}/nowhere`, { method: 'OPTIONS' }), 404, 'not_found')
+  })
+
+  test('of the whole server answers OPTIONS', async () => {
+    const { port } = await serve()
+    const answer = await sendRaw(port, 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1.1 204 /)
+    expect(answer).toMatch(/allow: GET, HEAD, OPTIONS, POST/i)
   })
 
   test('that is not percent-encoded UTF-8 is a 400', async () => {

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 
@@ -16,7 +17,12 @@ function start(...settings: string[]) {
   child.stderr?.on('data', (chunk) => {
     output.err += String(chunk)
   })
-  const exit = once(child, 'exit').then(([code]) => code)
+  const { stdout, stderr } = child
+  const exit = Promise.all([
+    once(child, 'exit'),
+    stdout && finished(stdout),
+    stderr && finished(stderr),
+  ]).then(([[code]]) => code)
   const listening = async (): Promise<string> => {
     await expect.poll(() => output.out, { timeout: 10_000 }).toContain('"msg":"listening"')
     const line = output.out.split('\n').find((one) => one.includes('"msg":"listening"')) ?? ''
@@ -26,7 +32,7 @@ function start(...settings: string[]) {
 }
 
 test('says where it listens, whatever the log level, and ends with 0 on SIGTERM', async () => {
-  const { child, output, exit, listening } = start('LOG_LEVEL=error')
+  const { child, output, exit, listening } = start('LOG_LEVEL=silent')
   const url = await listening()
   expect((await fetch(`${url}/readyz`)).status).toBe(200)
   expect(output.out.trim().split('\n')).toHaveLength(1)

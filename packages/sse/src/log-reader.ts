@@ -67,7 +67,11 @@ export class LogReader {
   /** Takes the entry that was just appended; whoever replays will read it. Answers whether it was sent. */
   offer(entry: LogEntry): boolean {
     const { stream, form, accepts, overflow } = this.#options
-    if (this.#state !== 'live' || entry.position.n <= this.#position.n) return false
+    if (this.#state !== 'live') return false
+    if (entry.position.n <= this.#position.n) {
+      this.#completeAtEnd()
+      return false
+    }
     if (accepts !== undefined && !accepts(entry)) {
       this.#position = entry.position
       this.#completeAtEnd()

@@ -17,7 +17,8 @@ export function sortInSlices(numbers: Float64Array, onWork: (count: number) => v
     slice.sort()
     onWork(slice.length)
   }
-  let [from, to] = [numbers, new Float64Array(numbers.length > SLICE ? numbers.length : 0)]
+  let from = numbers
+  let to: Float64Array = new Float64Array(numbers.length > SLICE ? numbers.length : 0)
   for (let run = SLICE; run < numbers.length; run *= 2) {
     for (let start = 0; start < from.length; start += 2 * run) {
       mergeNeighbours(

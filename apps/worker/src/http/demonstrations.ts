@@ -34,7 +34,7 @@ export function addDemonstrations(app: App, deps: Deps): void {
         { id: 'flaky', name: 'Try a flaky service', url: `${sampleUrl}/flaky` },
         { id: 'large', name: 'Download a large text', url: `${sampleUrl}/large?bytes=400000&ms=1500` },
       ]
-      const start = () => startParallelTasks({ tasks }, principalOf(request).userId, deps)
+      const start = () => startParallelTasks({ tasks, maxResultBytes: 2_048 }, principalOf(request).userId, deps)
       return replyWithStartedRun(reply, request.query, start, deps)
     },
   )

@@ -11,7 +11,7 @@ import { type App, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { runTasks } from '../tasks/run-tasks.ts'
 import { planTasks } from '../tasks/task-plan.ts'
-import { replyWithRun } from './run-stream.ts'
+import { replyWithNewRun } from './run-stream.ts'
 
 /** The route that starts parallel tasks. */
 export function addParallelTasks(app: App, deps: Deps): void {
@@ -30,19 +30,9 @@ export function addParallelTasks(app: App, deps: Deps): void {
     },
     async (request, reply) => {
       const run = await startParallelTasks(request.body, principalOf(request).userId, deps)
-      if (!prefersJson(request.headers.accept)) return replyWithRun(reply, run, request.query, 'emitter', deps)
-      const location = `/api/runs/${run.id}`
-      return reply
-        .code(202)
-        .headers({ 'run-id': run.id, location })
-        .send({ runId: run.id, status: run.status, events: `${location}/events` })
+      return replyWithNewRun(reply, run, request.query, deps)
     },
   )
-}
-
-/** Whether a client asks for JSON and not for a stream. */
-function prefersJson(accept = ''): boolean {
-  return accept.includes('application/json') && !accept.includes('text/event-stream')
 }
 
 /** Starts a run of these tasks. @throws ProblemError where the request cannot be run; it names the task. */

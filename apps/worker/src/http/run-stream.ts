@@ -1,4 +1,4 @@
-import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
+import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
 import type { Run } from '@tributary/runs'
 import { replyCursor, replyWithLog } from '@tributary/sse/fastify'
 import { sseHeaders } from '@tributary/sse'
@@ -33,6 +33,24 @@ export function findRun(runId: string, { runs }: Deps): Run {
   throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`)
 }
 
+/** Answers the request that started a run: with its stream, or with 202 and where to read it. */
+export async function replyWithNewRun(
+  reply: FastifyReply,
+  run: Run,
+  query: StreamQuery,
+  deps: Deps,
+): Promise<FastifyReply> {
+  if (!prefersJson(reply.request.headers.accept)) return replyWithRun(reply, run, query, 'emitter', deps)
+  const location = `/api/runs/${run.id}`
+  const accepted: RunAccepted = { runId: run.id, status: run.status, events: `${location}/events` }
+  return reply.code(202).headers({ 'run-id': run.id, location }).send(accepted)
+}
+
+/** Whether a client asks for JSON and not for a stream. */
+function prefersJson(accept = ''): boolean {
+  return accept.includes('application/json') && !accept.includes('text/event-stream')
+}
+
 /**
  * Answers a GET that starts a run. One that comes with a cursor never does: it goes on with the run that the
  * cursor names, or is answered 204, so that an EventSource that reconnects by itself does the right thing.
@@ -45,7 +63,7 @@ export async function replyWithStartedRun(
 ): Promise<FastifyReply> {
   if (reply.request.method === 'HEAD') return reply.headers(sseHeaders().build()).send()
   const presented = replyCursor(reply, query)
-  if (presented === undefined) return replyWithRun(reply, await start(), query, 'emitter', deps)
+  if (presented === undefined) return replyWithNewRun(reply, await start(), query, deps)
   const runId = presented.cursor.kind === 'event' ? presented.cursor.runId : undefined
   const run = runId === undefined ? undefined : deps.runs.get(runId)
   return run === undefined ? reply.code(204).send() : replyWithRun(reply, run, query, 'emitter', deps)

@@ -1,0 +1,161 @@
+import { fileURLToPath } from 'node:url'
+import type { EventStore } from '@tributary/eventlog'
+import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { Hub } from '@tributary/hub'
+import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
+import { type Clock, systemClock } from '@tributary/protocol'
+import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask, type TaskLog } from '@tributary/runs'
+import { Authenticator, createLogger, Drain, readStaticTokens } from '@tributary/service'
+import { StreamServer } from '@tributary/sse'
+import type { GatewayConfig } from './config.ts'
+import { originsOf } from './relay/endpoint.ts'
+import { Relays } from './relay/relays.ts'
+import { RunMirrors } from './relay/run-mirrors.ts'
+import { Worker } from './relay/worker.ts'
+import { WorkerPool } from './relay/worker-pool.ts'
+
+/** The handlers that come with the gateway. */
+const SHIPPED_HANDLERS = fileURLToPath(new URL('../handlers/', import.meta.url))
+
+/** What an event has on the wire beside its data: its id, its names, and the quotes of an envelope. */
+const MAX_FRAME_OVERHEAD_CHARS = 16_384
+
+export type Deps = Awaited<ReturnType<typeof createDeps>>
+
+export interface DepsOptions {
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  /** Default: `Math.random`. */
+  readonly random?: () => number
+}
+
+/** Everything the gateway is made of. The one place that picks adapters. */
+export async function createDeps(config: GatewayConfig, options: DepsOptions = {}) {
+  const { clock = systemClock, random = Math.random } = options
+  const logger = createLogger({ name: 'gateway', level: config.LOG_LEVEL })
+  const development = config.NODE_ENV !== 'production'
+  const store: EventStore = new MemoryEventStore({ clock })
+  const clients = createClients(config, clock)
+  const handlers = new HandlerRunner({
+    registry: await HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
+    request: (request, { signal }) => requestWhole(clients.handlers, request, signal),
+    ...(development ? { unregistered: (name: string) => simulatedTask(name, clock) } : {}),
+  })
+  const runs = new RunRegistry({
+    store,
+    clock,
+    source: 'gateway',
+    maxEvents: config.RUN_MAX_EVENTS,
+    maxAgeMs: config.RUN_MAX_AGE_MS,
+    maxCount: config.RUN_MAX_COUNT,
+    onError: (error, run) => logger.error({ err: error, runId: run.id }, 'run failed'),
+  })
+  const streams = new StreamServer({
+    clock,
+    heartbeatMs: config.HEARTBEAT_MS,
+    retryMs: config.RETRY_MS,
+    outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+    random,
+  })
+  const hub = await Hub.open({
+    store,
+    clock,
+    streams,
+    timeoutMs: config.STREAM_TIMEOUT_MS,
+    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+    maxEventBytes: config.MAX_EVENT_BYTES,
+    historyMaxEvents: config.HISTORY_MAX_EVENTS,
+    historyMaxAgeMs: config.HISTORY_MAX_AGE_MS,
+    historyUserMaxAgeMs: config.HISTORY_USER_MAX_AGE_MS,
+  })
+  const pool = new WorkerPool(
+    config.WORKER_URLS.map(
+      (url) => new Worker({ url, client: clients.workers, secret: config.WORKER_SECRET, now: () => clock.now() }),
+    ),
+  )
+  const maxEventChars = config.MAX_EVENT_BYTES + MAX_FRAME_OVERHEAD_CHARS
+  const mirrors = new RunMirrors({
+    pool,
+    clock,
+    random,
+    maxEvents: config.RUN_MAX_EVENTS,
+    maxEventChars,
+    giveUpMs: config.UPSTREAM_GIVE_UP_MS,
+  })
+  const relays = new Relays({
+    pool,
+    mirrors,
+    runs,
+    handlers,
+    clock,
+    log: taskLog(logger),
+    fetch: (url, init) => clients.relays.fetch(url, init),
+    allowedOrigins: originsOf(config.RELAY_ALLOWED_ORIGINS),
+    maxEventBytes: config.MAX_EVENT_BYTES,
+    maxEventChars,
+    maxTasks: config.MAX_TASKS,
+    taskTimeoutMs: config.TASK_TIMEOUT_MS,
+    concurrency: config.TASK_CONCURRENCY,
+  })
+  const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
+  const authenticator = new Authenticator({ tokens, trustLoopback: development })
+  const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
+  return {
+    config,
+    clock,
+    logger,
+    store,
+    handlers,
+    runs,
+    streams,
+    hub,
+    pool,
+    mirrors,
+    relays,
+    authenticator,
+    drain,
+    async close(): Promise<void> {
+      await runs.close()
+      mirrors.close()
+      await hub[Symbol.asyncDispose]()
+      await handlers.close()
+      await Promise.all(Object.values(clients).map((client) => client.close()))
+      await store.close()
+    },
+  }
+}
+
+/** A client for each kind of address: what one may reach is no way round for the others. */
+function createClients(config: GatewayConfig, clock: Clock) {
+  const deny = config.OUTBOUND_DENY
+  const limits = {
+    connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
+    readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
+    clock,
+  }
+  const client = (allow: readonly string[], maxRedirects?: number) =>
+    new OutboundClient({
+      policy: new AddressPolicy({ allow, deny }),
+      ...limits,
+      ...(maxRedirects === undefined ? {} : { maxRedirects }),
+    })
+  return {
+    workers: client(hostsOf(config.WORKER_URLS), 0),
+    // A redirect would lead a relay away from the origins that are allowed.
+    relays: client([...config.OUTBOUND_ALLOW, ...hostsOf(config.RELAY_ALLOWED_ORIGINS)], 0),
+    handlers: client(config.OUTBOUND_ALLOW),
+  }
+}
+
+/** `host:port` of addresses, with the port that their scheme implies. */
+function hostsOf(addresses: readonly string[]): string[] {
+  return addresses.map((address) => {
+    const { hostname, port, protocol } = new URL(address)
+    return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+  })
+}
+
+function taskLog(logger: ReturnType<typeof createLogger>): TaskLog {
+  const at = (level: 'info' | 'warn' | 'error') => (message: string, fields: object = {}) => logger[level](fields, message)
+  return { info: at('info'), warn: at('warn'), error: at('error') }
+}

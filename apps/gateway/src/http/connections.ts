@@ -1,0 +1,127 @@
+import type { Connection } from '@tributary/hub'
+import {
+  CloseAnswer,
+  CloseQuery,
+  ConnectionList,
+  ConnectionView,
+  GroupStatus,
+  HubStatus,
+  Name,
+  ProblemError,
+  ResetAnswer,
+  SubscriptionAnswer,
+  SubscriptionChange,
+  UserStatus,
+} from '@tributary/protocol'
+import type { App } from '@tributary/service'
+import Type from 'typebox'
+import type { Deps } from '../deps.ts'
+
+const ConnectionParams = Type.Object({ id: Name })
+const tags = ['connections']
+
+/** The routes that tell who is connected, and change or close connections. */
+export function addConnections(app: App, { hub, config }: Deps): void {
+  const find = (id: string): Connection => {
+    const connection = hub.getConnection(id)
+    if (connection !== undefined) return connection
+    throw new ProblemError('connection_not_found', `There is no connection ${JSON.stringify(id)}; it may have ended.`)
+  }
+  const views = (connections: readonly Connection[]) => connections.map((connection) => connection.view())
+
+  app.get(
+    '/api/sse/managed/status',
+    { schema: { tags, summary: 'How many are connected', response: { 200: HubStatus } } },
+    async () => hub.status(),
+  )
+  app.get(
+    '/api/sse/managed/status/user/:userId',
+    {
+      schema: {
+        tags,
+        summary: 'Whether a user is connected',
+        params: Type.Object({ userId: Name }),
+        response: { 200: UserStatus },
+      },
+    },
+    async ({ params: { userId } }) => {
+      const connections = views(hub.connectionsOfUser(userId))
+      const connectionCount = connections.length
+      return { userId, connected: connectionCount > 0, connectionCount, connections }
+    },
+  )
+  app.get(
+    '/api/sse/managed/status/group/:groupId',
+    {
+      schema: {
+        tags,
+        summary: 'Who is in a group',
+        params: Type.Object({ groupId: Name }),
+        response: { 200: GroupStatus },
+      },
+    },
+    async ({ params: { groupId } }) => {
+      const connections = views(hub.connectionsOfGroup(groupId))
+      const users = new Set(connections.flatMap(({ userId }) => userId ?? []))
+      return { groupId, connectionCount: connections.length, users: [...users], connections }
+    },
+  )
+  app.get(
+    '/api/sse/managed/connections',
+    { schema: { tags, summary: 'All connections', response: { 200: ConnectionList } } },
+    async () => ({ connections: views(hub.connections()) }),
+  )
+  app.get(
+    '/api/sse/managed/connections/:id',
+    { schema: { tags, summary: 'One connection', params: ConnectionParams, response: { 200: ConnectionView } } },
+    async ({ params }) => find(params.id).view(),
+  )
+  app.delete(
+    '/api/sse/managed/connections',
+    { schema: { tags, summary: 'Close all connections', querystring: CloseQuery, response: { 200: CloseAnswer } } },
+    async ({ query }) => ({ success: true as const, closed: hub.closeAll('forced', query.reason) }),
+  )
+  app.delete(
+    '/api/sse/managed/connections/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Close a connection',
+        params: ConnectionParams,
+        querystring: CloseQuery,
+        response: { 200: CloseAnswer },
+      },
+    },
+    async ({ params, query }) => {
+      hub.close(find(params.id).connectionId, query.reason)
+      return { success: true as const, closed: 1 }
+    },
+  )
+  app.post(
+    '/api/sse/managed/connections/:id/subscriptions',
+    {
+      schema: {
+        tags,
+        summary: 'Join and leave groups on the open stream',
+        params: ConnectionParams,
+        body: SubscriptionChange,
+        response: { 200: SubscriptionAnswer },
+      },
+    },
+    async ({ params, body: { join = [], leave = [] } }) => {
+      const connection = find(params.id)
+      for (const group of leave) hub.removeFromGroup(connection.connectionId, group)
+      for (const group of join) hub.addToGroup(connection.connectionId, group)
+      return { connectionId: connection.connectionId, groups: [...connection.groups] }
+    },
+  )
+  if (config.NODE_ENV === 'production') return
+  app.post(
+    '/api/sse/reset',
+    { schema: { tags, summary: 'Close all connections and count anew. In development only.', response: { 200: ResetAnswer } } },
+    async () => {
+      hub.reset()
+      return { success: true as const, metrics: hub.stats() }
+    },
+  )
+}

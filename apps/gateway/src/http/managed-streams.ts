@@ -1,0 +1,85 @@
+import { ManagedStreamQuery, Name, ProblemError } from '@tributary/protocol'
+import { type App, type Principal, principalOf } from '@tributary/service'
+import type { FastifyReply } from 'fastify'
+import Type, { type Static } from 'typebox'
+import { Value } from 'typebox/value'
+import type { Deps } from '../deps.ts'
+
+const GroupParams = Type.Object({ groupId: Name })
+const Groups = Type.Array(Name, { maxItems: 1_000 })
+const Metadata = Type.Record(Type.String(), Type.Unknown())
+
+const tags = ['streams']
+const schema = { tags, querystring: ManagedStreamQuery }
+
+/** The streams of users and groups. */
+export function addManagedStreams(app: App, { config }: Deps): void {
+  const development = config.NODE_ENV !== 'production'
+  const connect = (
+    reply: FastifyReply,
+    principal: Principal,
+    query: Static<typeof ManagedStreamQuery>,
+    group?: string,
+  ): Promise<void> => {
+    const { sessionId, timeout, events, format = 'payload' } = query
+    return reply.connectToHub({
+      userId: principal.userId,
+      roles: principal.roles,
+      groups: [...(group === undefined ? [] : [group]), ...groupsOf(query.groups)],
+      metadata: { ...principal.metadata, ...metadataOf(query.metadata, development) },
+      form: { format, naming: 'standard' },
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+      ...(events === undefined ? {} : { events: namesOf(events) }),
+    })
+  }
+
+  for (const url of ['/api/sse/managed/connect', '/api/sse', '/api/realtime/sse']) {
+    app.get(url, { schema: { ...schema, summary: "A user's stream" } }, async (request, reply) => {
+      await connect(reply, principalOf(request), request.query)
+      return reply
+    })
+  }
+  app.get(
+    '/api/sse/managed/connect/group/:groupId',
+    { schema: { ...schema, summary: "A user's stream that is in a group", params: GroupParams } },
+    async (request, reply) => {
+      await connect(reply, principalOf(request), request.query, request.params.groupId)
+      return reply
+    },
+  )
+}
+
+function namesOf(list: string): string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
+function groupsOf(list = ''): string[] {
+  const groups = namesOf(list)
+  if (Value.Check(Groups, groups)) return groups
+  const message = 'must be up to 1,000 names of 1 to 128 characters, separated by commas'
+  throw new ProblemError('invalid_request', `"groups" ${message}.`, { errors: [{ path: 'query/groups', message }] })
+}
+
+/** What a user says of himself decides what he gets, so in production only his token may say it. */
+function metadataOf(text: string | undefined, development: boolean): Record<string, unknown> {
+  if (text === undefined) return {}
+  if (!development) {
+    throw new ProblemError('forbidden', '"metadata" is taken from the token; leave it out of the address.')
+  }
+  const metadata = parseJson(text)
+  if (Value.Check(Metadata, metadata)) return metadata
+  const message = 'must be a JSON object, as {"premium":true}'
+  throw new ProblemError('invalid_request', `"metadata" ${message}.`, { errors: [{ path: 'query/metadata', message }] })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

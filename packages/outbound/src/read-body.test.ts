@@ -1,0 +1,109 @@
+import type { RequestListener } from 'node:http'
+import { describe, expect, it } from 'vitest'
+import { type LocalServer, serveHttp, serveTcp } from '../test/local-server.ts'
+import { AddressPolicy } from './address-policy.ts'
+import { OutboundClient } from './outbound-client.ts'
+import { type ReadBody, type ReadBodyOptions, readBody } from './read-body.ts'
+
+async function read(
+  server: LocalServer,
+  options: ReadBodyOptions,
+  method: 'GET' | 'HEAD' = 'GET',
+): Promise<ReadBody> {
+  await using client = new OutboundClient({ policy: new AddressPolicy({ allow: ['127.0.0.1'] }) })
+  return await readBody(await client.request({ url: server.origin, method }), options)
+}
+
+const answering =
+  (text: string): RequestListener =>
+  (_, answer) =>
+    void answer.end(text)
+
+/** Sends without a length and without an end. */
+const endless: RequestListener = (_, answer) => {
+  const more = (): void => {
+    while (answer.writable && answer.write('x'.repeat(1000)));
+  }
+  answer.on('drain', more)
+  more()
+}
+
+describe('readBody', () => {
+  it('reads a whole body and reports its progress', async () => {
+    await using server = await serveHttp(answering('hello'))
+    const progress: (number | undefined)[][] = []
+    const { bytes, truncated } = await read(server, {
+      maxBytes: 5,
+      onBytes: (...seen) => progress.push(seen),
+    })
+    expect({ text: bytes.toString(), truncated }).toEqual({ text: 'hello', truncated: false })
+    expect(progress.at(-1)).toEqual([5, 5])
+  })
+
+  it('knows no total where the answer names none', async () => {
+    await using server = await serveHttp((_, answer) => {
+      answer.write('hel')
+      answer.end('lo')
+    })
+    const totals = new Set<number | undefined>()
+    const { bytes } = await read(server, { maxBytes: 5, onBytes: (_, total) => totals.add(total) })
+    expect(bytes.toString()).toBe('hello')
+    expect([...totals]).toEqual([undefined])
+  })
+
+  it('reads an empty body', async () => {
+    await using server = await serveHttp(answering(''))
+    expect(await read(server, { maxBytes: 0 })).toEqual({ bytes: Buffer.alloc(0), truncated: false })
+  })
+
+  it('fails past the maximum, and stops reading', async () => {
+    await using server = await serveHttp(endless)
+    await expect(read(server, { maxBytes: 1500 })).rejects.toMatchObject({
+      code: 'body_too_large',
+      retryable: false,
+    })
+  })
+
+  it('cuts at the maximum, and stops reading', async () => {
+    await using server = await serveHttp(endless)
+    const { bytes, truncated } = await read(server, { maxBytes: 1500, overflow: 'truncate' })
+    expect({ length: bytes.length, truncated }).toEqual({ length: 1500, truncated: true })
+  })
+
+  it('cuts a body of a known length without waiting for what it will not keep', async () => {
+    await using server = await serveTcp((socket) =>
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello'),
+    )
+    const { bytes, truncated } = await read(server, { maxBytes: 5, overflow: 'truncate' })
+    expect({ text: bytes.toString(), truncated }).toEqual({ text: 'hello', truncated: true })
+  })
+
+  it('does not take the length in the answer to a HEAD for a body', async () => {
+    await using server = await serveHttp((_, answer) => {
+      answer.setHeader('content-length', 1_000_000)
+      answer.end()
+    })
+    expect(await read(server, { maxBytes: 10 }, 'HEAD')).toEqual({ bytes: Buffer.alloc(0), truncated: false })
+  })
+
+  it('fails with what its progress callback throws', async () => {
+    await using server = await serveHttp(endless)
+    const failure = new Error('enough')
+    const reading = read(server, {
+      maxBytes: 1e9,
+      onBytes: () => {
+        throw failure
+      },
+    })
+    await expect(reading).rejects.toBe(failure)
+  })
+
+  it('fails on a body that was destroyed before', async () => {
+    await using server = await serveHttp(endless)
+    await using client = new OutboundClient({ policy: new AddressPolicy({ allow: ['127.0.0.1'] }) })
+    const answer = await client.request({ url: server.origin })
+    answer.body.on('error', () => {}).destroy()
+    await expect(readBody(answer, { maxBytes: 10 })).rejects.toThrow()
+    await expect(readBody(answer, { maxBytes: 10 })).rejects.toThrow()
+  })
+})
