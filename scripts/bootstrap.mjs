@@ -42,7 +42,8 @@ function fail(message) {
 const [command, ...args] = process.argv.slice(2)
 try {
   checkNode()
-  if (!COMMANDS.includes(command)) throw new SetupError(`usage: node scripts/bootstrap.mjs ${COMMANDS.join('|')}`)
+  if (!COMMANDS.includes(command))
+    throw new SetupError(`usage: node scripts/bootstrap.mjs ${COMMANDS.join('|')}`)
   await ensureInstalled(root)
   handOver(node24(root), command, args)
 } catch (error) {

@@ -79,7 +79,10 @@ const rules: IForbiddenRuleType[] = [
   {
     name: 'adapters-in-deps-only',
     comment: "only an app's deps.ts picks an adapter (tests and examples excepted)",
-    from: { path: '^(apps|packages)/', pathNot: [TESTS, '^apps/[^/]+/src/deps\\.ts$', '^packages/eventlog/'] },
+    from: {
+      path: '^(apps|packages)/',
+      pathNot: [TESTS, '^apps/[^/]+/src/deps\\.ts$', '^packages/eventlog/'],
+    },
     to: { path: '^packages/eventlog/src/(memory|sqlite|redis)/' },
   },
   {

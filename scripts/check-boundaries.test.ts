@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -162,7 +171,10 @@ describe('the lint rules for the environment', () => {
     plant(root, { 'apps/gateway/src/http/a.ts': text, 'apps/gateway/src/config.ts': text })
     const biome = join(ROOT, 'node_modules/@biomejs/biome/bin/biome')
     const lint = (file: string) =>
-      spawnSync(process.execPath, [biome, 'lint', '--error-on-warnings', file], { cwd: root, encoding: 'utf8' })
+      spawnSync(process.execPath, [biome, 'lint', '--error-on-warnings', file], {
+        cwd: root,
+        encoding: 'utf8',
+      })
     const refused = lint('apps/gateway/src/http/a.ts')
     expect(refused.stderr).toMatch(/noProcessEnv|noRestrictedImports/)
     expect(refused.status).toBe(1)

@@ -7,7 +7,8 @@ import { cruiseOptions, resolveOptions } from './boundary-rules.ts'
 const FOLDERS = ['packages', 'apps', 'examples', 'bench', 'e2e']
 const NOT_SOURCE = ['**/node_modules/**', '**/dist/**', '**/.turbo/**']
 /** An import of ours, as text: what the parser must have seen too. */
-const IMPORT_OF_OURS = /^(?!\s*(?:\/\/|\*)).*?(?:\bfrom|\bimport)\s*\(?\s*'((?:\.{1,2}\/|@tributary\/)[^']+)'/gm
+const IMPORT_OF_OURS =
+  /^(?!\s*(?:\/\/|\*)).*?(?:\bfrom|\bimport)\s*\(?\s*'((?:\.{1,2}\/|@tributary\/)[^']+)'/gm
 
 export interface BoundaryReport {
   /** One line each; empty when every rule holds and everything was looked at. */
@@ -20,7 +21,8 @@ export interface BoundaryReport {
 /** Checks the import rules of the workspace at `root`, and that nothing escaped the check. */
 export async function checkBoundaries(root: string): Promise<BoundaryReport> {
   const folders = FOLDERS.filter((folder) => existsSync(join(root, folder)))
-  if (folders.length === 0) return { problems: ['nothing was checked: no source folder'], modules: 0, crossings: 0 }
+  if (folders.length === 0)
+    return { problems: ['nothing was checked: no source folder'], modules: 0, crossings: 0 }
 
   const { output } = await cruise(folders, { ...cruiseOptions, baseDir: root }, resolveOptions)
   if (typeof output === 'string') throw new Error('dependency-cruiser gave text instead of a result')
@@ -47,7 +49,10 @@ function unseen(root: string, folders: string[], { modules }: ICruiseResult): st
     const module = seen.get(file)
     if (!module) return [`not checked: ${file}`]
     const found = new Set(module.dependencies.map((dependency) => dependency.module))
-    const written = Array.from(readFileSync(join(root, file), 'utf8').matchAll(IMPORT_OF_OURS), ([, name = '']) => name)
+    const written = Array.from(
+      readFileSync(join(root, file), 'utf8').matchAll(IMPORT_OF_OURS),
+      ([, name = '']) => name,
+    )
     return written.filter((name) => !found.has(name)).map((name) => `not checked: '${name}' in ${file}`)
   })
 }

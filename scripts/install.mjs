@@ -24,17 +24,21 @@ export class SetupError extends Error {}
 /** Installs what the lockfile names, unless just that is installed already. */
 export async function ensureInstalled(root) {
   const lockfile = join(root, 'pnpm-lock.yaml')
-  if (!existsSync(lockfile)) throw new SetupError('pnpm-lock.yaml is missing: this is not a complete checkout.')
+  if (!existsSync(lockfile))
+    throw new SetupError('pnpm-lock.yaml is missing: this is not a complete checkout.')
   const stampFile = join(root, 'node_modules', '.tributary-installed')
   const stamp = createHash('sha256')
     .update([INSTALL_VERSION, process.platform, process.arch].join())
     .update(readFileSync(lockfile))
     .update(readFileSync(join(root, 'pnpm-workspace.yaml')))
     .digest('hex')
-  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp && existsSync(nodeBinary(root))) return
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp && existsSync(nodeBinary(root)))
+    return
 
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  console.log(`Fetching ${packageManager}, and with it the packages that pnpm-lock.yaml names and Node ${NODE_MAJOR},`)
+  console.log(
+    `Fetching ${packageManager}, and with it the packages that pnpm-lock.yaml names and Node ${NODE_MAJOR},`,
+  )
   console.log('into node_modules. This happens once, and again when the lockfile changes.')
   await run(root, 'npx', ['--yes', packageManager, 'install', '--frozen-lockfile', '--reporter=append-only'])
   writeFileSync(stampFile, stamp)
@@ -81,16 +85,21 @@ function installError(code, lines) {
   const output = lines.join('\n')
   const [reason] = output.match(UNREACHABLE) ?? []
   if (reason) {
-    return new SetupError(`the package registry cannot be reached (${reason}); check the network, a proxy, and npm's registry setting.`)
+    return new SetupError(
+      `the package registry cannot be reached (${reason}); check the network, a proxy, and npm's registry setting.`,
+    )
   }
   console.error(output)
-  return new SetupError(`the packages could not be installed (pnpm ended with ${code}); its last words are above.`)
+  return new SetupError(
+    `the packages could not be installed (pnpm ended with ${code}); its last words are above.`,
+  )
 }
 
 /** The caller's environment, with nothing in it that would leave out the tools or ask a question. */
 function installEnv() {
   const env = { ...process.env, CI: 'true' }
-  for (const name of ['NODE_ENV', 'npm_config_production', 'npm_config_omit', 'npm_config_only']) delete env[name]
+  for (const name of ['NODE_ENV', 'npm_config_production', 'npm_config_omit', 'npm_config_only'])
+    delete env[name]
   for (const [name, value] of Object.entries(FETCH_LIMITS)) {
     env[`npm_config_${name}`] ??= value
     env[`pnpm_config_${name}`] ??= value

@@ -30,7 +30,12 @@ export function parseLogLine(line: string): LogRecord | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { level, time, msg, ...fields } = value as Record<string, unknown>
   if (typeof level !== 'number') return undefined
-  return { level, time: typeof time === 'number' ? time : Date.now(), msg: typeof msg === 'string' ? msg : '', fields }
+  return {
+    level,
+    time: typeof time === 'number' ? time : Date.now(),
+    msg: typeof msg === 'string' ? msg : '',
+    fields,
+  }
 }
 
 /** Writes a record on one line: `12:04:09 worker WARN message key=value`. */
@@ -43,6 +48,9 @@ export function formatLogLine(service: string, { level, time, msg, fields }: Log
 }
 
 function formatValue(value: unknown): string {
-  const { type, message } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { type, message } = (typeof value === 'object' && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >
   return typeof message === 'string' ? JSON.stringify(`${type}: ${message}`) : JSON.stringify(value)
 }

@@ -51,7 +51,9 @@ function stop(exitCode: number): Promise<void> {
 async function untilReady(service: ServiceProcess, url: string): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS
   while (service.isRunning && !stopping) {
-    const answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
+    const answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(2_000) }).catch(
+      () => undefined,
+    )
     await answer?.body?.cancel()
     if (answer?.status === 200) return
     if (Date.now() > deadline) {

@@ -41,7 +41,11 @@ async function check(): Promise<Tally> {
   const failed: string[] = []
   for (const step of CHECKS) {
     console.log(`\n— ${step}`)
-    const ok = await run('turbo/bin/turbo', ['run', step, '--output-logs=errors-only', '--log-order=grouped'], env)
+    const ok = await run(
+      'turbo/bin/turbo',
+      ['run', step, '--output-logs=errors-only', '--log-order=grouped'],
+      env,
+    )
     if (!ok) failed.push(step)
   }
   if (failed.length > 0) console.log(`\nFailed checks: ${failed.join(', ')}`)
@@ -59,7 +63,9 @@ async function test(filters: string[]): Promise<Tally> {
       `--outputFile.json=${file}`,
       ...filters,
     ])
-    const tally = existsSync(file) ? count(JSON.parse(readFileSync(file, 'utf8'))) : { passed: 0, failed: 0, skipped: 0 }
+    const tally = existsSync(file)
+      ? count(JSON.parse(readFileSync(file, 'utf8')))
+      : { passed: 0, failed: 0, skipped: 0 }
     // Ended badly without a failed test: vitest itself broke, or an error came outside of any test.
     return ok || tally.failed > 0 ? tally : { ...tally, failed: 1 }
   } finally {

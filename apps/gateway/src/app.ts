@@ -1,5 +1,5 @@
 import { hubPlugin } from '@tributary/hub/fastify'
-import { addStaticPage, type App, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
+import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
 import type { Deps } from './deps.ts'
 import { addConnections } from './http/connections.ts'
 import { addManagedStreams } from './http/managed-streams.ts'

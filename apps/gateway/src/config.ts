@@ -1,12 +1,18 @@
 import { type Env, readConfig, SECRET_VARIABLES, serviceConfig, withEnvFile } from '@tributary/service'
 import Type, { type Static } from 'typebox'
 
-const HistoryMs = (defaultMs: number, description: string) => Type.Integer({ minimum: 0, default: defaultMs, description })
+const HistoryMs = (defaultMs: number, description: string) =>
+  Type.Integer({ minimum: 0, default: defaultMs, description })
 
 /** The variables that the gateway reads. */
 export const GatewayConfigSchema = Type.Object({
   ...serviceConfig,
-  GATEWAY_PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8_090, description: 'The port to listen on.' }),
+  GATEWAY_PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: 8_090,
+    description: 'The port to listen on.',
+  }),
   WORKER_URLS: Type.Array(Type.String({ format: 'uri' }), {
     default: ['http://127.0.0.1:8080'],
     description: 'The workers, comma-separated.',

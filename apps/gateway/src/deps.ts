@@ -4,8 +4,8 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { Hub } from '@tributary/hub'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
-import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask, type TaskLog } from '@tributary/runs'
-import { Authenticator, createLogger, Drain, readStaticTokens } from '@tributary/service'
+import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
+import { Authenticator, createLogger, Drain, messageFirst, readStaticTokens } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
 import { originsOf } from './relay/endpoint.ts'
@@ -37,7 +37,10 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const store: EventStore = new MemoryEventStore({ clock })
   const clients = createClients(config, clock)
   const handlers = new HandlerRunner({
-    registry: await HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
+    registry: await HandlerRegistry.load([
+      SHIPPED_HANDLERS,
+      ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : []),
+    ]),
     request: (request, { signal }) => requestWhole(clients.handlers, request, signal),
     ...(development ? { unregistered: (name: string) => simulatedTask(name, clock) } : {}),
   })
@@ -70,7 +73,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   })
   const pool = new WorkerPool(
     config.WORKER_URLS.map(
-      (url) => new Worker({ url, client: clients.workers, secret: config.WORKER_SECRET, now: () => clock.now() }),
+      (url) =>
+        new Worker({ url, client: clients.workers, secret: config.WORKER_SECRET, now: () => clock.now() }),
     ),
   )
   const maxEventChars = config.MAX_EVENT_BYTES + MAX_FRAME_OVERHEAD_CHARS
@@ -88,7 +92,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     runs,
     handlers,
     clock,
-    log: taskLog(logger),
+    log: messageFirst(logger),
     fetch: (url, init) => clients.relays.fetch(url, init),
     allowedOrigins: originsOf(config.RELAY_ALLOWED_ORIGINS),
     maxEventBytes: config.MAX_EVENT_BYTES,
@@ -153,9 +157,4 @@ function hostsOf(addresses: readonly string[]): string[] {
     const { hostname, port, protocol } = new URL(address)
     return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
   })
-}
-
-function taskLog(logger: ReturnType<typeof createLogger>): TaskLog {
-  const at = (level: 'info' | 'warn' | 'error') => (message: string, fields: object = {}) => logger[level](fields, message)
-  return { info: at('info'), warn: at('warn'), error: at('error') }
 }

@@ -1,4 +1,4 @@
-import { addStaticPage, type App, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
+import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
 import type { Deps } from './deps.ts'
 import { addDemonstrations } from './http/demonstrations.ts'
 import { addParallelTasks } from './http/parallel-tasks.ts'

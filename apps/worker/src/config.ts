@@ -4,13 +4,22 @@ import Type, { type Static } from 'typebox'
 /** The variables that the worker reads. */
 export const WorkerConfigSchema = Type.Object({
   ...serviceConfig,
-  WORKER_PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8_080, description: 'The port to listen on.' }),
+  WORKER_PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: 8_080,
+    description: 'The port to listen on.',
+  }),
   TASK_CONCURRENCY_PER_ORIGIN: Type.Integer({
     minimum: 1,
     default: 64,
     description: 'Tasks at a time against one origin, over all runs.',
   }),
-  TASK_CONCURRENCY_TOTAL: Type.Integer({ minimum: 1, default: 256, description: 'Tasks at a time in this process.' }),
+  TASK_CONCURRENCY_TOTAL: Type.Integer({
+    minimum: 1,
+    default: 256,
+    description: 'Tasks at a time in this process.',
+  }),
   TASK_MAX_BODY_BYTES: Type.Integer({
     minimum: 1_024,
     default: 10_485_760,

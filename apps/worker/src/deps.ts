@@ -37,7 +37,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     clock,
   })
   const handlers = new HandlerRunner({
-    registry: await HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
+    registry: await HandlerRegistry.load([
+      SHIPPED_HANDLERS,
+      ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : []),
+    ]),
     request: (request, { signal }) => requestWhole(client, request, signal),
     ...(samplesUrl === undefined
       ? {}

@@ -42,7 +42,10 @@ export interface OpenStream {
 }
 
 /** An event, or the wait that the server asks for. */
-export type StreamPart = { readonly event: WireEvent } | { readonly retryMs: number } | { readonly id: string }
+export type StreamPart =
+  | { readonly event: WireEvent }
+  | { readonly retryMs: number }
+  | { readonly id: string }
 
 /** What is read of an answer that is no stream. */
 const MAX_ERROR_CHARS = 4_096
@@ -72,7 +75,10 @@ export async function openStream(options: OpenStreamOptions): Promise<OpenStream
   const contentType = answer.headers.get('content-type') ?? 'nothing'
   if (!/^text\/event-stream\b/i.test(contentType)) {
     await answer.text().catch(() => undefined)
-    throw new StreamError('content_type', `The answer is ${contentType}, not text/event-stream`, { retryable: false, status: 200 })
+    throw new StreamError('content_type', `The answer is ${contentType}, not text/event-stream`, {
+      retryable: false,
+      status: 200,
+    })
   }
   return { headers: answer.headers, events: parts(answer, options) }
 }
@@ -90,7 +96,10 @@ async function refused(answer: FetchAnswer): Promise<StreamError> {
   })
 }
 
-async function* parts(answer: FetchAnswer, { signal, maxEventChars }: OpenStreamOptions): AsyncGenerator<StreamPart> {
+async function* parts(
+  answer: FetchAnswer,
+  { signal, maxEventChars }: OpenStreamOptions,
+): AsyncGenerator<StreamPart> {
   let ready: StreamPart[] = []
   const decoder = new SseDecoder({
     onEvent: (event) => ready.push({ event }),

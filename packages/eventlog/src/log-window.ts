@@ -66,7 +66,8 @@ export class LogWindow {
       index.trim(nowMs)
       if (index.size > 0) continue
       const trimmed = index.trimmedUpTo
-      const remembered = trimmed !== undefined && trimmed.ms >= nowMs - TRIM_MEMORY_MS && ++empty <= MAX_EMPTY_TOPICS
+      const remembered =
+        trimmed !== undefined && trimmed.ms >= nowMs - TRIM_MEMORY_MS && ++empty <= MAX_EMPTY_TOPICS
       if (!remembered) this.#forget(index)
     }
   }

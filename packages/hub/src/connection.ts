@@ -52,7 +52,17 @@ export class Connection implements AudienceMember {
   readonly #events: ReadonlySet<string> | undefined
   #stream: LogStream | undefined
 
-  constructor({ id, userId, sessionId, groups, roles, metadata, events, form, connectedAt }: ConnectionFacts) {
+  constructor({
+    id,
+    userId,
+    sessionId,
+    groups,
+    roles,
+    metadata,
+    events,
+    form,
+    connectedAt,
+  }: ConnectionFacts) {
     this.connectionId = id
     this.userId = userId
     this.sessionId = sessionId

@@ -1,4 +1,4 @@
-import { NodeSink, requestCursor, sseHeaders, type StreamHeaders } from '@tributary/sse'
+import { NodeSink, requestCursor, type StreamHeaders, sseHeaders } from '@tributary/sse'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { ConnectOptions } from './connection.ts'

@@ -18,7 +18,7 @@ import {
   type Where,
 } from '@tributary/protocol'
 import { DEFAULT_FORM, eventFrame, type StreamEnd, StreamServer, type StreamSink } from '@tributary/sse'
-import { type ConnectOptions, Connection } from './connection.ts'
+import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
 
 export const DEFAULT_HISTORY_MAX_EVENTS = 1_000
@@ -121,7 +121,8 @@ export class Hub implements AsyncDisposable {
     }
     const connection = this.#register(options)
     try {
-      const { timeoutMs = DEFAULT_STREAM_TIMEOUT_MS, maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS } = this.#options
+      const { timeoutMs = DEFAULT_STREAM_TIMEOUT_MS, maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS } =
+        this.#options
       const stream = await this.#streams.serve({
         log: this.#log,
         sink,
@@ -178,11 +179,27 @@ export class Hub implements AsyncDisposable {
    *
    * @throws ProblemError `event_too_large` past `maxEventBytes`.
    */
-  async publish(audience: Audience, type: string, data: unknown, options: SendOptions = {}): Promise<SendAnswer> {
-    const { priority = 'normal', metadata, ephemeral = false, source = this.#options.source ?? 'gateway' } = options
+  async publish(
+    audience: Audience,
+    type: string,
+    data: unknown,
+    options: SendOptions = {},
+  ): Promise<SendAnswer> {
+    const {
+      priority = 'normal',
+      metadata,
+      ephemeral = false,
+      source = this.#options.source ?? 'gateway',
+    } = options
     this.#checkSize(data, metadata)
     const narrowed = options.where === undefined ? audience : { ...audience, where: options.where }
-    const event = { type, data: data ?? null, source, priority, ...(metadata === undefined ? {} : { metadata }) }
+    const event = {
+      type,
+      data: data ?? null,
+      source,
+      priority,
+      ...(metadata === undefined ? {} : { metadata }),
+    }
     if (ephemeral) {
       const timestamp = this.#clock.now()
       const frame = { ...event, id: null, timestamp, version: EVENT_VERSION } as const
@@ -293,7 +310,10 @@ export class Hub implements AsyncDisposable {
     const existing = this.#index.get(id)
     if (existing !== undefined) {
       if (this.#options.duplicateConnection !== 'replace') {
-        throw new ProblemError('connection_exists', `A connection ${id} is open; close it first, or take another id`)
+        throw new ProblemError(
+          'connection_exists',
+          `A connection ${id} is open; close it first, or take another id`,
+        )
       }
       existing.end('replaced')
     }
@@ -362,7 +382,10 @@ export class Hub implements AsyncDisposable {
     const maxBytes = this.#options.maxEventBytes ?? DEFAULT_MAX_EVENT_BYTES
     const bytes = Buffer.byteLength(JSON.stringify([data, metadata]))
     if (bytes > maxBytes) {
-      throw new ProblemError('event_too_large', `The event has ${bytes} bytes; at most ${maxBytes} are allowed`)
+      throw new ProblemError(
+        'event_too_large',
+        `The event has ${bytes} bytes; at most ${maxBytes} are allowed`,
+      )
     }
   }
 }

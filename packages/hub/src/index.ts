@@ -1,4 +1,4 @@
-export { type ConnectOptions, Connection } from './connection.ts'
+export { Connection, type ConnectOptions } from './connection.ts'
 export {
   DEFAULT_HISTORY_MAX_AGE_MS,
   DEFAULT_HISTORY_MAX_EVENTS,

@@ -23,6 +23,9 @@ export async function respondWithStream(
     since: searchParams.get('since') ?? undefined,
   })
   const sink = new WebSink(headers, request.signal)
-  await hub.connect({ ...(presented === undefined ? {} : { lastEventId: presented.text }), ...options }, () => sink)
+  await hub.connect(
+    { ...(presented === undefined ? {} : { lastEventId: presented.text }), ...options },
+    () => sink,
+  )
   return sink.response
 }

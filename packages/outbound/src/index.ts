@@ -16,6 +16,13 @@ export {
 export { AddressRefusedError, OutboundError } from './outbound-error.ts'
 export { type ReadBody, type ReadBodyOptions, readBody } from './read-body.ts'
 export {
+  flattenHeaders,
+  MAX_WHOLE_BODY_BYTES,
+  requestWhole,
+  type WholeAnswer,
+  type WholeRequest,
+} from './request-whole.ts'
+export {
   DEFAULT_RETRY_BASE_MS,
   DEFAULT_RETRY_MAX_MS,
   isRetryableStatus,
@@ -23,4 +30,3 @@ export {
   retryAfterMs,
   retryDelayMs,
 } from './retry.ts'
-export { flattenHeaders, MAX_WHOLE_BODY_BYTES, requestWhole, type WholeAnswer, type WholeRequest } from './request-whole.ts'

@@ -57,11 +57,18 @@ export const SubscriptionChange = Type.Object(
   { additionalProperties: false },
 )
 export type SubscriptionChange = Static<typeof SubscriptionChange>
-export const SubscriptionAnswer = Type.Object({ connectionId: Type.String(), groups: Type.Array(Type.String()) })
+export const SubscriptionAnswer = Type.Object({
+  connectionId: Type.String(),
+  groups: Type.Array(Type.String()),
+})
 
 export const ResetAnswer = Type.Object({
   success: Type.Literal(true),
-  metrics: Type.Object({ activeConnections: Type.Integer(), totalConnections: Type.Integer(), eventsDispatched: Type.Integer() }),
+  metrics: Type.Object({
+    activeConnections: Type.Integer(),
+    totalConnections: Type.Integer(),
+    eventsDispatched: Type.Integer(),
+  }),
 })
 
 export const HealthAnswer = Type.Object({ status: Type.Enum(['ok', 'draining']) })

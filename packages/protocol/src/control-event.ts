@@ -1,7 +1,13 @@
 import Type, { type Static } from 'typebox'
 
 /** Frames for one connection. They take no number, are not stored, and no `?events=` filters them. */
-export const CONTROL_EVENTS = ['connection', 'gap', 'heartbeat', 'disconnected', 'source_unavailable'] as const
+export const CONTROL_EVENTS = [
+  'connection',
+  'gap',
+  'heartbeat',
+  'disconnected',
+  'source_unavailable',
+] as const
 export type ControlEvent = (typeof CONTROL_EVENTS)[number]
 
 export function isControlEvent(type: string): type is ControlEvent {
@@ -29,7 +35,9 @@ export const GapData = Type.Object({
 })
 export type GapData = Static<typeof GapData>
 
-export const HeartbeatData = Type.Object({ timestamp: Type.Number({ description: 'Milliseconds since 1970.' }) })
+export const HeartbeatData = Type.Object({
+  timestamp: Type.Number({ description: 'Milliseconds since 1970.' }),
+})
 export type HeartbeatData = Static<typeof HeartbeatData>
 
 export const DisconnectReason = Type.Enum([

@@ -1,17 +1,137 @@
-export * from './audience.ts'
-export * from './clock.ts'
-export * from './connection-view.ts'
-export * from './control-event.ts'
-export * from './error-code.ts'
-export * from './event.ts'
-export * from './event-id.ts'
-export * from './http-header.ts'
-export * from './problem.ts'
-export * from './run.ts'
-export * from './run-event.ts'
-export * from './run-request.ts'
-export * from './send.ts'
-export * from './sse-decoder.ts'
-export * from './sse-encoder.ts'
-export * from './stream-query.ts'
-export * from './task.ts'
+export {
+  ALL_TOPIC,
+  type Audience,
+  type AudienceMember,
+  audienceIncludes,
+  audienceTopics,
+  connectionTopic,
+  groupTopic,
+  memberTopics,
+  roleTopic,
+  sessionTopic,
+  type Topic,
+  userTopic,
+  Where,
+} from './audience.ts'
+export { type Clock, systemClock } from './clock.ts'
+export {
+  CloseAnswer,
+  CloseQuery,
+  ConnectionList,
+  ConnectionView,
+  GroupStatus,
+  HealthAnswer,
+  HubStatus,
+  ReadyAnswer,
+  ResetAnswer,
+  SubscriptionAnswer,
+  SubscriptionChange,
+  UserStatus,
+} from './connection-view.ts'
+export {
+  CONTROL_EVENTS,
+  ConnectionData,
+  type ControlEvent,
+  DisconnectedData,
+  DisconnectReason,
+  GapData,
+  GapReason,
+  HeartbeatData,
+  isControlEvent,
+  NEVER_RETRY_MS,
+  RECONNECTS,
+  SourceUnavailableData,
+} from './control-event.ts'
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorRule,
+  isTaskErrorCode,
+  TASK_ERROR_CODES,
+  type TaskErrorCode,
+} from './error-code.ts'
+export {
+  EVENT_VERSION,
+  type Event,
+  EventEnvelope,
+  EventType,
+  Metadata,
+  type NewEvent,
+  Priority,
+} from './event.ts'
+export {
+  type Cursor,
+  comparePositions,
+  type EventIdParts,
+  formatEventId,
+  isRunId,
+  newRunId,
+  type Position,
+  PositionSequence,
+  parseCursor,
+  parseEventId,
+} from './event-id.ts'
+export { isHeaderName, isHeaderValue } from './http-header.ts'
+export { PROBLEM_CONTENT_TYPE, Problem, ProblemError, type ProblemOptions } from './problem.ts'
+export {
+  CancelAnswer,
+  CompleteData,
+  FinalRunStatus,
+  RunAccepted,
+  RunKind,
+  RunList,
+  RunParams,
+  RunStatus,
+  RunView,
+} from './run.ts'
+export {
+  COMPLETE,
+  EMITTER_NAMES,
+  type Naming,
+  type RunEvents,
+  type RunEventType,
+  standardName,
+  type TruncatedResult,
+  wireName,
+} from './run-event.ts'
+export {
+  DEFAULT_MAX_RESULT_BYTES,
+  HybridRequest,
+  MAX_MERGE_SOURCES,
+  MergeRequest,
+  MergeSource,
+  ParallelTasksRequest,
+  RelayRequest,
+} from './run-request.ts'
+export {
+  FilteredSend,
+  MAX_AUDIENCE_NAMES,
+  ManagedSend,
+  Name,
+  Publish,
+  SendAnswer,
+  TestEvent,
+} from './send.ts'
+export {
+  DEFAULT_MAX_EVENT_CHARS,
+  EventTooLongError,
+  SseDecoder,
+  type SseDecoderOptions,
+  type WireEvent,
+} from './sse-decoder.ts'
+export { encodeFrame, FrameError, type FrameFields } from './sse-encoder.ts'
+export { ManagedStreamQuery, StreamFormat, StreamQuery, streamQuery } from './stream-query.ts'
+export {
+  HTTP_METHODS,
+  type HttpMethod,
+  HttpTask,
+  MAX_TASK_RETRIES,
+  MAX_TASK_TIMEOUT_MS,
+  MIN_TASK_TIMEOUT_MS,
+  NamedTask,
+  TaskErrorCodeSchema,
+  TaskFailure,
+  TaskId,
+  TaskResult,
+  TaskSpec,
+} from './task.ts'

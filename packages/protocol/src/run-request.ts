@@ -6,11 +6,20 @@ export const DEFAULT_MAX_RESULT_BYTES = 65_536
 
 const runOptions = {
   concurrency: Type.Optional(
-    Type.Integer({ minimum: 1, description: 'Tasks at a time. Default TASK_CONCURRENCY, at most TASK_CONCURRENCY_MAX.' }),
+    Type.Integer({
+      minimum: 1,
+      description: 'Tasks at a time. Default TASK_CONCURRENCY, at most TASK_CONCURRENCY_MAX.',
+    }),
   ),
-  failFast: Type.Optional(Type.Boolean({ description: 'Whether the first failed task cancels the others. Default false.' })),
+  failFast: Type.Optional(
+    Type.Boolean({ description: 'Whether the first failed task cancels the others. Default false.' }),
+  ),
   deadlineMs: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 86_400_000, description: 'Milliseconds for the whole run. Default: none.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 86_400_000,
+      description: 'Milliseconds for the whole run. Default: none.',
+    }),
   ),
   maxResultBytes: Type.Optional(
     Type.Integer({
@@ -63,7 +72,9 @@ export type MergeRequest = Static<typeof MergeRequest>
 export const RelayRequest = Type.Object(
   {
     endpoint: Endpoint,
-    method: Type.Optional(Type.Enum(HTTP_METHODS, { description: 'Default GET, or POST where there is a body.' })),
+    method: Type.Optional(
+      Type.Enum(HTTP_METHODS, { description: 'Default GET, or POST where there is a body.' }),
+    ),
     body: Type.Optional(Type.Unknown({ description: 'Sent as JSON; a string as it is.' })),
   },
   { additionalProperties: false },

@@ -65,3 +65,7 @@ export const CompleteData = Type.Object({
   durationMs: Type.Number(),
 })
 export type CompleteData = Static<typeof CompleteData>
+
+export const RunParams = Type.Object({
+  runId: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'As `Run-Id` says it.' }),
+})

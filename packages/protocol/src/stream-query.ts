@@ -8,7 +8,10 @@ export type StreamFormat = Static<typeof StreamFormat>
 export const streamQuery = {
   format: Type.Optional(StreamFormat),
   events: Type.Optional(
-    Type.String({ maxLength: 4096, description: 'Only these types, comma-separated. Control frames always come.' }),
+    Type.String({
+      maxLength: 4096,
+      description: 'Only these types, comma-separated. Control frames always come.',
+    }),
   ),
   timeout: Type.Optional(
     Type.Integer({
@@ -16,9 +19,15 @@ export const streamQuery = {
       description: 'Milliseconds until the stream ends, to be resumed; clamped to the maximum.',
     }),
   ),
-  lastEventId: Type.Optional(Type.String({ maxLength: 128, description: 'The cursor, where no header can be sent.' })),
-  since: Type.Optional(Type.String({ maxLength: 128, description: 'The same; milliseconds alone: everything later.' })),
-  token: Type.Optional(Type.String({ maxLength: 8192, description: 'The token, where no header can be sent.' })),
+  lastEventId: Type.Optional(
+    Type.String({ maxLength: 128, description: 'The cursor, where no header can be sent.' }),
+  ),
+  since: Type.Optional(
+    Type.String({ maxLength: 128, description: 'The same; milliseconds alone: everything later.' }),
+  ),
+  token: Type.Optional(
+    Type.String({ maxLength: 8192, description: 'The token, where no header can be sent.' }),
+  ),
 }
 
 export const StreamQuery = Type.Object(streamQuery)

@@ -31,7 +31,9 @@ export const HttpTask = Type.Object(
       Type.Record(Type.String(), Type.String({ maxLength: 16_384 }), { description: 'Sent as given.' }),
     ),
     body: Type.Optional(
-      Type.Unknown({ description: 'A string is sent as it is; any other JSON as JSON, with its content type.' }),
+      Type.Unknown({
+        description: 'A string is sent as it is; any other JSON as JSON, with its content type.',
+      }),
     ),
     timeoutMs: Type.Optional(TimeoutMs),
     retries: Type.Optional(
@@ -42,7 +44,9 @@ export const HttpTask = Type.Object(
       }),
     ),
     idempotent: Type.Optional(
-      Type.Boolean({ description: 'Whether it may be called again. Default: true for GET, HEAD and OPTIONS.' }),
+      Type.Boolean({
+        description: 'Whether it may be called again. Default: true for GET, HEAD and OPTIONS.',
+      }),
     ),
   },
   { additionalProperties: false },
@@ -66,7 +70,9 @@ export type NamedTask = Static<typeof NamedTask>
 export const TaskSpec = Type.Union([Type.String(NAME), HttpTask, NamedTask])
 export type TaskSpec = Static<typeof TaskSpec>
 
-export const TaskErrorCodeSchema = Type.Enum(Object.keys(TASK_ERROR_CODES) as [TaskErrorCode, ...TaskErrorCode[]])
+export const TaskErrorCodeSchema = Type.Enum(
+  Object.keys(TASK_ERROR_CODES) as [TaskErrorCode, ...TaskErrorCode[]],
+)
 
 /** How a failed task is counted in `aggregated_result` and `complete`. */
 export const TaskFailure = Type.Object({
@@ -81,7 +87,8 @@ export const TaskResult = Type.Object({
   status: Type.Integer({ description: 'The HTTP status; 200 for a handler.' }),
   headers: Type.Record(Type.String(), Type.String()),
   body: Type.Unknown({
-    description: 'Parsed where the answer says JSON, text where it says text, base64 with `encoding` otherwise.',
+    description:
+      'Parsed where the answer says JSON, text where it says text, base64 with `encoding` otherwise.',
   }),
   encoding: Type.Optional(Type.Literal('base64')),
   truncated: Type.Boolean({ description: 'Whether the body was cut; JSON that is cut becomes a string.' }),

@@ -43,7 +43,11 @@ export function refuseTask({ id, path }: TaskPlace, field: string, message: stri
 export function plannedTimeoutMs(given: number | undefined, defaultMs: number, place: TaskPlace): number {
   const timeoutMs = given ?? defaultMs
   if (timeoutMs >= MIN_TASK_TIMEOUT_MS && timeoutMs <= MAX_TASK_TIMEOUT_MS) return timeoutMs
-  throw refuseTask(place, 'timeoutMs', `"timeoutMs" must be from ${MIN_TASK_TIMEOUT_MS} to ${MAX_TASK_TIMEOUT_MS}`)
+  throw refuseTask(
+    place,
+    'timeoutMs',
+    `"timeoutMs" must be from ${MIN_TASK_TIMEOUT_MS} to ${MAX_TASK_TIMEOUT_MS}`,
+  )
 }
 
 /** @throws ProblemError that names the task: `unknown_handler`, `invalid_task`. */
@@ -73,7 +77,10 @@ export function planNamedTask(
 }
 
 function unknownHandler(name: string, { id, path }: TaskPlace, names: readonly string[]): ProblemError {
-  const there = names.length === 0 ? 'there are none' : `there are ${names.map((name) => JSON.stringify(name)).join(', ')}`
+  const there =
+    names.length === 0
+      ? 'there are none'
+      : `there are ${names.map((name) => JSON.stringify(name)).join(', ')}`
   const message = `no handler is called ${JSON.stringify(name)}; ${there}`
   return new ProblemError('unknown_handler', `Task ${JSON.stringify(id)}: ${message}`, {
     errors: [{ path: `${path}/name`, message }],

@@ -47,7 +47,10 @@ export class RunRegistry implements AsyncDisposable {
 
   constructor(options: RunRegistryOptions) {
     this.#options = options
-    this.#retention = { maxEvents: options.maxEvents ?? DEFAULT_RUN_MAX_EVENTS, maxAgeMs: Number.POSITIVE_INFINITY }
+    this.#retention = {
+      maxEvents: options.maxEvents ?? DEFAULT_RUN_MAX_EVENTS,
+      maxAgeMs: Number.POSITIVE_INFINITY,
+    }
     this.#stopSweeping = options.clock.every(SWEEP_INTERVAL_MS, () => void this.sweep())
   }
 
@@ -72,7 +75,9 @@ export class RunRegistry implements AsyncDisposable {
   /** Accepts a run and begins its work. @throws ProblemError `draining` once the drain has begun. */
   async start({ kind, userId, totalTasks, deadlineMs }: StartOptions, work: RunWork): Promise<Run> {
     if (this.#draining) {
-      throw new ProblemError('draining', 'This server takes no more runs; try again in a moment', { retryAfterS: 1 })
+      throw new ProblemError('draining', 'This server takes no more runs; try again in a moment', {
+        retryAfterS: 1,
+      })
     }
     const { store, clock, source } = this.#options
     const runId = newRunId()
@@ -98,7 +103,12 @@ export class RunRegistry implements AsyncDisposable {
 
   /** Forgets finished runs that are too old or too many. */
   async sweep(): Promise<void> {
-    const { clock, store, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = this.#options
+    const {
+      clock,
+      store,
+      maxAgeMs = DEFAULT_RUN_MAX_AGE_MS,
+      maxCount = DEFAULT_RUN_MAX_COUNT,
+    } = this.#options
     const oldestMs = clock.now() - maxAgeMs
     let excess = this.#runs.size - this.#running.size - maxCount
     for (const run of this.#runs.values()) {
@@ -139,7 +149,8 @@ export class RunRegistry implements AsyncDisposable {
     } catch (error) {
       this.#options.onError?.(error, run)
       const { totalTasks } = run.view()
-      const message = error instanceof ProblemError ? error.message : 'The server made a mistake; the run cannot go on'
+      const message =
+        error instanceof ProblemError ? error.message : 'The server made a mistake; the run cannot go on'
       const code = error instanceof ProblemError ? error.code : 'internal_error'
       await run.emit('error', { error: message, code }).catch(() => undefined)
       outcome = { totalTasks, successCount: 0, errorCount: totalTasks, errors: [], status: 'failed' }

@@ -57,7 +57,13 @@ export class TaskBoard {
     this.#run = run
     this.#options = options
     for (const task of tasks) {
-      const started = { attempt: 0, startedMs: 0, progressToldMs: Number.NEGATIVE_INFINITY, final: false, failed: false }
+      const started = {
+        attempt: 0,
+        startedMs: 0,
+        progressToldMs: Number.NEGATIVE_INFINITY,
+        final: false,
+        failed: false,
+      }
       this.#tasks.set(task.id, { ...task, ...started })
     }
   }
@@ -103,7 +109,15 @@ export class TaskBoard {
   retry(taskId: string, reason: TaskErrorCode, delayMs: number): void {
     const task = this.#open(taskId)
     if (task === undefined) return
-    this.#append(this.#run.emit('task_retry', { taskId, attempt: task.attempt + 1, reason, delayMs, ...this.#tag(task) }))
+    this.#append(
+      this.#run.emit('task_retry', {
+        taskId,
+        attempt: task.attempt + 1,
+        reason,
+        delayMs,
+        ...this.#tag(task),
+      }),
+    )
   }
 
   /** A result that would make its event too large is cut. */

@@ -22,6 +22,15 @@ export function createLogger({ name, level, destination }: LoggerOptions): Logge
   return destination === undefined ? pino(options) : pino(options, destination)
 }
 
+/** What a handler logs by: the message first, as it reads best. */
+export function messageFirst(logger: Pick<Logger, 'info' | 'warn' | 'error'>) {
+  const at =
+    (level: 'info' | 'warn' | 'error') =>
+    (message: string, fields: object = {}) =>
+      logger[level](fields, message)
+  return { info: at('info'), warn: at('warn'), error: at('error') }
+}
+
 const REDACTED = '[redacted]'
 
 /** Where a header would stand if somebody logged a request's headers whole. */

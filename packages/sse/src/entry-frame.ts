@@ -1,5 +1,5 @@
 import type { LogEntry } from '@tributary/eventlog'
-import { encodeFrame, type Event, type Naming, type StreamFormat, wireName } from '@tributary/protocol'
+import { type Event, encodeFrame, type Naming, type StreamFormat, wireName } from '@tributary/protocol'
 
 /** How a stream writes events. */
 export interface FrameForm {
@@ -41,5 +41,7 @@ export function entryFrame(entry: LogEntry, { format, naming }: FrameForm): Uint
 export function eventFrame(event: Omit<Event, 'id'> & { id: string | null }, form: FrameForm): Uint8Array {
   const type = wireName(event.type, form.naming)
   const data = JSON.stringify(form.format === 'envelope' ? { ...event, type } : event.data)
-  return toBytes(encodeFrame({ ...(event.id === null ? {} : { id: event.id }), event: type, data: data ?? 'null' }))
+  return toBytes(
+    encodeFrame({ ...(event.id === null ? {} : { id: event.id }), event: type, data: data ?? 'null' }),
+  )
 }

@@ -33,7 +33,10 @@ export function replyCursor(reply: FastifyReply, query: StreamQuery): RequestCur
  *
  * @throws ProblemError `invalid_cursor`.
  */
-export async function replyWithLog(reply: FastifyReply, options: ReplyWithLogOptions): Promise<LogStream | undefined> {
+export async function replyWithLog(
+  reply: FastifyReply,
+  options: ReplyWithLogOptions,
+): Promise<LogStream | undefined> {
   const { streams, log, runId, query, naming, headers = sseHeaders().build(), onError } = options
   const presented = replyCursor(reply, query)
   reply.header('run-id', runId).header('location', `/api/runs/${runId}`)
@@ -46,7 +49,8 @@ export async function replyWithLog(reply: FastifyReply, options: ReplyWithLogOpt
     reply.send()
     return undefined
   }
-  const types = query.events === undefined ? undefined : new Set(query.events.split(',').map((type) => type.trim()))
+  const types =
+    query.events === undefined ? undefined : new Set(query.events.split(',').map((type) => type.trim()))
   const stream = await streams.serve({
     log,
     sink: () => {
@@ -66,6 +70,33 @@ export async function replyWithLog(reply: FastifyReply, options: ReplyWithLogOpt
   })
   stream.start()
   return stream
+}
+
+/**
+ * Decides what a GET that starts a run gets: a new one, or, where it comes with a cursor, the run that the
+ * cursor names. So an EventSource that reconnects by itself goes on where it was, and starts nothing.
+ *
+ * Answers the request itself, and `undefined`, where there is nothing to read: to a HEAD, and 204 where the
+ * cursor names no run there is.
+ */
+export async function startOrResume<Run>(
+  reply: FastifyReply,
+  query: StreamQuery,
+  {
+    start,
+    find,
+  }: { start: () => Promise<Run>; find: (runId: string) => Promise<Run | undefined> | Run | undefined },
+): Promise<Run | undefined> {
+  if (reply.request.method === 'HEAD') {
+    reply.headers(sseHeaders().build()).send()
+    return undefined
+  }
+  const presented = replyCursor(reply, query)
+  if (presented === undefined) return start()
+  const runId = presented.cursor.kind === 'event' ? presented.cursor.runId : undefined
+  const run = runId === undefined ? undefined : await find(runId)
+  if (run === undefined) reply.code(204).send()
+  return run
 }
 
 function isPastEnd(log: ReadableLog, { cursor }: RequestCursor): boolean {

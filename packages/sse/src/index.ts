@@ -1,6 +1,12 @@
 export { DEFAULT_FORM, entryFrame, eventFrame, type FrameForm, toBytes } from './entry-frame.ts'
 export { DEFAULT_OUTBOX_MAX_BYTES, EventStream, type StreamEnd } from './event-stream.ts'
-export { EXPOSED_HEADERS, HeaderError, SseHeaderBuilder, sseHeaders, type StreamHeaders } from './header-builder.ts'
+export {
+  EXPOSED_HEADERS,
+  HeaderError,
+  SseHeaderBuilder,
+  type StreamHeaders,
+  sseHeaders,
+} from './header-builder.ts'
 export { LogReader, type LogReaderOptions, type OverflowPolicy } from './log-reader.ts'
 export { LogStream, type ServeOptions, StreamServer, type StreamServerOptions } from './log-stream.ts'
 export { NodeSink } from './node-sink.ts'

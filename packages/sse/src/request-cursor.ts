@@ -1,4 +1,4 @@
-import { type Cursor, parseCursor, ProblemError } from '@tributary/protocol'
+import { type Cursor, ProblemError, parseCursor } from '@tributary/protocol'
 
 /** A cursor, and the text it came as. */
 export interface RequestCursor {
@@ -14,7 +14,11 @@ export interface CursorCarriers {
 }
 
 /** The cursor of a request, if it has one. @throws ProblemError `invalid_cursor` where it is none of ours. */
-export function requestCursor({ lastEventIdHeader, lastEventId, since }: CursorCarriers): RequestCursor | undefined {
+export function requestCursor({
+  lastEventIdHeader,
+  lastEventId,
+  since,
+}: CursorCarriers): RequestCursor | undefined {
   const header = Array.isArray(lastEventIdHeader) ? lastEventIdHeader[0] : lastEventIdHeader
   const text = [header, lastEventId, since].find((value) => typeof value === 'string' && value !== '')
   if (typeof text !== 'string') return undefined

@@ -25,7 +25,10 @@ export function addConnections(app: App, { hub, config }: Deps): void {
   const find = (id: string): Connection => {
     const connection = hub.getConnection(id)
     if (connection !== undefined) return connection
-    throw new ProblemError('connection_not_found', `There is no connection ${JSON.stringify(id)}; it may have ended.`)
+    throw new ProblemError(
+      'connection_not_found',
+      `There is no connection ${JSON.stringify(id)}; it may have ended.`,
+    )
   }
   const views = (connections: readonly Connection[]) => connections.map((connection) => connection.view())
 
@@ -73,12 +76,26 @@ export function addConnections(app: App, { hub, config }: Deps): void {
   )
   app.get(
     '/api/sse/managed/connections/:id',
-    { schema: { tags, summary: 'One connection', params: ConnectionParams, response: { 200: ConnectionView } } },
+    {
+      schema: {
+        tags,
+        summary: 'One connection',
+        params: ConnectionParams,
+        response: { 200: ConnectionView },
+      },
+    },
     async ({ params }) => find(params.id).view(),
   )
   app.delete(
     '/api/sse/managed/connections',
-    { schema: { tags, summary: 'Close all connections', querystring: CloseQuery, response: { 200: CloseAnswer } } },
+    {
+      schema: {
+        tags,
+        summary: 'Close all connections',
+        querystring: CloseQuery,
+        response: { 200: CloseAnswer },
+      },
+    },
     async ({ query }) => ({ success: true as const, closed: hub.closeAll('forced', query.reason) }),
   )
   app.delete(
@@ -118,7 +135,13 @@ export function addConnections(app: App, { hub, config }: Deps): void {
   if (config.NODE_ENV === 'production') return
   app.post(
     '/api/sse/reset',
-    { schema: { tags, summary: 'Close all connections and count anew. In development only.', response: { 200: ResetAnswer } } },
+    {
+      schema: {
+        tags,
+        summary: 'Close all connections and count anew. In development only.',
+        response: { 200: ResetAnswer },
+      },
+    },
     async () => {
       hub.reset()
       return { success: true as const, metrics: hub.stats() }

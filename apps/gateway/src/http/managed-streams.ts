@@ -61,7 +61,9 @@ function groupsOf(list = ''): string[] {
   const groups = namesOf(list)
   if (Value.Check(Groups, groups)) return groups
   const message = 'must be up to 1,000 names of 1 to 128 characters, separated by commas'
-  throw new ProblemError('invalid_request', `"groups" ${message}.`, { errors: [{ path: 'query/groups', message }] })
+  throw new ProblemError('invalid_request', `"groups" ${message}.`, {
+    errors: [{ path: 'query/groups', message }],
+  })
 }
 
 /** What a user says of himself decides what he gets, so in production only his token may say it. */
@@ -73,7 +75,9 @@ function metadataOf(text: string | undefined, development: boolean): Record<stri
   const metadata = parseJson(text)
   if (Value.Check(Metadata, metadata)) return metadata
   const message = 'must be a JSON object, as {"premium":true}'
-  throw new ProblemError('invalid_request', `"metadata" ${message}.`, { errors: [{ path: 'query/metadata', message }] })
+  throw new ProblemError('invalid_request', `"metadata" ${message}.`, {
+    errors: [{ path: 'query/metadata', message }],
+  })
 }
 
 function parseJson(text: string): unknown {

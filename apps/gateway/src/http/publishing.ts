@@ -76,7 +76,9 @@ export function addPublishing(app: App, { hub }: Deps): void {
     (request) => {
       const { type, message, data } = request.body
       const said = message === undefined ? data : { message, ...(data === undefined ? {} : { data }) }
-      return hub.publish(testAudience(request.body), type, said ?? null, { source: principalOf(request).userId })
+      return hub.publish(testAudience(request.body), type, said ?? null, {
+        source: principalOf(request).userId,
+      })
     },
   )
 }

@@ -20,12 +20,14 @@ export function addRelays(app: App, deps: Deps): void {
   app.post(
     '/api/sse-proxy/reactive/parallel-tasks/sse-emitter',
     { schema: { tags, summary: 'Run tasks on a worker', querystring, body: ParallelTasksRequest } },
-    async ({ body, query }, reply) => replyWithRun(reply, await relays.parallelTasks(body), query, 'emitter', deps),
+    async ({ body, query }, reply) =>
+      replyWithRun(reply, await relays.parallelTasks(body), query, 'emitter', deps),
   )
   app.get(
     '/api/sse-proxy/reactive/sample-parallel/sse-emitter',
     { schema: { tags, summary: "A worker's sample tasks", querystring } },
-    ({ query }, reply) => replyWithStartedRun(reply, query, () => relays.startOnWorker(SAMPLE_PARALLEL), deps),
+    ({ query }, reply) =>
+      replyWithStartedRun(reply, query, () => relays.startOnWorker(SAMPLE_PARALLEL), deps),
   )
   app.post(
     '/api/sse-proxy/merge-streams/sse-emitter',

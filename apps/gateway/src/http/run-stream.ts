@@ -1,7 +1,6 @@
-import type { StreamQuery } from '@tributary/protocol'
-import { type Naming, ProblemError } from '@tributary/protocol'
-import { type LogStream, sseHeaders } from '@tributary/sse'
-import { replyCursor, replyWithLog } from '@tributary/sse/fastify'
+import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
+import type { LogStream } from '@tributary/sse'
+import { replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
 import type { ReadableRun } from '../relay/relays.ts'
@@ -58,22 +57,16 @@ function open(
   })
 }
 
-/**
- * Answers a GET that starts a run. One that comes with a cursor never does: it goes on with the run that the
- * cursor names, or is answered 204, so that an EventSource that reconnects by itself does the right thing.
- */
+/** Answers a GET that starts a run, or goes on with the one that its cursor names. */
 export async function replyWithStartedRun(
   reply: FastifyReply,
   query: StreamQuery,
   start: () => Promise<ReadableRun>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (reply.request.method === 'HEAD') return reply.headers(sseHeaders().build()).send()
-  const presented = replyCursor(reply, query)
-  if (presented === undefined) return replyWithRun(reply, await start(), query, 'emitter', deps)
-  const runId = presented.cursor.kind === 'event' ? presented.cursor.runId : undefined
-  const run = runId === undefined ? undefined : await findRun(runId, deps).catch(orNone)
-  return run === undefined ? reply.code(204).send() : replyWithRun(reply, run, query, 'emitter', deps)
+  const find = (runId: string) => findRun(runId, deps).catch(orNone)
+  const run = await startOrResume(reply, query, { start, find })
+  return run === undefined ? reply : replyWithRun(reply, run, query, 'emitter', deps)
 }
 
 function orNone(error: unknown): undefined {

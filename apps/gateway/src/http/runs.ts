@@ -1,12 +1,8 @@
-import { CancelAnswer, RunList, RunView, StreamQuery } from '@tributary/protocol'
+import { CancelAnswer, RunList, RunParams, RunView, StreamQuery } from '@tributary/protocol'
 import type { App } from '@tributary/service'
-import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 import { findRun, replyWithRun } from './run-stream.ts'
 
-const RunParams = Type.Object({
-  runId: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'As `Run-Id` says it.' }),
-})
 const tags = ['runs']
 
 /** The routes that tell of runs, stream them and cancel them: this gateway's and its workers'. */
@@ -25,7 +21,9 @@ export function addRuns(app: App, deps: Deps): void {
     { schema: { tags, summary: 'Where a run stands', params: RunParams, response: { 200: RunView } } },
     async ({ params: { runId } }) => {
       const own = runs.get(runId)
-      return own === undefined ? pool.ask(await pool.locate(runId), RunView, `/api/runs/${runId}`) : own.view()
+      return own === undefined
+        ? pool.ask(await pool.locate(runId), RunView, `/api/runs/${runId}`)
+        : own.view()
     },
   )
   app.get(
@@ -38,7 +36,8 @@ export function addRuns(app: App, deps: Deps): void {
         querystring: StreamQuery,
       },
     },
-    async ({ params, query }, reply) => replyWithRun(reply, await findRun(params.runId, deps), query, 'standard', deps),
+    async ({ params, query }, reply) =>
+      replyWithRun(reply, await findRun(params.runId, deps), query, 'standard', deps),
   )
   app.post(
     '/api/runs/:runId/cancel',

@@ -26,9 +26,13 @@ export function parseEndpoint(text: string, allowedOrigins: ReadonlySet<string>,
   }
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw refuse('invalid_endpoint', 'must be a path that begins with "/", or an absolute http or https address')
+    throw refuse(
+      'invalid_endpoint',
+      'must be a path that begins with "/", or an absolute http or https address',
+    )
   }
-  if (url.username !== '' || url.password !== '') throw refuse('invalid_endpoint', 'must not hold credentials')
+  if (url.username !== '' || url.password !== '')
+    throw refuse('invalid_endpoint', 'must not hold credentials')
   if (!allowedOrigins.has(url.origin)) {
     throw refuse('origin_refused', `is of ${url.origin}, which is not among RELAY_ALLOWED_ORIGINS`)
   }

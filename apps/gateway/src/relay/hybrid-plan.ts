@@ -24,7 +24,8 @@ export interface HybridPlanOptions {
 export function planHybrid(request: HybridRequest, options: HybridPlanOptions): PlannedHybrid {
   const { localTasks = [], remoteTasks = [] } = request
   const count = localTasks.length + remoteTasks.length
-  if (count === 0) throw new ProblemError('no_tasks', 'Give at least one task in "localTasks" or "remoteTasks".')
+  if (count === 0)
+    throw new ProblemError('no_tasks', 'Give at least one task in "localTasks" or "remoteTasks".')
   if (count > options.maxTasks) {
     const detail = `There are ${count} tasks; send at most ${options.maxTasks} in one request.`
     throw new ProblemError('too_many_tasks', detail)
@@ -42,7 +43,11 @@ export function planHybrid(request: HybridRequest, options: HybridPlanOptions): 
     const place = { id: task.id ?? `local-${index + 1}`, path: `body/localTasks/${index}` }
     claim(place.id, place.path)
     if ('url' in task) {
-      throw refuseTask(place, 'url', 'local tasks are handlers of the gateway; put calls of a "url" into "remoteTasks"')
+      throw refuseTask(
+        place,
+        'url',
+        'local tasks are handlers of the gateway; put calls of a "url" into "remoteTasks"',
+      )
     }
     return planNamedTask(task, place, options)
   })

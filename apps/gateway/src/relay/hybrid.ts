@@ -1,10 +1,4 @@
-import {
-  type Clock,
-  COMPLETE,
-  isTaskErrorCode,
-  type RunEvents,
-  type RunEventType,
-} from '@tributary/protocol'
+import { type Clock, COMPLETE, isTaskErrorCode, type RunEvents, type RunEventType } from '@tributary/protocol'
 import {
   type HandlerRunner,
   type PlannedNamedTask,
@@ -60,7 +54,8 @@ export function runHybrid(plan: HybridPlan, remote: Source | undefined, services
       end(RunAbort.cancelled(`Task ${JSON.stringify(taskId)} failed, and the run fails fast`))
     }
     const local = runLocal(plan, board, stop.signal, settled, services)
-    const far = remote === undefined ? Promise.resolve() : readRemote(remote, run, board, stop.signal, settled)
+    const far =
+      remote === undefined ? Promise.resolve() : readRemote(remote, run, board, stop.signal, settled)
     await Promise.all([local, far])
     run.signal.removeEventListener('abort', onAbort)
     return board.finish()
@@ -120,6 +115,16 @@ function note(board: TaskBoard, type: string, data: unknown): string {
 }
 
 /** The worker is one of ours and speaks the protocol; that it names a task is what has to hold. */
-function is<T extends RunEventType>(wanted: T, type: string, data: unknown): data is RunEvents[T] & { taskId: string } {
-  return type === wanted && typeof data === 'object' && data !== null && 'taskId' in data && typeof data.taskId === 'string'
+function is<T extends RunEventType>(
+  wanted: T,
+  type: string,
+  data: unknown,
+): data is RunEvents[T] & { taskId: string } {
+  return (
+    type === wanted &&
+    typeof data === 'object' &&
+    data !== null &&
+    'taskId' in data &&
+    typeof data.taskId === 'string'
+  )
 }

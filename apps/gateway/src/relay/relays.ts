@@ -24,7 +24,12 @@ const RUN_EVENTS = /^\/api\/runs\/([^/?]+)\/events(?:\?|$)/
 /** A run that can be read here: one of this gateway, or a worker's through its mirror. */
 export type ReadableRun =
   | { readonly kind: 'own'; readonly runId: string; readonly log: ReadableLog; readonly run: Run }
-  | { readonly kind: 'mirrored'; readonly runId: string; readonly log: ReadableLog; readonly mirror: RunMirror }
+  | {
+      readonly kind: 'mirrored'
+      readonly runId: string
+      readonly log: ReadableLog
+      readonly mirror: RunMirror
+    }
 
 export interface RelaysOptions {
   readonly pool: WorkerPool
@@ -105,9 +110,15 @@ export class Relays {
     const { handlers, clock, log, maxEventBytes, maxTasks, taskTimeoutMs } = this.#options
     const { localTasks: _local, remoteTasks: _remote, deadlineMs, ...limits } = request
     const plan = planHybrid(request, { maxTasks, defaultTimeoutMs: taskTimeoutMs, handlers })
-    const remote = plan.remote.length === 0 ? undefined : await this.#remote({ tasks: [...plan.remote], ...limits })
+    const remote =
+      plan.remote.length === 0 ? undefined : await this.#remote({ tasks: [...plan.remote], ...limits })
     const { concurrency = this.#options.concurrency, failFast = false } = limits
-    const work = runHybrid({ ...plan, concurrency, failFast }, remote, { handlers, clock, log, maxEventBytes })
+    const work = runHybrid({ ...plan, concurrency, failFast }, remote, {
+      handlers,
+      clock,
+      log,
+      maxEventBytes,
+    })
     return this.#own('hybrid', userId, plan.local.length + plan.remote.length, work, deadlineMs)
   }
 
@@ -130,17 +141,30 @@ export class Relays {
     const { pool, mirrors } = this.#options
     const existing = RUN_EVENTS.exec(path)?.[1]
     if (existing !== undefined) return mirrors.find(decodeURIComponent(existing))
-    const { runId, worker } = await pool.start(path, body === undefined ? { method } : { ...post(body), method })
+    const { runId, worker } = await pool.start(
+      path,
+      body === undefined ? { method } : { ...post(body), method },
+    )
     return mirrors.of(runId, worker)
   }
 
   async #source(name: string, endpoint: Endpoint): Promise<Source> {
-    if (endpoint.kind === 'foreign') return this.#foreign(name, endpoint.url, { method: 'GET', body: undefined })
+    if (endpoint.kind === 'foreign')
+      return this.#foreign(name, endpoint.url, { method: 'GET', body: undefined })
     const mirror = await this.#mirror(endpoint.path, 'GET')
-    return new WorkerRunSource({ name, mirror, release: mirror.hold(), owned: !RUN_EVENTS.test(endpoint.path) })
+    return new WorkerRunSource({
+      name,
+      mirror,
+      release: mirror.hold(),
+      owned: !RUN_EVENTS.test(endpoint.path),
+    })
   }
 
-  #foreign(name: string, url: string, { method, body }: Pick<RelayRequest, 'body'> & { method: ForeignMethod }): Source {
+  #foreign(
+    name: string,
+    url: string,
+    { method, body }: Pick<RelayRequest, 'body'> & { method: ForeignMethod },
+  ): Source {
     const { fetch, maxEventChars } = this.#options
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     return new ForeignSource({ name, url, method, body: text, fetch, maxEventChars })
@@ -169,7 +193,9 @@ const post = (body: unknown) => ({
 
 function duplicateSource(name: string, index: number): ProblemError {
   const message = `${JSON.stringify(name)} is there twice; give one of them a "name" of its own`
-  return new ProblemError('duplicate_source', `The source ${message}.`, { errors: [{ path: `body/${index}`, message }] })
+  return new ProblemError('duplicate_source', `The source ${message}.`, {
+    errors: [{ path: `body/${index}`, message }],
+  })
 }
 
 function isUnavailable(error: unknown): boolean {
@@ -190,7 +216,14 @@ function failedSource(name: string, reason: unknown): Source {
 
 /** The worker calls them `tasks`; here they came as `remoteTasks`. */
 function inRemoteTasks(error: ProblemError): ProblemError {
-  const errors = error.errors?.map((each) => ({ ...each, path: each.path.replace(/^body\/tasks\b/, 'body/remoteTasks') }))
+  const errors = error.errors?.map((each) => ({
+    ...each,
+    path: each.path.replace(/^body\/tasks\b/, 'body/remoteTasks'),
+  }))
   const retry = error.retryAfterS === undefined ? {} : { retryAfterS: error.retryAfterS }
-  return new ProblemError(error.code, error.message, { cause: error, ...(errors === undefined ? {} : { errors }), ...retry })
+  return new ProblemError(error.code, error.message, {
+    cause: error,
+    ...(errors === undefined ? {} : { errors }),
+    ...retry,
+  })
 }

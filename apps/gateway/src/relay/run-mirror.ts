@@ -4,8 +4,8 @@ import {
   type Clock,
   COMPLETE,
   EventEnvelope,
-  parseEventId,
   ProblemError,
+  parseEventId,
   type SourceUnavailableData,
   type WireEvent,
 } from '@tributary/protocol'
@@ -191,7 +191,10 @@ export class RunMirror {
   }
 
   #unavailable(): void {
-    if (!this.#everOpened) return this.#giveUp()
+    if (!this.#everOpened) {
+      this.#giveUp()
+      return
+    }
     if (this.#unavailableSince !== undefined) return
     const { clock, giveUpMs } = this.#options
     this.#unavailableSince = clock.now()
@@ -214,8 +217,12 @@ export class RunMirror {
 
 function openFailure(error: unknown, runId: string): ProblemError {
   if (error instanceof StreamError && (error.status === 404 || error.status === 410)) {
-    return new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)} any more.`, { cause: error })
+    return new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)} any more.`, {
+      cause: error,
+    })
   }
   const message = error instanceof Error ? error.message : String(error)
-  return new ProblemError('upstream_failed', `The worker's stream cannot be read: ${message}`, { cause: error })
+  return new ProblemError('upstream_failed', `The worker's stream cannot be read: ${message}`, {
+    cause: error,
+  })
 }

@@ -18,7 +18,12 @@ export function readSources(sources: readonly Source[], maxEventBytes: number): 
         run.count({ successCount, errorCount: errors.length })
       }),
     )
-    return { totalTasks: sources.length, successCount, errorCount: errors.length, errors } satisfies RunOutcome
+    return {
+      totalTasks: sources.length,
+      successCount,
+      errorCount: errors.length,
+      errors,
+    } satisfies RunOutcome
   }
 }
 
@@ -43,7 +48,12 @@ async function readSource(source: Source, run: Run, maxEventBytes: number): Prom
   }
 }
 
-async function append(run: Run, { type, data }: SourceEvent, source: string, maxEventBytes: number): Promise<void> {
+async function append(
+  run: Run,
+  { type, data }: SourceEvent,
+  source: string,
+  maxEventBytes: number,
+): Promise<void> {
   const tagged = tag(data, source)
   if (Buffer.byteLength(JSON.stringify(tagged)) > maxEventBytes) {
     throw new SourceError('event_too_large', `An event of more than ${maxEventBytes} bytes`, undefined)

@@ -47,7 +47,11 @@ export class SourceError extends Error {
       return new SourceError(code, error.message, error)
     }
     const { code, message } = classifyError(error)
-    return new SourceError(code, error instanceof StreamError && code === 'task_failed' ? error.message : message, error)
+    return new SourceError(
+      code,
+      error instanceof StreamError && code === 'task_failed' ? error.message : message,
+      error,
+    )
   }
 }
 
@@ -179,4 +183,3 @@ export class WorkerRunSource implements Source {
     await this.#mirror.worker.request(`/api/runs/${this.#mirror.runId}/cancel`, { method: 'POST' })
   }
 }
-

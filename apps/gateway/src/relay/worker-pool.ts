@@ -15,7 +15,10 @@ export interface PlacedRun {
 
 /** An answer of a worker that is not what the protocol says. */
 const badAnswer = (worker: Worker, path: string) =>
-  new ProblemError('upstream_failed', `The worker ${worker.url} answered ${path} with something else than expected`)
+  new ProblemError(
+    'upstream_failed',
+    `The worker ${worker.url} answered ${path} with something else than expected`,
+  )
 
 /** The workers: least busy first; one that is away is passed over, and tried again. */
 export class WorkerPool {
@@ -68,11 +71,19 @@ export class WorkerPool {
     }
     // A worker that is away may be the one.
     if (unreachable > 0) throw unavailable()
-    throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`)
+    throw new ProblemError(
+      'run_not_found',
+      `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`,
+    )
   }
 
   /** Asks a worker for JSON of a schema. */
-  async ask<T extends TSchema>(worker: Worker, schema: T, path: string, method: 'GET' | 'POST' = 'GET'): Promise<Static<T>> {
+  async ask<T extends TSchema>(
+    worker: Worker,
+    schema: T,
+    path: string,
+    method: 'GET' | 'POST' = 'GET',
+  ): Promise<Static<T>> {
     try {
       const { body } = await worker.request(path, { method })
       const answer: unknown = JSON.parse(new TextDecoder().decode(body))
@@ -87,14 +98,10 @@ export class WorkerPool {
   /** The runs of all workers that can be reached. */
   async list(): Promise<RunView[]> {
     const schema = Type.Object({ runs: Type.Array(RunView) })
-    const lists = await Promise.allSettled(this.#workers.map((worker) => this.ask(worker, schema, '/api/runs')))
+    const lists = await Promise.allSettled(
+      this.#workers.map((worker) => this.ask(worker, schema, '/api/runs')),
+    )
     return lists.flatMap((list) => (list.status === 'fulfilled' ? list.value.runs : []))
-  }
-
-  /** Whether some worker answers. */
-  async isReady(): Promise<boolean> {
-    const answers = await Promise.allSettled(this.#workers.map((worker) => worker.request('/readyz')))
-    return answers.some(({ status }) => status === 'fulfilled')
   }
 
   async #reach<T>(use: (worker: Worker) => Promise<T>): Promise<T> {

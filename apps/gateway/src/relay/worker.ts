@@ -24,7 +24,12 @@ export class WorkerUnreachableError extends Error {
 }
 
 // The request never left: it may go to another worker.
-const NOT_SENT: readonly TaskErrorCode[] = ['connection_refused', 'connect_timeout', 'dns_failed', 'tls_failed']
+const NOT_SENT: readonly TaskErrorCode[] = [
+  'connection_refused',
+  'connect_timeout',
+  'dns_failed',
+  'tls_failed',
+]
 
 export interface WorkerOptions {
   readonly url: string

@@ -34,7 +34,8 @@ export function addDemonstrations(app: App, deps: Deps): void {
         { id: 'flaky', name: 'Try a flaky service', url: `${sampleUrl}/flaky` },
         { id: 'large', name: 'Download a large text', url: `${sampleUrl}/large?bytes=400000&ms=1500` },
       ]
-      const start = () => startParallelTasks({ tasks, maxResultBytes: 2_048 }, principalOf(request).userId, deps)
+      const start = () =>
+        startParallelTasks({ tasks, maxResultBytes: 2_048 }, principalOf(request).userId, deps)
       return replyWithStartedRun(reply, request.query, start, deps)
     },
   )
@@ -47,7 +48,8 @@ export function addDemonstrations(app: App, deps: Deps): void {
         name: `Download ${index + 1}`,
         url: `${sampleUrl}/large?bytes=${(index + 1) * 200_000}&ms=${ms}`,
       }))
-      const start = () => startParallelTasks({ tasks, maxResultBytes: 256 }, principalOf(request).userId, deps)
+      const start = () =>
+        startParallelTasks({ tasks, maxResultBytes: 256 }, principalOf(request).userId, deps)
       return replyWithStartedRun(reply, request.query, start, deps)
     },
   )
@@ -78,7 +80,11 @@ async function flow(run: Run, { count, intervalMs, sampleUrl, client }: Flow): P
   let step = 0
   try {
     for (step = 1; step <= count; step++) {
-      const answer = await requestWhole(client, { url: `${sampleUrl}/users/${((step - 1) % 10) + 1}` }, run.signal)
+      const answer = await requestWhole(
+        client,
+        { url: `${sampleUrl}/users/${((step - 1) % 10) + 1}` },
+        run.signal,
+      )
       const item: unknown = JSON.parse(new TextDecoder().decode(answer.body))
       await run.append({ type: 'flow_item', data: { step, item }, source: 'worker' })
       const progress = Math.round((step / count) * 100)

@@ -7,7 +7,7 @@ import {
   type TaskSpec,
 } from '@tributary/protocol'
 import type { Run } from '@tributary/runs'
-import { type App, principalOf } from '@tributary/service'
+import { type App, messageFirst, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { runTasks } from '../tasks/run-tasks.ts'
 import { planTasks } from '../tasks/task-plan.ts'
@@ -49,7 +49,7 @@ export function startParallelTasks(body: ParallelTasksRequest, userId: string, d
   }
   const specs: readonly TaskSpec[] = body.tasks
   const tasks = planTasks(specs, { maxTasks: MAX_TASKS, defaultTimeoutMs: TASK_TIMEOUT_MS, handlers })
-  const log = taskLog(logger)
+  const log = messageFirst(logger)
   const services = {
     client,
     handlers,
@@ -63,9 +63,4 @@ export function startParallelTasks(body: ParallelTasksRequest, userId: string, d
   const work = runTasks(tasks, { concurrency, failFast, maxResultBytes }, services)
   const limit = deadlineMs === undefined ? {} : { deadlineMs }
   return runs.start({ kind: 'parallel-tasks', userId, totalTasks: tasks.length, ...limit }, work)
-}
-
-function taskLog(logger: Deps['logger']) {
-  const at = (level: 'info' | 'warn' | 'error') => (message: string, fields: object = {}) => logger[level](fields, message)
-  return { info: at('info'), warn: at('warn'), error: at('error') }
 }

@@ -1,7 +1,6 @@
 import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
 import type { Run } from '@tributary/runs'
-import { replyCursor, replyWithLog } from '@tributary/sse/fastify'
-import { sseHeaders } from '@tributary/sse'
+import { replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
 
@@ -30,7 +29,10 @@ export async function replyWithRun(
 export function findRun(runId: string, { runs }: Deps): Run {
   const run = runs.get(runId)
   if (run !== undefined) return run
-  throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`)
+  throw new ProblemError(
+    'run_not_found',
+    `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`,
+  )
 }
 
 /** Answers the request that started a run: with its stream, or with 202 and where to read it. */
@@ -51,20 +53,13 @@ function prefersJson(accept = ''): boolean {
   return accept.includes('application/json') && !accept.includes('text/event-stream')
 }
 
-/**
- * Answers a GET that starts a run. One that comes with a cursor never does: it goes on with the run that the
- * cursor names, or is answered 204, so that an EventSource that reconnects by itself does the right thing.
- */
+/** Answers a GET that starts a run, or goes on with the one that its cursor names. */
 export async function replyWithStartedRun(
   reply: FastifyReply,
   query: StreamQuery,
   start: () => Promise<Run>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (reply.request.method === 'HEAD') return reply.headers(sseHeaders().build()).send()
-  const presented = replyCursor(reply, query)
-  if (presented === undefined) return replyWithNewRun(reply, await start(), query, deps)
-  const runId = presented.cursor.kind === 'event' ? presented.cursor.runId : undefined
-  const run = runId === undefined ? undefined : deps.runs.get(runId)
-  return run === undefined ? reply.code(204).send() : replyWithRun(reply, run, query, 'emitter', deps)
+  const run = await startOrResume(reply, query, { start, find: (runId) => deps.runs.get(runId) })
+  return run === undefined ? reply : replyWithNewRun(reply, run, query, deps)
 }

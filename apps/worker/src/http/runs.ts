@@ -1,10 +1,8 @@
-import { CancelAnswer, RunList, RunView, StreamQuery } from '@tributary/protocol'
+import { CancelAnswer, RunList, RunParams, RunView, StreamQuery } from '@tributary/protocol'
 import type { App } from '@tributary/service'
-import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 import { findRun, replyWithRun } from './run-stream.ts'
 
-const RunParams = Type.Object({ runId: Type.String({ minLength: 1, maxLength: 64 }) })
 const tags = ['runs']
 
 /** The routes that tell of runs, stream them and cancel them. */

@@ -4,9 +4,18 @@ import { ProblemError } from '@tributary/protocol'
 import type { App } from '@tributary/service'
 import Type from 'typebox'
 
-const USERS = ['Ada', 'Grace', 'Edsger', 'Barbara', 'Donald', 'Radia', 'Leslie', 'Frances', 'Tony', 'Margaret'].map(
-  (name, index) => ({ id: index + 1, name, email: `${name.toLowerCase()}@example.com` }),
-)
+const USERS = [
+  'Ada',
+  'Grace',
+  'Edsger',
+  'Barbara',
+  'Donald',
+  'Radia',
+  'Leslie',
+  'Frances',
+  'Tony',
+  'Margaret',
+].map((name, index) => ({ id: index + 1, name, email: `${name.toLowerCase()}@example.com` }))
 const ORDERS = Array.from({ length: 20 }, (_, index) => ({
   id: index + 1,
   userId: (index % USERS.length) + 1,
@@ -54,11 +63,15 @@ export function addSampleApi(app: App): void {
       return { waitedMs: query.ms }
     },
   )
-  app.get('/api/sample/flaky', { config, schema: { tags, summary: 'Fails every other time' } }, async (_, reply) => {
-    flakyCalls += 1
-    if (flakyCalls % 2 === 1) return reply.code(503).header('retry-after', '0').send({ error: 'Try again' })
-    return { calls: flakyCalls }
-  })
+  app.get(
+    '/api/sample/flaky',
+    { config, schema: { tags, summary: 'Fails every other time' } },
+    async (_, reply) => {
+      flakyCalls += 1
+      if (flakyCalls % 2 === 1) return reply.code(503).header('retry-after', '0').send({ error: 'Try again' })
+      return { calls: flakyCalls }
+    },
+  )
   app.get(
     '/api/sample/large',
     {
@@ -68,7 +81,12 @@ export function addSampleApi(app: App): void {
         summary: 'A large text that comes in pieces',
         querystring: Type.Object({
           bytes: Type.Integer({ minimum: 1, maximum: 20_971_520, default: 400_000 }),
-          ms: Type.Integer({ minimum: 0, maximum: 60_000, default: 2_000, description: 'How long it takes.' }),
+          ms: Type.Integer({
+            minimum: 0,
+            maximum: 60_000,
+            default: 2_000,
+            description: 'How long it takes.',
+          }),
         }),
       },
     },

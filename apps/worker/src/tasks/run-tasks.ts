@@ -1,6 +1,13 @@
 import { classifyError, type OutboundClient, retryDelayMs } from '@tributary/outbound'
 import { type Clock, TASK_ERROR_CODES } from '@tributary/protocol'
-import { type HandlerRunner, RunAbort, type RunWork, runNamedTask, TaskBoard, type TaskLog } from '@tributary/runs'
+import {
+  type HandlerRunner,
+  RunAbort,
+  type RunWork,
+  runNamedTask,
+  TaskBoard,
+  type TaskLog,
+} from '@tributary/runs'
 import { callHttp, HttpStatusError } from './http-task.ts'
 import type { PlannedHttpTask, PlannedTask } from './task-plan.ts'
 import type { TaskLane, TaskScheduler } from './task-scheduler.ts'
@@ -27,7 +34,11 @@ export interface RunTasksOptions {
 }
 
 /** The work of a run of parallel tasks. */
-export function runTasks(tasks: readonly PlannedTask[], options: RunTasksOptions, services: TaskServices): RunWork {
+export function runTasks(
+  tasks: readonly PlannedTask[],
+  options: RunTasksOptions,
+  services: TaskServices,
+): RunWork {
   return (run) => {
     const { clock, maxEventBytes } = services
     const boardTasks = tasks.map(({ id, name }) => ({ id, name, source: 'worker' }))

@@ -1,4 +1,11 @@
-import { type HttpMethod, type HttpTask, isHeaderName, isHeaderValue, ProblemError, type TaskSpec } from '@tributary/protocol'
+import {
+  type HttpMethod,
+  type HttpTask,
+  isHeaderName,
+  isHeaderValue,
+  ProblemError,
+  type TaskSpec,
+} from '@tributary/protocol'
 import {
   type HandlerRunner,
   type PlannedNamedTask,
@@ -102,7 +109,15 @@ function plannedUrl(text: string, place: TaskPlace): URL {
 }
 
 /** What the HTTP client decides: the framing of the request, and whom it goes to. */
-const OWN_HEADERS = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'transfer-encoding', 'upgrade'])
+const OWN_HEADERS = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+])
 
 /** Headers go as given; a body that is not text goes as JSON, and says so unless its headers say otherwise. */
 function plannedContent(task: HttpTask, place: TaskPlace): Pick<PlannedHttpTask, 'headers' | 'body'> {

@@ -30,14 +30,19 @@ export function isJson(headers: Readonly<Record<string, string>>): boolean {
  *
  * @throws InvalidJsonError
  */
-export function taskResult({ status, headers, body, truncated }: ReadAnswer, maxResultBytes: number): TaskResult {
+export function taskResult(
+  { status, headers, body, truncated }: ReadAnswer,
+  maxResultBytes: number,
+): TaskResult {
   const cut = body.byteLength > maxResultBytes
   const kept = cut ? body.subarray(0, maxResultBytes) : body
   const base = { status, headers: { ...headers } }
   if (isJson(headers)) {
     if (body.byteLength === 0) return { ...base, body: null, truncated: false }
     const parsed = parse(body)
-    return cut ? { ...base, body: decode(kept, true), truncated: true } : { ...base, body: parsed, truncated: false }
+    return cut
+      ? { ...base, body: decode(kept, true), truncated: true }
+      : { ...base, body: parsed, truncated: false }
   }
   if (body.byteLength === 0 || TEXT_TYPE.test(headers['content-type'] ?? '')) {
     return { ...base, body: decode(kept, cut || truncated), truncated: cut || truncated }

@@ -1,1 +1,5 @@
-export { DEFAULT_TRIM_INTERVAL_MS, MemoryEventStore, type MemoryEventStoreOptions } from './memory-event-store.ts'
+export {
+  DEFAULT_TRIM_INTERVAL_MS,
+  MemoryEventStore,
+  type MemoryEventStoreOptions,
+} from './memory-event-store.ts'

@@ -1,4 +1,11 @@
-import { audienceTopics, type Cursor, EVENT_VERSION, formatEventId, type Position, PositionSequence } from '@tributary/protocol'
+import {
+  audienceTopics,
+  type Cursor,
+  EVENT_VERSION,
+  formatEventId,
+  type Position,
+  PositionSequence,
+} from '@tributary/protocol'
 import { EntryListeners } from '../entry-listeners.ts'
 import {
   type Append,
