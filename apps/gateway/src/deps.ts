@@ -5,7 +5,7 @@ import { Hub } from '@tributary/hub'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
-import { Authenticator, createLogger, Drain, messageFirst, readStaticTokens } from '@tributary/service'
+import { Authenticator, createLogger, Drain, fromVariable, messageFirst, readStaticTokens } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
 import { originsOf } from './relay/endpoint.ts'
@@ -35,12 +35,11 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const logger = createLogger({ name: 'gateway', level: config.LOG_LEVEL })
   const development = config.NODE_ENV !== 'production'
   const store: EventStore = new MemoryEventStore({ clock })
-  const clients = createClients(config, clock)
+  const clients = await createClients(config, clock)
   const handlers = new HandlerRunner({
-    registry: await HandlerRegistry.load([
-      SHIPPED_HANDLERS,
-      ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : []),
-    ]),
+    registry: await fromVariable('HANDLERS_DIR', () =>
+      HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
+    ),
     request: (request, { signal }) => requestWhole(clients.handlers, request, signal),
     ...(development ? { unregistered: (name: string) => simulatedTask(name, clock) } : {}),
   })
@@ -130,24 +129,23 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
 }
 
 /** A client for each kind of address: what one may reach is no way round for the others. */
-function createClients(config: GatewayConfig, clock: Clock) {
-  const deny = config.OUTBOUND_DENY
+async function createClients(config: GatewayConfig, clock: Clock) {
+  const { OUTBOUND_ALLOW, OUTBOUND_DENY: deny, RELAY_ALLOWED_ORIGINS, WORKER_URLS } = config
   const limits = {
     connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
     readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
     clock,
   }
-  const client = (allow: readonly string[], maxRedirects?: number) =>
-    new OutboundClient({
-      policy: new AddressPolicy({ allow, deny }),
-      ...limits,
-      ...(maxRedirects === undefined ? {} : { maxRedirects }),
-    })
+  // Each stream is a connection, and a redirect would lead away from who was named.
+  const streaming = { ...limits, connectionsPerOrigin: 0, maxRedirects: 0 }
+  const [relayed, called] = await fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => [
+    new AddressPolicy({ allow: [...OUTBOUND_ALLOW, ...hostsOf(RELAY_ALLOWED_ORIGINS)], deny }),
+    new AddressPolicy({ allow: OUTBOUND_ALLOW, deny }),
+  ])
   return {
-    workers: client(hostsOf(config.WORKER_URLS), 0),
-    // A redirect would lead a relay away from the origins that are allowed.
-    relays: client([...config.OUTBOUND_ALLOW, ...hostsOf(config.RELAY_ALLOWED_ORIGINS)], 0),
-    handlers: client(config.OUTBOUND_ALLOW),
+    workers: new OutboundClient({ policy: new AddressPolicy({ allow: hostsOf(WORKER_URLS) }), ...streaming }),
+    relays: new OutboundClient({ policy: relayed, ...streaming }),
+    handlers: new OutboundClient({ policy: called, ...limits }),
   }
 }
 

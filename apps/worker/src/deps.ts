@@ -4,7 +4,7 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
-import { Authenticator, createLogger, Drain, readStaticTokens } from '@tributary/service'
+import { Authenticator, createLogger, Drain, fromVariable, readStaticTokens } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
 import { TaskScheduler } from './tasks/task-scheduler.ts'
@@ -28,19 +28,15 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   const store: EventStore = new MemoryEventStore({ clock })
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const client = new OutboundClient({
-    policy: new AddressPolicy({
-      allow: [...config.OUTBOUND_ALLOW, ...(samplesUrl === undefined ? [] : [new URL(samplesUrl).host])],
-      deny: config.OUTBOUND_DENY,
-    }),
+    policy: await outboundPolicy(config, samplesUrl),
     connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
     readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
     clock,
   })
   const handlers = new HandlerRunner({
-    registry: await HandlerRegistry.load([
-      SHIPPED_HANDLERS,
-      ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : []),
-    ]),
+    registry: await fromVariable('HANDLERS_DIR', () =>
+      HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
+    ),
     request: (request, { signal }) => requestWhole(client, request, signal),
     ...(samplesUrl === undefined
       ? {}
@@ -93,6 +89,13 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
       await store.close()
     },
   }
+}
+
+/** What tasks may call: the configured addresses, and in development the sample API. */
+function outboundPolicy(config: WorkerConfig, samplesUrl: string | undefined): Promise<AddressPolicy> {
+  const samples = samplesUrl === undefined ? [] : [`${new URL(samplesUrl).hostname}:${config.WORKER_PORT}`]
+  const allow = [...config.OUTBOUND_ALLOW, ...samples]
+  return fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => new AddressPolicy({ allow, deny: config.OUTBOUND_DENY }))
 }
 
 /** Where this process finds its own sample API. */

@@ -10,3 +10,17 @@ export class ConfigError extends Error {
     this.faults = faults
   }
 }
+
+/**
+ * Makes what a variable asks for.
+ *
+ * @throws ConfigError that names the variable, in place of whatever was thrown.
+ */
+export async function fromVariable<T>(name: string, make: () => T | Promise<T>): Promise<T> {
+  try {
+    return await make()
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new ConfigError([`${name}: ${message}`], { cause: error })
+  }
+}

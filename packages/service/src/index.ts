@@ -7,7 +7,7 @@ export {
   principalOf,
 } from './auth.ts'
 export { describeConfig, type Env, type ReadConfigOptions, readConfig, withEnvFile } from './config.ts'
-export { ConfigError } from './config-error.ts'
+export { ConfigError, fromVariable } from './config-error.ts'
 export {
   type AppOptions,
   createApp,
