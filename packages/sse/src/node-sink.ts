@@ -7,9 +7,18 @@ const END_GRACE_MS = 5_000
 /** Headers as frameworks collect them. */
 export type AnswerHeaders = Readonly<Record<string, string | number | string[] | undefined>>
 
-/** A sink over Node's own HTTP answer. Writes the head at once, so that a reader knows it is connected. */
+/**
+ * A sink over Node's own HTTP answer. Writes the head at once, so that a reader knows it is connected.
+ *
+ * What comes alone is written at once; what follows within the same turn of the event loop is gathered and
+ * written together at the end of it, so that a burst costs two writes, however long it is.
+ */
 export class NodeSink implements StreamSink {
   readonly #response: ServerResponse
+  readonly #onDrain: (() => void)[] = []
+  #gathered: Uint8Array[] = []
+  #gatheredBytes = 0
+  #inTurn = false
 
   constructor(response: ServerResponse, headers: AnswerHeaders) {
     this.#response = response
@@ -25,7 +34,7 @@ export class NodeSink implements StreamSink {
   }
 
   get pendingBytes(): number {
-    return this.#response.writableLength
+    return this.#response.writableLength + this.#gatheredBytes
   }
 
   get closed(): boolean {
@@ -33,7 +42,15 @@ export class NodeSink implements StreamSink {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.closed) this.#response.write(bytes)
+    if (this.closed) return
+    if (this.#inTurn) {
+      this.#gathered.push(bytes)
+      this.#gatheredBytes += bytes.byteLength
+      return
+    }
+    this.#inTurn = true
+    setImmediate(this.#endTurn)
+    this.#response.write(bytes, this.#onWritten)
   }
 
   end(): void {
@@ -42,14 +59,35 @@ export class NodeSink implements StreamSink {
     const cut = setTimeout(() => response.destroy(), END_GRACE_MS)
     cut.unref()
     response.once('close', () => clearTimeout(cut))
+    this.#flush()
     response.end()
   }
 
   onDrain(listener: () => void): void {
-    this.#response.on('drain', listener)
+    this.#onDrain.push(listener)
   }
 
   onClose(listener: () => void): void {
     this.#response.once('close', listener)
+  }
+
+  readonly #endTurn = (): void => {
+    this.#inTurn = false
+    if (this.closed) return
+    this.#flush()
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0) return
+    const bytes =
+      this.#gathered.length === 1 ? this.#gathered[0] : Buffer.concat(this.#gathered, this.#gatheredBytes)
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#response.write(bytes, this.#onWritten)
+  }
+
+  // Node's own 'drain' comes only past its own mark, which is not our bound.
+  readonly #onWritten = (): void => {
+    if (this.pendingBytes === 0) for (const listener of this.#onDrain) listener()
   }
 }
