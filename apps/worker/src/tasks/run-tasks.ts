@@ -72,9 +72,12 @@ class TasksOfRun {
     this.#runSignal.addEventListener('abort', onAbort, { once: true })
     for (const task of tasks) this.#schedule(task, 1)
     if (this.#runSignal.aborted) onAbort()
-    await this.#done.promise
-    this.#runSignal.removeEventListener('abort', onAbort)
-    this.#lane.close()
+    try {
+      await this.#done.promise
+    } finally {
+      this.#runSignal.removeEventListener('abort', onAbort)
+      this.#lane.close()
+    }
     return this.#board.finish()
   }
 
@@ -85,6 +88,9 @@ class TasksOfRun {
       try {
         if (task.kind === 'http') await this.#callHttp(task, attempt, stop.signal)
         else await runNamedTask(task, { board: this.#board, signal: stop.signal, ...this.#services })
+      } catch (error) {
+        // A failed call is on the board; what comes here is a mistake of ours, and the run says so.
+        this.#done.reject(error)
       } finally {
         this.#attempts.delete(stop)
         this.#settle(task)
@@ -100,7 +106,8 @@ class TasksOfRun {
       // A body that comes in one piece is complete before its progress could be seen.
       if (bytes >= total && !told) return
       told = true
-      this.#board.progress(task.id, { progress: Math.min(100, Math.round((bytes / total) * 100)), bytes })
+      // Rounded down: only what is complete is at 100, which is told however soon it comes.
+      this.#board.progress(task.id, { progress: Math.min(100, Math.floor((bytes / total) * 100)), bytes })
     }
     const { maxResultBytes } = this.#options
     try {

@@ -79,7 +79,7 @@ export class TaskScheduler {
     const held = Promise.withResolvers<void>()
     // p-limit counts a call at once where there is room, so the three slots are taken in this very turn.
     const slots = [lane.limit, origin, this.#total].map((limit) => limit(() => held.promise))
-    void next.attempt().finally(held.resolve)
+    next.attempt().then(held.resolve, held.resolve)
     void Promise.all(slots).then(() => {
       if (origin.activeCount === 0) this.#origins.delete(next.origin)
       this.#startWhatCan()
