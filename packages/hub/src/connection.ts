@@ -1,5 +1,5 @@
 import type { AudienceMember, ConnectionView, DisconnectReason } from '@tributary/protocol'
-import type { FrameForm, LogStream, StreamEnd } from '@tributary/sse'
+import { DEFAULT_FORM, type FrameForm, type LogStream, type StreamEnd } from '@tributary/sse'
 
 /** What a caller says of a connection when it opens. */
 export interface ConnectOptions {
@@ -12,29 +12,19 @@ export interface ConnectOptions {
   readonly roles?: readonly string[]
   /** What `where` is compared with. Only from who is trusted: it decides what the reader gets. */
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** Milliseconds until the stream ends, to be resumed. Default and maximum as the hub was given. */
+  /** Milliseconds until the stream ends, to be resumed; more than 0. Default and maximum as the hub was given. */
   readonly timeoutMs?: number
   /** Only these types of event. Control frames always come. Default: all. */
   readonly events?: readonly string[]
   readonly form?: FrameForm
   /** The cursor that the reader presents, as text. */
   readonly lastEventId?: string
-  readonly onTimeout?: (connection: Connection) => void
-  readonly onError?: (error: unknown, connection: Connection) => void
-  /** Called once, whatever ended it. */
-  readonly onClose?: (connection: Connection, end: StreamEnd) => void
-}
-
-export interface ConnectionFacts {
-  readonly id: string
-  readonly userId: string | undefined
-  readonly sessionId: string | undefined
-  readonly groups: Iterable<string>
-  readonly roles: Iterable<string>
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly events: readonly string[] | undefined
-  readonly form: FrameForm
-  readonly connectedAt: number
+  /** Called when its time is over, before `onClose`. */
+  readonly onTimeout?: (connection: Connection) => void | Promise<void>
+  /** Called where the log could not be read, before `onClose`. */
+  readonly onError?: (error: unknown, connection: Connection) => void | Promise<void>
+  /** Called once, whatever ended it. By then the hub no longer has it. */
+  readonly onClose?: (connection: Connection, end: StreamEnd) => void | Promise<void>
 }
 
 /** One open connection of the hub: who it is for, and its stream. */
@@ -51,18 +41,11 @@ export class Connection implements AudienceMember {
   readonly #groups: Set<string>
   readonly #events: ReadonlySet<string> | undefined
   #stream: LogStream | undefined
+  // Why it ends, where that was said before its stream stood.
+  #ending: { readonly reason: DisconnectReason; readonly message: string | undefined } | undefined
 
-  constructor({
-    id,
-    userId,
-    sessionId,
-    groups,
-    roles,
-    metadata,
-    events,
-    form,
-    connectedAt,
-  }: ConnectionFacts) {
+  constructor(id: string, options: ConnectOptions, connectedAt: number) {
+    const { userId, sessionId, groups = [], roles = [], metadata = {}, events, form = DEFAULT_FORM } = options
     this.connectionId = id
     this.userId = userId
     this.sessionId = sessionId
@@ -75,9 +58,10 @@ export class Connection implements AudienceMember {
     this.connectedAt = connectedAt
   }
 
-  /** For the hub: its stream stands. */
+  /** For the hub: its stream stands. It ends here where it was ended before. */
   attach(stream: LogStream): void {
     this.#stream = stream
+    if (this.#ending !== undefined) stream.end(this.#ending.reason, this.#ending.message)
   }
 
   /** `undefined` for the moment in which it is being opened. */
@@ -99,8 +83,10 @@ export class Connection implements AudienceMember {
     this.#groups.delete(group)
   }
 
+  /** Tells its reader why, and ends; also one that is still being opened. */
   end(reason: DisconnectReason, message?: string): void {
-    this.#stream?.end(reason, message)
+    if (this.#stream === undefined) this.#ending ??= { reason, message }
+    else this.#stream.end(reason, message)
   }
 
   view(): ConnectionView {

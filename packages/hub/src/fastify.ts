@@ -1,5 +1,6 @@
+import { ProblemError } from '@tributary/protocol'
 import { NodeSink, requestCursor, type StreamHeaders, sseHeaders } from '@tributary/sse'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { ConnectOptions } from './connection.ts'
 import type { Hub } from './hub.ts'
@@ -12,6 +13,9 @@ declare module 'fastify' {
     /**
      * Answers the request with a stream of the hub. The cursor is taken from the request where the options
      * name none; headers set on the reply before go out with the stream.
+     *
+     * @param headers default: the plain headers of a stream.
+     * @throws ProblemError as `Hub.connect`, which Fastify answers with its status.
      */
     connectToHub(options: ConnectOptions, headers?: StreamHeaders): Promise<void>
   }
@@ -21,35 +25,48 @@ export interface HubPluginOptions {
   readonly hub: Hub
 }
 
-/** Brings a hub into a Fastify app: `app.hub`, and `reply.connectToHub(…)`. Its streams end when the app closes. */
+/** Brings a hub into a Fastify app: `app.hub`, and `reply.connectToHub(…)`. All its streams end when the app closes. */
 export const hubPlugin = fastifyPlugin(
   async (app: FastifyInstance, { hub }: HubPluginOptions) => {
+    let closing = false
     app.decorate('hub', hub)
-    app.decorateReply('connectToHub', connectToHub)
-    // Open streams would keep the server from closing.
-    app.addHook('preClose', async () => void hub.closeAll('drain'))
+    app.decorateReply(
+      'connectToHub',
+      async function (this: FastifyReply, options: ConnectOptions, headers = sseHeaders().build()) {
+        // A stream that is opened now would keep the server from closing as one of before.
+        if (closing) throw new ProblemError('draining', 'This server is about to stop', { retryAfterS: 1 })
+        await connect(hub, this, options, headers)
+      },
+    )
+    app.addHook('preClose', async () => {
+      closing = true
+      hub.closeAll('drain')
+    })
   },
   { name: '@tributary/hub', fastify: '5.x' },
 )
 
-async function connectToHub(
-  this: FastifyReply,
+async function connect(
+  hub: Hub,
+  reply: FastifyReply,
   options: ConnectOptions,
-  headers: StreamHeaders = sseHeaders().build(),
+  headers: StreamHeaders,
 ): Promise<void> {
-  const { request } = this
-  this.headers(headers)
-  if (request.method === 'HEAD') return void this.send()
-  const query = request.query as { lastEventId?: unknown; since?: unknown }
+  if (reply.request.method === 'HEAD') return void reply.headers(headers).send()
+  await hub.connect({ ...cursorOf(reply.request), ...options }, () => {
+    // Not before: a refusal has headers of its own.
+    reply.headers(headers).hijack()
+    return new NodeSink(reply.raw, reply.getHeaders())
+  })
+}
+
+function cursorOf({ headers, query }: FastifyRequest): { lastEventId?: string } {
+  const { lastEventId, since } = query as Record<string, unknown>
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
   const presented = requestCursor({
-    lastEventIdHeader: request.headers['last-event-id'],
-    lastEventId: text(query.lastEventId),
-    since: text(query.since),
+    lastEventIdHeader: headers['last-event-id'],
+    lastEventId: text(lastEventId),
+    since: text(since),
   })
-  const cursor = presented === undefined ? {} : { lastEventId: presented.text }
-  await this.server.hub.connect({ ...cursor, ...options }, () => {
-    this.hijack()
-    return new NodeSink(this.raw, this.getHeaders())
-  })
+  return presented === undefined ? {} : { lastEventId: presented.text }
 }

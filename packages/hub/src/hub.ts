@@ -1,74 +1,34 @@
-import type { EventLog, EventStore, LogEntry, Retention } from '@tributary/eventlog'
+import type { EventLog, LogEntry } from '@tributary/eventlog'
 import {
   type Audience,
   audienceIncludes,
-  audienceTopics,
   type Clock,
   type DisconnectReason,
-  EVENT_VERSION,
   type HubStatus,
-  type Metadata,
   memberTopics,
-  type Priority,
   ProblemError,
   parseCursor,
   type SendAnswer,
   systemClock,
-  type Topic,
   type Where,
 } from '@tributary/protocol'
-import { DEFAULT_FORM, eventFrame, type StreamEnd, StreamServer, type StreamSink } from '@tributary/sse'
+import { type StreamEnd, StreamServer, type StreamSink } from '@tributary/sse'
+import { Callbacks } from './callbacks.ts'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
-
-export const DEFAULT_HISTORY_MAX_EVENTS = 1_000
-export const DEFAULT_HISTORY_MAX_AGE_MS = 300_000
-export const DEFAULT_HISTORY_USER_MAX_AGE_MS = 86_400_000
-export const DEFAULT_STREAM_TIMEOUT_MS = 300_000
-export const DEFAULT_STREAM_MAX_TIMEOUT_MS = 3_600_000
-export const DEFAULT_MAX_EVENT_BYTES = 131_072
-
-export interface HubOptions {
-  /** Where its log lives. */
-  readonly store: EventStore
-  /** Names its log in the store. Default `hub`. */
-  readonly namespace?: string
-  /** Default: the machine's. */
-  readonly clock?: Clock
-  /** What heartbeats, bounds and timeouts its streams share. Default: one of its own. */
-  readonly streams?: StreamServer
-  /** The `source` of events that name none. Default `gateway`. */
-  readonly source?: string
-  /** What happens to a second connection of the same id. Default `refuse`. */
-  readonly duplicateConnection?: 'refuse' | 'replace'
-  /** Milliseconds. Defaults 5 minutes and 1 hour. */
-  readonly timeoutMs?: number
-  readonly maxTimeoutMs?: number
-  /** Bytes of an event's JSON. Default 131,072. */
-  readonly maxEventBytes?: number
-  /** Events kept of a topic. Default 1,000. */
-  readonly historyMaxEvents?: number
-  /** How long they are kept, in ms. Defaults 5 minutes, and a day for users. */
-  readonly historyMaxAgeMs?: number
-  readonly historyUserMaxAgeMs?: number
-}
-
-/** What a publisher may say besides the event's name and data. */
-export interface SendOptions {
-  readonly priority?: Priority
-  readonly metadata?: Metadata
-  /** Neither stored nor resumed, without an id. Default false. */
-  readonly ephemeral?: boolean
-  readonly source?: string
-  /** Narrows whom it is for. */
-  readonly where?: Where
-}
-
-export interface HubStats {
-  readonly activeConnections: number
-  readonly totalConnections: number
-  readonly eventsDispatched: number
-}
+import { FanOut } from './fan-out.ts'
+import { historyRetention } from './history-retention.ts'
+import {
+  DEFAULT_MAX_EVENT_BYTES,
+  DEFAULT_NAMESPACE,
+  DEFAULT_SOURCE,
+  DEFAULT_STREAM_MAX_TIMEOUT_MS,
+  DEFAULT_STREAM_TIMEOUT_MS,
+  type HubOptions,
+  type HubStats,
+  type SendOptions,
+} from './hub-options.ts'
+import { newEvent } from './new-event.ts'
 
 /** The open connections, and the fan-out of the hub log to them. */
 export class Hub implements AsyncDisposable {
@@ -77,73 +37,62 @@ export class Hub implements AsyncDisposable {
   readonly #clock: Clock
   readonly #streams: StreamServer
   readonly #index = new ConnectionIndex()
+  readonly #fanOut = new FanOut(this.#index)
+  readonly #callbacks: Callbacks
   readonly #untail: () => void
-  // How many took an entry; noted by the fan-out, read by the publisher once its append is through.
-  readonly #taken = new WeakMap<LogEntry, number>()
   #totalConnections = 0
-  #eventsDispatched = 0
+  #closed = false
 
   private constructor(options: HubOptions, log: EventLog) {
     this.#options = options
     this.#log = log
     this.#clock = options.clock ?? systemClock
     this.#streams = options.streams ?? new StreamServer({ clock: this.#clock })
-    this.#untail = log.tail((entry) => this.#fanOut(entry))
+    this.#callbacks = new Callbacks(options.onCallbackError)
+    this.#untail = log.tail((entry) => this.#fanOut.offer(entry))
   }
 
   /** Opens the hub over its log in the store. */
   static async open(options: HubOptions): Promise<Hub> {
-    const {
-      store,
-      namespace = 'hub',
-      historyMaxEvents: maxEvents = DEFAULT_HISTORY_MAX_EVENTS,
-      historyMaxAgeMs = DEFAULT_HISTORY_MAX_AGE_MS,
-      historyUserMaxAgeMs = DEFAULT_HISTORY_USER_MAX_AGE_MS,
-    } = options
-    const retention = (topic: Topic): Retention =>
-      topic.startsWith('user:')
-        ? { maxEvents, maxAgeMs: historyUserMaxAgeMs }
-        : { maxEvents, maxAgeMs: historyMaxAgeMs }
-    return new Hub(options, await store.open(namespace, { retention }))
+    const { store, namespace = DEFAULT_NAMESPACE } = options
+    return new Hub(options, await store.open(namespace, { retention: historyRetention(options) }))
   }
 
   /**
    * Opens a connection on a sink: `connection`, then a gap where there is one, replay, live.
    *
+   * @param sink called once the connection is sure to be taken; until then an error can still be answered.
    * @throws ProblemError `connection_exists` where its id is taken and the hub refuses a second;
-   *   `invalid_cursor` where `lastEventId` is none.
+   *   `invalid_cursor` where `lastEventId` is none of a hub; `invalid_request` where `timeoutMs` is no time;
+   *   `draining` once the hub is closed.
    */
   async connect(options: ConnectOptions, sink: () => StreamSink): Promise<Connection> {
-    const { lastEventId } = options
-    const cursor = lastEventId === undefined ? undefined : parseCursor(lastEventId)
-    if (lastEventId !== undefined && cursor === undefined) {
-      throw new ProblemError('invalid_cursor', 'lastEventId must be an event id, or milliseconds since 1970')
-    }
+    const cursor = cursorOf(options)
+    const timeoutMs = this.#timeoutOf(options)
     const connection = this.#register(options)
     try {
-      const { timeoutMs = DEFAULT_STREAM_TIMEOUT_MS, maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS } =
-        this.#options
       const stream = await this.#streams.serve({
         log: this.#log,
         sink,
         connectionId: connection.connectionId,
-        ...(cursor === undefined || lastEventId === undefined ? {} : { cursor, cursorText: lastEventId }),
+        ...cursor,
         startAt: 'head',
         form: connection.form,
-        timeoutMs: Math.min(options.timeoutMs ?? timeoutMs, maxTimeoutMs),
+        timeoutMs,
         overflow: 'disconnect',
         follow: false,
         topics: () => memberTopics(connection),
-        accepts: (entry) => this.#isFor(entry, connection),
-        onError: (error) => options.onError?.(error, connection),
+        accepts: (entry) => isFor(entry, connection),
+        onError: (error) => this.#callbacks.run(connection, () => options.onError?.(error, connection)),
       })
-      connection.attach(stream)
       stream.onEnd((end) => this.#onEnd(connection, end, options))
+      connection.attach(stream)
       stream.start()
     } catch (error) {
       this.#index.remove(connection)
       throw error
     }
+    this.#totalConnections += 1
     return connection
   }
 
@@ -166,7 +115,7 @@ export class Hub implements AsyncDisposable {
 
   /** Sends to every connection whose metadata holds what `where` names. */
   sendFiltered(where: Where, event: string, data: unknown, options?: SendOptions): Promise<SendAnswer> {
-    return this.publish({ all: true }, event, data, { ...options, where })
+    return this.publish({ all: true, where }, event, data, options)
   }
 
   /** Sends to all. */
@@ -177,7 +126,8 @@ export class Hub implements AsyncDisposable {
   /**
    * Appends an event for an audience, and hands it to whom it is for.
    *
-   * @throws ProblemError `event_too_large` past `maxEventBytes`.
+   * @throws ProblemError `event_too_large` past `maxEventBytes`; `invalid_request` where its name or data
+   *   cannot be sent.
    */
   async publish(
     audience: Audience,
@@ -185,29 +135,20 @@ export class Hub implements AsyncDisposable {
     data: unknown,
     options: SendOptions = {},
   ): Promise<SendAnswer> {
-    const {
-      priority = 'normal',
-      metadata,
-      ephemeral = false,
-      source = this.#options.source ?? 'gateway',
-    } = options
-    this.#checkSize(data, metadata)
-    const narrowed = options.where === undefined ? audience : { ...audience, where: options.where }
-    const event = {
-      type,
-      data: data ?? null,
-      source,
-      priority,
-      ...(metadata === undefined ? {} : { metadata }),
-    }
+    const { maxEventBytes = DEFAULT_MAX_EVENT_BYTES, source: ownSource = DEFAULT_SOURCE } = this.#options
+    const { priority = 'normal', metadata, ephemeral = false, source = ownSource, where } = options
+    const event = newEvent(
+      { type, data, source, priority, ...(metadata === undefined ? {} : { metadata }) },
+      maxEventBytes,
+    )
+    const narrowed = narrow(audience, where)
     if (ephemeral) {
-      const timestamp = this.#clock.now()
-      const frame = { ...event, id: null, timestamp, version: EVENT_VERSION } as const
-      return { success: true, id: null, delivered: this.#sendEphemeral(frame, narrowed) }
+      const delivered = this.#fanOut.sendEphemeral(event, narrowed, this.#clock.now())
+      return { success: true, id: null, delivered }
     }
     const [entry] = await this.#log.append([{ event, audience: narrowed }])
     if (entry === undefined) throw new Error('the log answered an append with nothing')
-    return { success: true, id: entry.event.id, delivered: this.#taken.get(entry) ?? 0 }
+    return { success: true, id: entry.event.id, delivered: this.#fanOut.takenOf(entry) }
   }
 
   isConnected(userId: string): boolean {
@@ -249,14 +190,14 @@ export class Hub implements AsyncDisposable {
   /** Ends a connection for good; `reason` is told to its reader. Answers whether there was one. */
   close(connectionId: string, reason?: string): boolean {
     const connection = this.#index.get(connectionId)
-    connection?.end('forced', reason)
+    if (connection !== undefined) this.#end(connection, 'forced', reason)
     return connection !== undefined
   }
 
   /** Ends all connections. Answers how many there were. */
   closeAll(reason: DisconnectReason = 'forced', message?: string): number {
     const open = this.connections()
-    for (const connection of open) connection.end(reason, message)
+    for (const connection of open) this.#end(connection, reason, message)
     return open.length
   }
 
@@ -280,6 +221,7 @@ export class Hub implements AsyncDisposable {
     return this.#index.ofUser(userId).size
   }
 
+  /** How many are connected, by user and by group. */
   status(): HubStatus {
     return this.#index.status()
   }
@@ -288,7 +230,7 @@ export class Hub implements AsyncDisposable {
     return {
       activeConnections: this.#index.size,
       totalConnections: this.#totalConnections,
-      eventsDispatched: this.#eventsDispatched,
+      eventsDispatched: this.#fanOut.dispatched,
     }
   }
 
@@ -296,96 +238,82 @@ export class Hub implements AsyncDisposable {
   reset(): void {
     this.closeAll('forced', 'The hub was reset')
     this.#totalConnections = 0
-    this.#eventsDispatched = 0
+    this.#fanOut.resetCount()
   }
 
-  /** Stops the fan-out and ends all connections, to be resumed elsewhere. The store stays its owner's. */
+  /** Takes no more connections, and ends those there are, to be resumed elsewhere. The store stays its owner's. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     this.#untail()
     this.closeAll('drain')
   }
 
+  #timeoutOf(options: ConnectOptions): number {
+    const { timeoutMs = DEFAULT_STREAM_TIMEOUT_MS, maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS } =
+      this.#options
+    const asked = options.timeoutMs ?? timeoutMs
+    if (asked > 0) return Math.min(asked, maxTimeoutMs)
+    throw new ProblemError('invalid_request', `"timeoutMs" must be more than 0; it is ${asked}`)
+  }
+
   #register(options: ConnectOptions): Connection {
-    const { connectionId: id = globalThis.crypto.randomUUID(), userId, sessionId, events } = options
+    if (this.#closed) {
+      throw new ProblemError('draining', 'This hub is closed; connect to another, or try again in a moment', {
+        retryAfterS: 1,
+      })
+    }
+    const { connectionId: id = globalThis.crypto.randomUUID() } = options
     const existing = this.#index.get(id)
     if (existing !== undefined) {
       if (this.#options.duplicateConnection !== 'replace') {
         throw new ProblemError(
           'connection_exists',
-          `A connection ${id} is open; close it first, or take another id`,
+          `A connection ${JSON.stringify(id)} is open; close it first, or take another id`,
         )
       }
-      existing.end('replaced')
+      this.#end(existing, 'replaced')
     }
-    const connection = new Connection({
-      id,
-      userId,
-      sessionId,
-      groups: options.groups ?? [],
-      roles: options.roles ?? [],
-      metadata: options.metadata ?? {},
-      events,
-      form: options.form ?? DEFAULT_FORM,
-      connectedAt: this.#clock.now(),
-    })
+    const connection = new Connection(id, options, this.#clock.now())
     this.#index.add(connection)
-    this.#totalConnections += 1
     return connection
+  }
+
+  /** Ends it now for the hub, also where its stream does not stand yet and ends as soon as it does. */
+  #end(connection: Connection, reason: DisconnectReason, message?: string): void {
+    connection.end(reason, message)
+    this.#index.remove(connection)
   }
 
   #onEnd(connection: Connection, end: StreamEnd, { onTimeout, onClose }: ConnectOptions): void {
     this.#index.remove(connection)
-    if (end === 'timeout') onTimeout?.(connection)
-    onClose?.(connection, end)
+    if (end === 'timeout') this.#callbacks.run(connection, () => onTimeout?.(connection))
+    this.#callbacks.run(connection, () => onClose?.(connection, end))
   }
+}
 
-  #fanOut(entry: LogEntry): void {
-    let taken = 0
-    // Who is under several of the topics is offered it several times, and takes it once: a reader knows its place.
-    for (const topic of entry.topics) {
-      for (const { stream } of this.#index.under(topic)) if (stream?.offer(entry)) taken += 1
-    }
-    this.#eventsDispatched += taken
-    this.#taken.set(entry, taken)
+function cursorOf({ lastEventId }: ConnectOptions) {
+  if (lastEventId === undefined) return {}
+  const cursor = parseCursor(lastEventId)
+  if (cursor === undefined || (cursor.kind === 'event' && cursor.runId !== undefined)) {
+    throw new ProblemError(
+      'invalid_cursor',
+      'lastEventId must be the id of an event of a hub, or milliseconds since 1970',
+    )
   }
+  return { cursor, cursorText: lastEventId }
+}
 
-  #isFor({ event, audience }: LogEntry, connection: Connection): boolean {
-    if (!connection.wants(event.type)) return false
-    // Being under one of its topics is enough, unless the audience is narrowed.
-    const narrowed = audience?.only !== undefined || audience?.where !== undefined
-    return !narrowed || audienceIncludes(audience, connection)
-  }
+/** Asked again at every offer and replay: a connection may have left the group it was found by. */
+function isFor({ event, audience }: LogEntry, connection: Connection): boolean {
+  return connection.wants(event.type) && audience !== undefined && audienceIncludes(audience, connection)
+}
 
-  #sendEphemeral(event: Parameters<typeof eventFrame>[0], audience: Audience): number {
-    const members = new Set<Connection>()
-    for (const topic of audienceTopics(audience)) {
-      for (const connection of this.#index.under(topic)) members.add(connection)
-    }
-    const frames = { payload: undefined, envelope: undefined } as Record<string, Uint8Array | undefined>
-    let taken = 0
-    for (const connection of members) {
-      const stream = connection.stream?.stream
-      if (stream === undefined || stream.ended || !connection.wants(event.type)) continue
-      if (!audienceIncludes(audience, connection)) continue
-      frames[connection.form.format] ??= eventFrame(event, connection.form)
-      const frame = frames[connection.form.format] ?? eventFrame(event, connection.form)
-      if (stream.hasRoomFor(frame.byteLength)) {
-        stream.send(frame)
-        taken += 1
-      } else stream.end('slow_consumer')
-    }
-    this.#eventsDispatched += taken
-    return taken
-  }
-
-  #checkSize(data: unknown, metadata: Metadata | undefined): void {
-    const maxBytes = this.#options.maxEventBytes ?? DEFAULT_MAX_EVENT_BYTES
-    const bytes = Buffer.byteLength(JSON.stringify([data, metadata]))
-    if (bytes > maxBytes) {
-      throw new ProblemError(
-        'event_too_large',
-        `The event has ${bytes} bytes; at most ${maxBytes} are allowed`,
-      )
-    }
-  }
+/** The audience as it is stored: narrowed further, beside what narrows it already, and a copy of its own. */
+function narrow(audience: Audience, where: Where = {}): Audience {
+  const own: Audience = JSON.parse(JSON.stringify(audience))
+  const already = own.where ?? {}
+  const keys = Object.keys(where)
+  if (keys.length === 0) return own
+  const contradicts = keys.some((key) => Object.hasOwn(already, key) && already[key] !== where[key])
+  return contradicts ? {} : { ...own, where: { ...already, ...where } }
 }

@@ -1,14 +1,16 @@
-export { Connection, type ConnectOptions } from './connection.ts'
+export type { Connection, ConnectOptions } from './connection.ts'
 export {
   DEFAULT_HISTORY_MAX_AGE_MS,
   DEFAULT_HISTORY_MAX_EVENTS,
   DEFAULT_HISTORY_USER_MAX_AGE_MS,
+} from './history-retention.ts'
+export { Hub } from './hub.ts'
+export {
   DEFAULT_MAX_EVENT_BYTES,
   DEFAULT_STREAM_MAX_TIMEOUT_MS,
   DEFAULT_STREAM_TIMEOUT_MS,
-  Hub,
   type HubOptions,
   type HubStats,
   type SendOptions,
-} from './hub.ts'
+} from './hub-options.ts'
 export { respondWithStream } from './web.ts'

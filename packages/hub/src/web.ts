@@ -1,13 +1,14 @@
+import { PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
 import { requestCursor, type StreamHeaders, sseHeaders, WebSink } from '@tributary/sse'
 import type { ConnectOptions } from './connection.ts'
 import type { Hub } from './hub.ts'
 
 /**
  * Opens a connection for a Web `Request`, as route handlers of Next.js, Hono and others get one, and answers
- * the `Response` to return. The cursor is taken from the request where the options name none.
+ * the `Response` to return: the stream, or the problem (RFC 9457) where the hub refuses it. The cursor is
+ * taken from the request where the options name none.
  *
  * @param headers default: the plain headers of a stream.
- * @throws ProblemError as `Hub.connect`.
  */
 export async function respondWithStream(
   hub: Hub,
@@ -16,16 +17,38 @@ export async function respondWithStream(
   headers: StreamHeaders = sseHeaders().build(),
 ): Promise<Response> {
   if (request.method === 'HEAD') return new Response(null, { headers })
-  const { searchParams } = new URL(request.url)
+  const opened = Promise.withResolvers<Response>()
+  try {
+    await hub.connect({ ...cursorOf(request), ...options }, () => {
+      const sink = new WebSink(headers, request.signal)
+      opened.resolve(sink.response)
+      return sink
+    })
+    return await opened.promise
+  } catch (error) {
+    if (error instanceof ProblemError) return problemResponse(error)
+    throw error
+  }
+}
+
+/** A refusal as the `Response` to return, for what else a route handler has to refuse. */
+export function problemResponse(error: ProblemError): Response {
+  return new Response(JSON.stringify(error.toProblem()), {
+    status: error.statusCode,
+    headers: {
+      ...error.headers,
+      'content-type': PROBLEM_CONTENT_TYPE,
+      ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(error.retryAfterS) }),
+    },
+  })
+}
+
+function cursorOf({ headers, url }: Request): { lastEventId?: string } {
+  const { searchParams } = new URL(url)
   const presented = requestCursor({
-    lastEventIdHeader: request.headers.get('last-event-id'),
+    lastEventIdHeader: headers.get('last-event-id'),
     lastEventId: searchParams.get('lastEventId') ?? undefined,
     since: searchParams.get('since') ?? undefined,
   })
-  const sink = new WebSink(headers, request.signal)
-  await hub.connect(
-    { ...(presented === undefined ? {} : { lastEventId: presented.text }), ...options },
-    () => sink,
-  )
-  return sink.response
+  return presented === undefined ? {} : { lastEventId: presented.text }
 }

@@ -1,0 +1,105 @@
+import type { LogEntry } from '@tributary/eventlog'
+import {
+  type Audience,
+  audienceIncludes,
+  audienceTopics,
+  EVENT_VERSION,
+  type NewEvent,
+} from '@tributary/protocol'
+import { eventFrame, type FrameForm } from '@tributary/sse'
+import type { Connection } from './connection.ts'
+import type { ConnectionIndex } from './connection-index.ts'
+
+/** Hands events to the streams that they are for, and counts how many took them. */
+export class FanOut {
+  readonly #index: ConnectionIndex
+  // Noted when the log tells of an entry, read by its publisher once the append is through.
+  readonly #taken = new WeakMap<LogEntry, number>()
+  #dispatched = 0
+
+  constructor(index: ConnectionIndex) {
+    this.#index = index
+  }
+
+  /** Events that an outbox took, each once for each outbox. */
+  get dispatched(): number {
+    return this.#dispatched
+  }
+
+  resetCount(): void {
+    this.#dispatched = 0
+  }
+
+  /** The outboxes that took an entry when it was offered. */
+  takenOf(entry: LogEntry): number {
+    return this.#taken.get(entry) ?? 0
+  }
+
+  /** Offers an entry of the log to whoever is under one of its topics. Who still replays will read it there. */
+  offer(entry: LogEntry): void {
+    let taken = 0
+    // Who is under several of the topics is offered it several times, and takes it once: a reader knows its place.
+    for (const topic of entry.topics) {
+      for (const { stream } of this.#index.under(topic)) if (stream?.offer(entry)) taken += 1
+    }
+    this.#dispatched += taken
+    this.#taken.set(entry, taken)
+  }
+
+  /** Sends an event that is in no log, to live streams only. Answers how many outboxes took it. */
+  sendEphemeral(event: NewEvent, audience: Audience, timestamp: number): number {
+    const frames = new EphemeralFrames(event, timestamp)
+    let taken = 0
+    for (const connection of this.#membersOf(audience)) {
+      const { stream, form } = connection
+      // In the midst of a replay it would be out of order, and might find no room for no fault of the reader.
+      if (stream === undefined || !stream.live || !connection.wants(event.type)) continue
+      const frame = frames.frame(form)
+      if (stream.stream.hasRoomFor(frame.byteLength)) {
+        stream.stream.send(frame)
+        taken += 1
+      } else stream.end('slow_consumer')
+    }
+    this.#dispatched += taken
+    return taken
+  }
+
+  #membersOf(audience: Audience): Set<Connection> {
+    const members = new Set<Connection>()
+    for (const topic of audienceTopics(audience)) {
+      for (const connection of this.#index.under(topic)) {
+        if (audienceIncludes(audience, connection)) members.add(connection)
+      }
+    }
+    return members
+  }
+}
+
+/** The frames of one ephemeral event: each form is encoded at most once. */
+class EphemeralFrames {
+  readonly #event: Parameters<typeof eventFrame>[0]
+  readonly #byForm = new Map<string, Uint8Array>()
+
+  constructor({ type, data, source, priority = 'normal', metadata }: NewEvent, timestamp: number) {
+    this.#event = {
+      id: null,
+      type,
+      data,
+      timestamp,
+      priority,
+      source,
+      version: EVENT_VERSION,
+      ...(metadata === undefined ? {} : { metadata }),
+    }
+  }
+
+  frame(form: FrameForm): Uint8Array {
+    const key = `${form.format} ${form.naming}`
+    let frame = this.#byForm.get(key)
+    if (frame === undefined) {
+      frame = eventFrame(this.#event, form)
+      this.#byForm.set(key, frame)
+    }
+    return frame
+  }
+}
