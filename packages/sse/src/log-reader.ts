@@ -54,9 +54,14 @@ export class LogReader {
     return this.#state === 'live'
   }
 
-  /** Begins to read. */
+  /** Begins to read. Who is at the head already is live at once. */
   start(): void {
-    this.#catchUp()
+    if (this.#options.log.head.n > this.#position.n) {
+      this.#catchUp()
+      return
+    }
+    this.#state = 'live'
+    this.#completeAtEnd()
   }
 
   stop(): void {
