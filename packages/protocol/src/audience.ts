@@ -86,10 +86,10 @@ export function audienceIncludes(audience: Audience, member: AudienceMember): bo
 
 function isAddressed(audience: Audience, member: AudienceMember): boolean {
   if (audience.all === true) return true
-  const { userId, sessionId } = member
-  if (userId !== undefined && audience.users?.includes(userId)) return true
-  if (sessionId !== undefined && audience.sessions?.includes(sessionId)) return true
-  if (audience.connections?.includes(member.connectionId)) return true
+  const { userId, sessionId, connectionId } = member
+  if (userId !== undefined && isAmong(audience.users, userId)) return true
+  if (sessionId !== undefined && isAmong(audience.sessions, sessionId)) return true
+  if (isAmong(audience.connections, connectionId)) return true
   if (audience.groups?.some((group) => member.groups.has(group))) return true
   if (audience.roles?.some((role) => member.roles.has(role))) return true
   return audience.only !== undefined && isOnly(audience.only, member)
@@ -99,7 +99,22 @@ function isOnly(only: NonNullable<Audience['only']>, member: AudienceMember): bo
   if (only.user === undefined && only.session === undefined && only.connections === undefined) return false
   if (only.user !== undefined && only.user !== member.userId) return false
   if (only.session !== undefined && only.session !== member.sessionId) return false
-  return only.connections === undefined || only.connections.includes(member.connectionId)
+  return only.connections === undefined || isAmong(only.connections, member.connectionId)
+}
+
+/** Lists longer than this are looked up in a set. */
+const LONG_LIST = 16
+// A list of ten thousand is asked about as many members: searching it each time would hold up everybody.
+const setOf = new WeakMap<readonly string[], ReadonlySet<string>>()
+
+function isAmong(names: readonly string[] | undefined, name: string): boolean {
+  if (names === undefined || names.length <= LONG_LIST) return names?.includes(name) ?? false
+  let set = setOf.get(names)
+  if (set === undefined) {
+    set = new Set(names)
+    setOf.set(names, set)
+  }
+  return set.has(name)
 }
 
 function holds(where: Where, member: AudienceMember): boolean {
