@@ -5,6 +5,7 @@ export {
   EventCollector,
   type EventMatch,
 } from './event-collector.ts'
+export { allDataOf, dataOf, type EventData } from './event-data.ts'
 export { FakeClock } from './fake-clock.ts'
 export { freePort } from './free-port.ts'
 export { ScriptedUpstream, type UpstreamHandler, type UpstreamRequest } from './scripted-upstream.ts'

@@ -1,0 +1,49 @@
+import { type CollectorInit, EventCollector, freePort } from '@tributary/testkit'
+import { createWorkerApp } from '../src/app.ts'
+import { readWorkerConfig } from '../src/config.ts'
+import { createDeps, type Deps, type DepsOptions } from '../src/deps.ts'
+
+const PARALLEL_TASKS = '/api/sse/emitter/parallel-tasks'
+
+/** A worker in this process, that listens. */
+export interface RunningWorker extends AsyncDisposable {
+  readonly url: string
+  readonly deps: Deps
+  /** Starts tasks, and reads their stream. */
+  run(body: unknown, headers?: CollectorInit['headers']): Promise<EventCollector>
+  /** The same request, for its answer alone. */
+  post(body: unknown, headers?: CollectorInit['headers']): Promise<Response>
+}
+
+/** Starts a worker on a free port. It may call this machine, unless `env` says otherwise. */
+export async function startWorker(
+  env: Readonly<Record<string, string>> = {},
+  options: DepsOptions = {},
+): Promise<RunningWorker> {
+  const port = await freePort()
+  const config = readWorkerConfig({
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'silent',
+    WORKER_PORT: String(port),
+    OUTBOUND_ALLOW: '127.0.0.1,localhost',
+    ...env,
+  })
+  const deps = await createDeps(config, options)
+  const app = await createWorkerApp(deps)
+  const url = await app.listen({ host: '127.0.0.1', port })
+  return {
+    url,
+    deps,
+    run: (body, headers = {}) => EventCollector.open(url + PARALLEL_TASKS, { body, headers }),
+    post: (body, headers = {}) =>
+      fetch(url + PARALLEL_TASKS, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    async [Symbol.asyncDispose]() {
+      await app.close()
+      await deps.close()
+    },
+  }
+}
