@@ -7,7 +7,7 @@ import {
 } from '@tributary/protocol'
 import { type App, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
-import { replyWithRun, replyWithStartedRun } from './run-stream.ts'
+import { replyWithNewRun, replyWithStartedRun } from './run-stream.ts'
 
 const SAMPLE_PARALLEL = '/api/sse/sample-parallel'
 
@@ -20,8 +20,7 @@ export function addRelays(app: App, deps: Deps): void {
   app.post(
     '/api/sse-proxy/reactive/parallel-tasks/sse-emitter',
     { schema: { tags, summary: 'Run tasks on a worker', querystring, body: ParallelTasksRequest } },
-    async ({ body, query }, reply) =>
-      replyWithRun(reply, await relays.parallelTasks(body), query, 'emitter', deps),
+    ({ body, query }, reply) => replyWithNewRun(reply, query, () => relays.parallelTasks(body), deps),
   )
   app.get(
     '/api/sse-proxy/reactive/sample-parallel/sse-emitter',
@@ -32,25 +31,25 @@ export function addRelays(app: App, deps: Deps): void {
   app.post(
     '/api/sse-proxy/merge-streams/sse-emitter',
     { schema: { tags, summary: 'Merge several streams into one', querystring, body: MergeRequest } },
-    async (request, reply) => {
-      const run = await relays.merge(request.body, principalOf(request).userId)
-      return replyWithRun(reply, run, request.query, 'emitter', deps)
+    (request, reply) => {
+      const start = () => relays.merge(request.body, principalOf(request).userId)
+      return replyWithNewRun(reply, request.query, start, deps)
     },
   )
   app.post(
     '/api/sse-proxy/relay/sse-emitter',
     { schema: { tags, summary: 'Relay one stream', querystring, body: RelayRequest } },
-    async (request, reply) => {
-      const run = await relays.relay(request.body, principalOf(request).userId)
-      return replyWithRun(reply, run, request.query, 'emitter', deps)
+    (request, reply) => {
+      const start = () => relays.relay(request.body, principalOf(request).userId)
+      return replyWithNewRun(reply, request.query, start, deps)
     },
   )
   app.post(
     '/api/sse-integration/hybrid-execution/sse-emitter',
     { schema: { tags, summary: 'Run local and remote tasks as one run', querystring, body: HybridRequest } },
-    async (request, reply) => {
-      const run = await relays.hybrid(request.body, principalOf(request).userId)
-      return replyWithRun(reply, run, request.query, 'emitter', deps)
+    (request, reply) => {
+      const start = () => relays.hybrid(request.body, principalOf(request).userId)
+      return replyWithNewRun(reply, request.query, start, deps)
     },
   )
 }

@@ -57,6 +57,17 @@ function open(
   })
 }
 
+/** Answers a POST with the stream of the run that it starts. A cursor that is none is refused before that. */
+export async function replyWithNewRun(
+  reply: FastifyReply,
+  query: StreamQuery,
+  start: () => Promise<ReadableRun>,
+  deps: Deps,
+): Promise<FastifyReply> {
+  replyCursor(reply, query)
+  return replyWithRun(reply, await start(), query, 'emitter', deps)
+}
+
 /** Answers a GET that starts a run, or goes on with the one that its cursor names. */
 export async function replyWithStartedRun(
   reply: FastifyReply,

@@ -8,6 +8,7 @@ import {
 } from '@tributary/protocol'
 import type { Run } from '@tributary/runs'
 import { type App, messageFirst, principalOf } from '@tributary/service'
+import { replyCursor } from '@tributary/sse/fastify'
 import type { Deps } from '../deps.ts'
 import { runTasks } from '../tasks/run-tasks.ts'
 import { planTasks } from '../tasks/task-plan.ts'
@@ -29,6 +30,8 @@ export function addParallelTasks(app: App, deps: Deps): void {
       },
     },
     async (request, reply) => {
+      // A cursor that is none is refused before anything has begun.
+      replyCursor(reply, request.query)
       const run = await startParallelTasks(request.body, principalOf(request).userId, deps)
       return replyWithNewRun(reply, run, request.query, deps)
     },
