@@ -17,7 +17,6 @@ export interface FetchAnswer {
   readonly status: number
   readonly headers: { get(name: string): string | null }
   readonly body: AsyncIterable<Uint8Array> | null
-  text(): Promise<string>
 }
 
 export interface OpenStreamOptions {
@@ -74,10 +73,10 @@ export async function openStream(options: OpenStreamOptions): Promise<OpenStream
   if (answer.status !== 200) throw await refused(answer)
   const contentType = answer.headers.get('content-type') ?? 'nothing'
   if (!/^text\/event-stream\b/i.test(contentType)) {
-    await answer.text().catch(() => undefined)
     throw new StreamError('content_type', `The answer is ${contentType}, not text/event-stream`, {
       retryable: false,
       status: 200,
+      body: await beginningOf(answer),
     })
   }
   return { headers: answer.headers, events: parts(answer, options) }
@@ -85,15 +84,29 @@ export async function openStream(options: OpenStreamOptions): Promise<OpenStream
 
 async function refused(answer: FetchAnswer): Promise<StreamError> {
   const { status } = answer
-  const body = await answer.text().catch(() => undefined)
   const retryAfterS = Number(answer.headers.get('retry-after') ?? Number.NaN)
   return new StreamError('status', `The answer was HTTP ${status}`, {
     // A server that is overloaded or not there yet may be soon; one that refuses will again.
     retryable: status === 408 || status === 429 || status >= 500,
     status,
-    body: body?.slice(0, MAX_ERROR_CHARS),
+    body: await beginningOf(answer),
     retryAfterMs: Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
   })
+}
+
+/** What is no stream may have no end: no more of it is read than is kept. */
+async function beginningOf({ body }: FetchAnswer): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    for await (const chunk of body ?? []) {
+      text += decoder.decode(chunk, { stream: true })
+      if (text.length >= MAX_ERROR_CHARS) break
+    }
+  } catch {
+    // It broke off; what came before is all there is.
+  }
+  return text.slice(0, MAX_ERROR_CHARS)
 }
 
 async function* parts(

@@ -21,7 +21,9 @@ export function parseEndpoint(text: string, allowedOrigins: ReadonlySet<string>,
     })
   if (text.startsWith('/')) {
     const url = URL.parse(text, BASE)
-    if (url === null || url.origin !== BASE) throw refuse('invalid_endpoint', 'is not a path of the worker')
+    if (url === null || url.origin !== BASE || !isPercentEncoded(url.pathname)) {
+      throw refuse('invalid_endpoint', 'is not a path of the worker')
+    }
     return { kind: 'worker', path: url.pathname + url.search }
   }
   const url = URL.parse(text)
@@ -37,6 +39,15 @@ export function parseEndpoint(text: string, allowedOrigins: ReadonlySet<string>,
     throw refuse('origin_refused', `is of ${url.origin}, which is not among RELAY_ALLOWED_ORIGINS`)
   }
   return { kind: 'foreign', url: url.href }
+}
+
+function isPercentEncoded(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The origins of a list of addresses. */

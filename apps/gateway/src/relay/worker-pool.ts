@@ -44,14 +44,24 @@ export class WorkerPool {
    * @throws ProblemError `upstream_unavailable` where none can; what the worker refused otherwise.
    */
   async start(path: string, request: Omit<WholeRequest, 'url'>): Promise<PlacedRun> {
-    const worker = await this.#reach(async (candidate) => {
-      const answer = await candidate.request(path, request)
-      const runId = answer.headers['run-id']
-      if (runId === undefined) throw badAnswer(candidate, path)
-      this.#remember(runId, candidate)
-      return { runId, worker: candidate }
-    })
-    return worker
+    let failure: WorkerUnreachableError | undefined
+    for (const worker of this.#inTurn()) {
+      // Those that start together do not all go to the same worker.
+      const release = worker.hold()
+      try {
+        const { headers } = await worker.request(path, request)
+        const runId = headers['run-id']
+        if (runId === undefined) throw badAnswer(worker, path)
+        this.#remember(runId, worker)
+        return { runId, worker }
+      } catch (error) {
+        if (!(error instanceof WorkerUnreachableError)) throw error
+        failure = error
+      } finally {
+        release()
+      }
+    }
+    throw unavailable(failure)
   }
 
   /** Where a run is. @throws ProblemError `run_not_found`, `upstream_unavailable`. */
@@ -102,19 +112,6 @@ export class WorkerPool {
       this.#workers.map((worker) => this.ask(worker, schema, '/api/runs')),
     )
     return lists.flatMap((list) => (list.status === 'fulfilled' ? list.value.runs : []))
-  }
-
-  async #reach<T>(use: (worker: Worker) => Promise<T>): Promise<T> {
-    let failure: WorkerUnreachableError | undefined
-    for (const worker of this.#inTurn()) {
-      try {
-        return await use(worker)
-      } catch (error) {
-        if (!(error instanceof WorkerUnreachableError)) throw error
-        failure = error
-      }
-    }
-    throw unavailable(failure)
   }
 
   /** Least busy first; those that were away a moment ago are the last resort. */

@@ -14,12 +14,11 @@ const CONTROL_TIMEOUT_MS = 10_000
 /** A worker that did not take a request, and has not begun it. */
 export class WorkerUnreachableError extends Error {
   override readonly name = 'WorkerUnreachableError'
-  readonly code: TaskErrorCode
+  readonly code = 'upstream_unavailable'
   readonly retryable = true
 
-  constructor(url: string, code: TaskErrorCode, cause: unknown) {
+  constructor(url: string, cause: unknown) {
     super(`The worker ${url} cannot be reached`, { cause })
-    this.code = code
   }
 }
 
@@ -55,7 +54,7 @@ export class Worker {
     this.#now = now
   }
 
-  /** Runs that this gateway reads from it. */
+  /** Runs that this gateway reads from it, or is about to start there. */
   get load(): number {
     return this.#runs
   }
@@ -81,13 +80,16 @@ export class Worker {
   /**
    * Sends a request, and reads its answer to the end.
    *
-   * @throws WorkerUnreachableError where it was not sent; ProblemError where the worker refuses, with what it
-   *   said, or broke off.
+   * @throws WorkerUnreachableError where it was not sent, or the worker is about to stop; ProblemError where
+   *   the worker refuses, with what it said, or broke off.
    */
   async request(path: string, request: Omit<WholeRequest, 'url'> = {}): Promise<WholeAnswer> {
     const answer = await this.#send(path, request)
     if (answer.status < 400) return answer
-    throw refusalOf(answer, this.url)
+    const refusal = refusalOf(answer, this.url)
+    if (refusal.code !== 'draining') throw refusal
+    this.avoid()
+    throw new WorkerUnreachableError(this.url, refusal)
   }
 
   async #send(path: string, request: Omit<WholeRequest, 'url'>): Promise<WholeAnswer> {
@@ -100,7 +102,7 @@ export class Worker {
       const { code, message } = classifyError(error)
       if (NOT_SENT.includes(code)) {
         this.avoid()
-        throw new WorkerUnreachableError(this.url, code, error)
+        throw new WorkerUnreachableError(this.url, error)
       }
       throw new ProblemError('upstream_failed', `A worker did not answer: ${message}`, { cause: error })
     }
