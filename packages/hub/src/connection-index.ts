@@ -14,6 +14,11 @@ export class ConnectionIndex {
     return this.#byId.size
   }
 
+  /** The topics that some connection is under. */
+  get topicCount(): number {
+    return this.#byTopic.size
+  }
+
   get(connectionId: string): Connection | undefined {
     return this.#byId.get(connectionId)
   }

@@ -1,14 +1,9 @@
 import type { LogEntry } from '@tributary/eventlog'
-import {
-  type Audience,
-  audienceIncludes,
-  audienceTopics,
-  EVENT_VERSION,
-  type NewEvent,
-} from '@tributary/protocol'
+import { type Audience, audienceIncludes, audienceTopics, EVENT_VERSION } from '@tributary/protocol'
 import { eventFrame, type FrameForm } from '@tributary/sse'
 import type { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
+import type { CheckedEvent } from './new-event.ts'
 
 /** Hands events to the streams that they are for, and counts how many took them. */
 export class FanOut {
@@ -47,7 +42,7 @@ export class FanOut {
   }
 
   /** Sends an event that is in no log, to live streams only. Answers how many outboxes took it. */
-  sendEphemeral(event: NewEvent, audience: Audience, timestamp: number): number {
+  sendEphemeral(event: CheckedEvent, audience: Audience, timestamp: number): number {
     const frames = new EphemeralFrames(event, timestamp)
     let taken = 0
     for (const connection of this.#membersOf(audience)) {
@@ -77,27 +72,22 @@ export class FanOut {
 
 /** The frames of one ephemeral event: each form is encoded at most once. */
 class EphemeralFrames {
-  readonly #event: Parameters<typeof eventFrame>[0]
+  readonly #event: CheckedEvent
+  readonly #timestamp: number
   readonly #byForm = new Map<string, Uint8Array>()
 
-  constructor({ type, data, source, priority = 'normal', metadata }: NewEvent, timestamp: number) {
-    this.#event = {
-      id: null,
-      type,
-      data,
-      timestamp,
-      priority,
-      source,
-      version: EVENT_VERSION,
-      ...(metadata === undefined ? {} : { metadata }),
-    }
+  constructor(event: CheckedEvent, timestamp: number) {
+    this.#event = event
+    this.#timestamp = timestamp
   }
 
   frame(form: FrameForm): Uint8Array {
     const key = `${form.format} ${form.naming}`
     let frame = this.#byForm.get(key)
     if (frame === undefined) {
-      frame = eventFrame(this.#event, form)
+      const { json, ...said } = this.#event
+      const head = { ...said, id: null, timestamp: this.#timestamp, version: EVENT_VERSION } as const
+      frame = eventFrame(head, json, form)
       this.#byForm.set(key, frame)
     }
     return frame

@@ -1,35 +1,41 @@
-import { type NewEvent, ProblemError } from '@tributary/protocol'
+import { type Metadata, type NewEvent, type Priority, ProblemError } from '@tributary/protocol'
 
 // As `EventType` of the protocol has it: a name that would break out of its line is none.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these three are what may not be there
 const TYPE = /^[^\r\n\u0000]{1,256}$/u
 
+/** An event as it is appended and sent: its data as JSON, which nothing done to an object later can change. */
+export interface CheckedEvent {
+  readonly type: string
+  readonly json: string
+  readonly source: string
+  readonly priority: Priority
+  readonly metadata?: Metadata
+}
+
 /**
- * The event as it is stored: checked, and a copy of its own. A name that no stream can carry would fail at
- * every reader, now and on each replay; data that its publisher changes later would differ between them.
+ * Checks an event before it is stored: one that no stream can carry would fail at every reader, now and on
+ * each replay.
  *
  * @param maxBytes of data and metadata as JSON.
  * @throws ProblemError `event_too_large`; `invalid_request` where the name or the data cannot be sent.
  */
-export function newEvent(event: NewEvent, maxBytes: number): NewEvent {
-  const { type, data, metadata } = event
+export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
+  const { type, source, priority = 'normal', metadata } = event
   if (!TYPE.test(type)) {
     throw new ProblemError(
       'invalid_request',
       'An event needs a name of 1 to 256 characters without CR, LF or NUL',
     )
   }
-  const dataText = toJson('data', data)
-  const metadataText = metadata === undefined ? '' : toJson('metadata', metadata)
-  const bytes = Buffer.byteLength(dataText) + Buffer.byteLength(metadataText)
+  const json = event.json ?? toJson('data', event.data)
+  const metadataJson = metadata === undefined ? '' : toJson('metadata', metadata)
+  const bytes = Buffer.byteLength(json) + Buffer.byteLength(metadataJson)
   if (bytes > maxBytes) {
     throw new ProblemError('event_too_large', `The event has ${bytes} bytes; at most ${maxBytes} are allowed`)
   }
-  return {
-    ...event,
-    data: JSON.parse(dataText),
-    ...(metadata === undefined ? {} : { metadata: JSON.parse(metadataText) }),
-  }
+  const checked = { type, json, source, priority }
+  return metadata === undefined ? checked : { ...checked, metadata: JSON.parse(metadataJson) }
 }
 
 function toJson(what: 'data' | 'metadata', value: unknown): string {
