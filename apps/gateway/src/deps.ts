@@ -5,7 +5,14 @@ import { Hub } from '@tributary/hub'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
-import { Authenticator, createLogger, Drain, fromVariable, messageFirst, readStaticTokens } from '@tributary/service'
+import {
+  Authenticator,
+  createLogger,
+  Drain,
+  fromVariable,
+  messageFirst,
+  readStaticTokens,
+} from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
 import { originsOf } from './relay/endpoint.ts'

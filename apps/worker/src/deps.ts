@@ -95,7 +95,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
 function outboundPolicy(config: WorkerConfig, samplesUrl: string | undefined): Promise<AddressPolicy> {
   const samples = samplesUrl === undefined ? [] : [`${new URL(samplesUrl).hostname}:${config.WORKER_PORT}`]
   const allow = [...config.OUTBOUND_ALLOW, ...samples]
-  return fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => new AddressPolicy({ allow, deny: config.OUTBOUND_DENY }))
+  return fromVariable(
+    'OUTBOUND_ALLOW or OUTBOUND_DENY',
+    () => new AddressPolicy({ allow, deny: config.OUTBOUND_DENY }),
+  )
 }
 
 /** Where this process finds its own sample API. */

@@ -1,13 +1,16 @@
-import type { Audience, Cursor, Event, GapReason, NewEvent, Position, Topic } from '@tributary/protocol'
+import type { Audience, Cursor, GapReason, NewEvent, Position, Topic } from '@tributary/protocol'
+import type { StoredEvent } from './log-entry.ts'
 
-/** An event as it stands in a log. Immutable and shared by all readers. */
+/** An event as it stands in a log. Shared by all readers; nothing of it changes but its `frames`. */
 export interface LogEntry {
   readonly position: Position
-  readonly event: Event
+  readonly event: StoredEvent
   /** Whom it is for; absent in the log of a run, which is for all of its readers. */
-  readonly audience?: Audience
+  readonly audience: Audience | undefined
   /** What it is found by. */
   readonly topics: readonly Topic[]
+  /** Its frames, by form, for whoever serves the log: kept here so that they go with the entry. */
+  frames: (Uint8Array | undefined)[] | undefined
 }
 
 /** An event to append. */

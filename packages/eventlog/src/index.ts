@@ -12,4 +12,5 @@ export {
   type Retention,
   type StartingPoint,
 } from './event-log.ts'
+export { logEntry, StoredEvent } from './log-entry.ts'
 export { MirrorLog, type MirrorLogOptions } from './mirror-log.ts'

@@ -49,10 +49,14 @@ export interface Event<T = unknown> {
   readonly metadata?: Metadata
 }
 
+/** What an event says: a value, or its JSON from whoever has it already, so that nobody makes it again. */
+export type EventData<T = unknown> =
+  | { readonly data: T; readonly json?: undefined }
+  | { readonly json: string; readonly data?: undefined }
+
 /** An event before its log has given it an id and a time. */
-export interface NewEvent<T = unknown> {
+export type NewEvent<T = unknown> = EventData<T> & {
   readonly type: string
-  readonly data: T
   readonly source: string
   /** Default `normal`. */
   readonly priority?: Priority

@@ -47,6 +47,8 @@ export interface RunEvents {
     errors: TaskFailure[]
     successCount: number
     errorCount: number
+    /** Whether results or errors were left out for their size. The counts are whole. */
+    truncated?: true
   }
   complete: CompleteData
 }

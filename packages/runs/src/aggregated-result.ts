@@ -1,9 +1,11 @@
-import type { RunEvents, TaskFailure, TaskResult } from '@tributary/protocol'
+import type { RunEvents, TaskFailure, TruncatedResult } from '@tributary/protocol'
 
 /** A task that succeeded, and where its result stands in the log. */
 export interface FinishedTask {
   readonly taskId: string
-  readonly result: TaskResult
+  readonly status: number
+  /** Of the result. */
+  readonly json: string
   eventId: string | undefined
 }
 
@@ -12,43 +14,71 @@ const ENVELOPE_BYTES = 1_024
 /** The share of an event that error messages may take before the list is cut. */
 const ERRORS_SHARE = 0.5
 
-const byteLength = (value: unknown) => Buffer.byteLength(JSON.stringify(value))
+export interface Aggregate {
+  /** The data of the `aggregated_result`, as JSON. */
+  readonly json: string
+  /** The failures that it names: as many as there is room for. */
+  readonly errors: TaskFailure[]
+}
 
 /**
  * The `aggregated_result` of a run within the size of an event: where all results together are too large,
  * those past the bound are replaced by the id of the event that holds them, and where even that is too much
- * they are left to their events. The counts are always whole.
+ * they are left to their events. The counts are always whole; `truncated` says that something was left out.
  */
 export function aggregate(
   finished: readonly FinishedTask[],
   failures: readonly TaskFailure[],
   maxEventBytes: number,
-): { result: RunEvents['aggregated_result']; errors: TaskFailure[] } {
+): Aggregate {
   const budget = maxEventBytes - ENVELOPE_BYTES
-  const errors = cut(failures, budget * ERRORS_SHARE)
-  const results: RunEvents['aggregated_result']['results'] = {}
-  const whole = finished.map((task) => byteLength(task.result) + byteLength(task.taskId) + 2)
-  const references = finished.map((task) => byteLength(reference(task)) + byteLength(task.taskId) + 2)
-  let left = budget - byteLength(errors) - references.reduce((sum, bytes) => sum + bytes, 0)
-  finished.forEach((task, index) => {
-    const extra = (whole[index] ?? 0) - (references[index] ?? 0)
-    if (extra <= left) {
-      left -= Math.max(0, extra)
-      results[task.taskId] = task.result
-    } else if (left >= 0) results[task.taskId] = reference(task)
+  const errors = firstThatFit(failures, budget * ERRORS_SHARE)
+  const errorsJson = JSON.stringify(errors)
+  const { results, complete } = fillResults(finished, budget - Buffer.byteLength(errorsJson))
+  const counts: Pick<RunEvents['aggregated_result'], 'successCount' | 'errorCount' | 'truncated'> = {
+    successCount: finished.length,
+    errorCount: failures.length,
+    ...(complete && errors.length === failures.length ? {} : { truncated: true }),
+  }
+  const json = `{"results":{${results.join(',')}},"errors":${errorsJson},${JSON.stringify(counts).slice(1)}`
+  return { json, errors }
+}
+
+/** The results as members of a JSON object: whole while there is room beside a reference for each of the rest. */
+function fillResults(
+  finished: readonly FinishedTask[],
+  budget: number,
+): { results: string[]; complete: boolean } {
+  const members = finished.map((task) => {
+    const key = JSON.stringify(task.taskId)
+    const reference = `${key}:${JSON.stringify(referenceTo(task))}`
+    const whole = `${key}:${task.json}`
+    return { whole, reference, wholeBytes: bytesOf(whole), referenceBytes: bytesOf(reference) }
   })
-  return { result: { results, errors, successCount: finished.length, errorCount: failures.length }, errors }
+  let left = budget - members.reduce((sum, { referenceBytes }) => sum + referenceBytes, 0)
+  if (left < 0) return { results: [], complete: finished.length === 0 }
+  const results = members.map(({ whole, reference, wholeBytes, referenceBytes }) => {
+    if (wholeBytes - referenceBytes > left) return reference
+    left -= wholeBytes - referenceBytes
+    return whole
+  })
+  return { results, complete: true }
 }
 
-function reference({ result, eventId = '' }: FinishedTask) {
-  return { status: result.status, truncated: true as const, eventId }
+/** With the comma after it. */
+function bytesOf(member: string): number {
+  return Buffer.byteLength(member) + 1
 }
 
-function cut(failures: readonly TaskFailure[], budget: number): TaskFailure[] {
+function referenceTo({ status, eventId = '' }: FinishedTask): TruncatedResult {
+  return { status, truncated: true, eventId }
+}
+
+function firstThatFit(failures: readonly TaskFailure[], budget: number): TaskFailure[] {
   const errors: TaskFailure[] = []
   let left = budget
   for (const failure of failures) {
-    left -= byteLength(failure) + 1
+    left -= bytesOf(JSON.stringify(failure))
     if (left < 0) break
     errors.push(failure)
   }

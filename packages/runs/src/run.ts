@@ -84,6 +84,11 @@ export class Run {
     return this.append({ type, data, source: this.#source })
   }
 
+  /** The same, from the JSON of its data. */
+  emitJson(type: Exclude<RunEventType, 'complete'>, json: string): Promise<LogEntry> {
+    return this.append({ type, json, source: this.#source })
+  }
+
   /** Appends any event, as one relayed from elsewhere. */
   async append(event: NewEvent): Promise<LogEntry> {
     const batch: Append[] = [{ event }]

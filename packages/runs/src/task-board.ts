@@ -50,7 +50,9 @@ export class TaskBoard {
   readonly #tasks = new Map<string, TaskState>()
   readonly #finished: FinishedTask[] = []
   readonly #failures: TaskFailure[] = []
-  readonly #appending = new Set<Promise<unknown>>()
+  #appending = 0
+  #appendFailure: { readonly error: unknown } | undefined
+  #flushed: (() => void) | undefined
   #progressToldMs = Number.NEGATIVE_INFINITY
 
   constructor(run: Run, tasks: readonly BoardTask[], options: TaskBoardOptions) {
@@ -124,17 +126,16 @@ export class TaskBoard {
   complete(taskId: string, whole: TaskResult): void {
     const task = this.#close(taskId)
     if (task === undefined) return
-    const result = fitResult(whole, this.#options.maxEventBytes - EVENT_OVERHEAD_BYTES)
+    const { result, json } = fitResult(whole, this.#options.maxEventBytes - EVENT_OVERHEAD_BYTES)
     const durationMs = Math.max(0, this.#options.clock.now() - task.startedMs)
     const { name: taskName, attempt } = task
-    const finished: FinishedTask = { taskId, result, eventId: undefined }
+    const said = { taskId, taskName, durationMs, attempt, ...this.#tag(task) }
+    const finished: FinishedTask = { taskId, status: result.status, json, eventId: undefined }
     this.#finished.push(finished)
     this.#append(
-      this.#run
-        .emit('task_complete', { taskId, taskName, result, durationMs, attempt, ...this.#tag(task) })
-        .then((entry) => {
-          finished.eventId = entry.event.id
-        }),
+      this.#run.emitJson('task_complete', withResult(said, json)).then((entry) => {
+        finished.eventId = entry.event.id
+      }),
     )
     this.#tellRun()
   }
@@ -163,10 +164,10 @@ export class TaskBoard {
 
   /** Appends the `aggregated_result`, and answers what the run came to. */
   async finish(): Promise<RunOutcome> {
-    await Promise.all(this.#appending)
+    await this.#flush()
     const { maxEventBytes } = this.#options
-    const { result, errors } = aggregate(this.#finished, this.#failures, maxEventBytes)
-    await this.#run.emit('aggregated_result', result)
+    const { json, errors } = aggregate(this.#finished, this.#failures, maxEventBytes)
+    await this.#run.emitJson('aggregated_result', json)
     return {
       totalTasks: this.total,
       successCount: this.#finished.length,
@@ -202,12 +203,29 @@ export class TaskBoard {
     this.#append(this.#run.emit('progress', { step, totalSteps: this.total, progress }))
   }
 
-  /** Appends are in order by themselves; they are awaited together at the end, where a failure comes out. */
+  /** Appends are in order by themselves; the end waits for them all, where a failure comes out. */
   #append(appending: Promise<unknown>): void {
-    this.#appending.add(appending)
-    appending.then(
-      () => this.#appending.delete(appending),
-      () => undefined,
-    )
+    this.#appending += 1
+    appending.then(this.#onAppended, this.#onFailed)
   }
+
+  readonly #onAppended = (): void => {
+    this.#appending -= 1
+    if (this.#appending === 0) this.#flushed?.()
+  }
+
+  readonly #onFailed = (error: unknown): void => {
+    this.#appendFailure ??= { error }
+    this.#onAppended()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#appending > 0) await new Promise<void>((resolve) => (this.#flushed = resolve))
+    if (this.#appendFailure !== undefined) throw this.#appendFailure.error
+  }
+}
+
+/** The JSON of what is said of a task, with the JSON of its result in it: a result is written out once. */
+function withResult(said: object, resultJson: string): string {
+  return `${JSON.stringify(said).slice(0, -1)},"result":${resultJson}}`
 }

@@ -1,4 +1,11 @@
-export { DEFAULT_FORM, entryFrame, eventFrame, type FrameForm, toBytes } from './entry-frame.ts'
+export {
+  DEFAULT_FORM,
+  type EventHead,
+  entryFrame,
+  eventFrame,
+  type FrameForm,
+  toBytes,
+} from './entry-frame.ts'
 export { DEFAULT_OUTBOX_MAX_BYTES, EventStream, type StreamEnd } from './event-stream.ts'
 export {
   EXPOSED_HEADERS,

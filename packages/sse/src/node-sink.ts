@@ -11,7 +11,7 @@ export type AnswerHeaders = Readonly<Record<string, string | number | string[] |
  * A sink over Node's own HTTP answer. Writes the head at once, so that a reader knows it is connected.
  *
  * What comes alone is written at once; what follows within the same turn of the event loop is gathered and
- * written together at the end of it, so that a burst costs two writes, however long it is.
+ * written together at the end of it, so that a turn costs one write or two, however much happens in it.
  */
 export class NodeSink implements StreamSink {
   readonly #response: ServerResponse
@@ -19,6 +19,8 @@ export class NodeSink implements StreamSink {
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
   #inTurn = false
+  // Whether the last turn had more than one write: then this one is expected to, and gathers from the first.
+  #bursting = false
 
   constructor(response: ServerResponse, headers: AnswerHeaders) {
     this.#response = response
@@ -43,14 +45,16 @@ export class NodeSink implements StreamSink {
 
   write(bytes: Uint8Array): void {
     if (this.closed) return
-    if (this.#inTurn) {
-      this.#gathered.push(bytes)
-      this.#gatheredBytes += bytes.byteLength
-      return
+    if (!this.#inTurn) {
+      this.#inTurn = true
+      setImmediate(this.#endTurn)
+      if (!this.#bursting) {
+        this.#response.write(bytes, this.#onWritten)
+        return
+      }
     }
-    this.#inTurn = true
-    setImmediate(this.#endTurn)
-    this.#response.write(bytes, this.#onWritten)
+    this.#gathered.push(bytes)
+    this.#gatheredBytes += bytes.byteLength
   }
 
   end(): void {
@@ -73,6 +77,7 @@ export class NodeSink implements StreamSink {
 
   readonly #endTurn = (): void => {
     this.#inTurn = false
+    this.#bursting = this.#gathered.length > (this.#bursting ? 1 : 0)
     if (this.closed) return
     this.#flush()
   }

@@ -1,5 +1,5 @@
 import { readStream, StreamError } from '@tributary/client'
-import { type LogEntry, MirrorLog } from '@tributary/eventlog'
+import { type LogEntry, MirrorLog, StoredEvent } from '@tributary/eventlog'
 import {
   type Clock,
   COMPLETE,
@@ -115,6 +115,10 @@ export class RunMirror {
 
   /** Notes a reader's stream, which is told when the upstream is away, and keeps the mirror while it lasts. */
   attach(stream: LogStream): void {
+    if (this.closed) {
+      stream.end('upstream_lost')
+      return
+    }
     const release = this.hold()
     this.#streams.add(stream)
     if (this.#unavailableSince !== undefined) this.#tellUnavailable(stream, this.#unavailableSince)
@@ -164,20 +168,14 @@ export class RunMirror {
     const data: unknown = JSON.parse(event.data)
     // Control frames are for one connection, and this connection is ours.
     if (!envelope.Check(data) || data.id === null) return
-    const { id, type, timestamp, priority, source, version, metadata } = data
+    const { id, type, timestamp, priority, source, metadata } = data
+    const head = { id, type, timestamp, priority, source, ...(metadata === undefined ? {} : { metadata }) }
     const entry: LogEntry = {
       position: { ms: position.ms, n: position.n },
+      event: new StoredEvent(head, JSON.stringify(data.data)),
+      audience: undefined,
       topics: [],
-      event: {
-        id,
-        type,
-        data: data.data,
-        timestamp,
-        priority,
-        source,
-        version,
-        ...(metadata === undefined ? {} : { metadata }),
-      },
+      frames: undefined,
     }
     this.log.add(entry, type === COMPLETE)
   }

@@ -61,5 +61,8 @@ function parse(body: Uint8Array): unknown {
 
 /** @param cut whether the last character may be half there; then it is left out. */
 function decode(bytes: Uint8Array, cut: boolean): string {
-  return new TextDecoder().decode(bytes, { stream: cut })
+  if (cut) return new TextDecoder().decode(bytes, { stream: true })
+  // Many times faster than a decoder of its own for each small body; only the mark at the start is left in.
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
+  return text.startsWith('\ufeff') ? text.slice(1) : text
 }

@@ -127,8 +127,11 @@ class Lane {
     for (const [origin, queue] of this.#queues) {
       if (!mayStart(origin)) continue
       const attempt = queue.shift()
-      this.#queues.delete(origin)
-      if (queue.length > 0) this.#queues.set(origin, queue)
+      if (queue.length === 0) this.#queues.delete(origin)
+      else if (this.#queues.size > 1) {
+        this.#queues.delete(origin)
+        this.#queues.set(origin, queue)
+      }
       if (attempt !== undefined) return { origin, attempt }
     }
     return undefined

@@ -1,11 +1,4 @@
-import {
-  audienceTopics,
-  type Cursor,
-  EVENT_VERSION,
-  formatEventId,
-  type Position,
-  PositionSequence,
-} from '@tributary/protocol'
+import { type Cursor, formatEventId, type Position, PositionSequence } from '@tributary/protocol'
 import { EntryListeners } from '../entry-listeners.ts'
 import {
   type Append,
@@ -17,6 +10,7 @@ import {
   type ReadOptions,
   type StartingPoint,
 } from '../event-log.ts'
+import { logEntry } from '../log-entry.ts'
 import { LogWindow } from '../log-window.ts'
 
 /** A log in the memory of this process: gone with it. */
@@ -79,23 +73,8 @@ export class MemoryEventLog implements EventLog {
 
   #add({ event, audience }: Append): LogEntry {
     const position = this.#positions.next()
-    const { type, data, source, priority = 'normal', metadata } = event
-    const entry: LogEntry = {
-      position,
-      event: {
-        id: this.idOf(position),
-        type,
-        data,
-        timestamp: position.ms,
-        priority,
-        source,
-        version: EVENT_VERSION,
-        ...(metadata === undefined ? {} : { metadata }),
-      },
-      topics: audience === undefined ? [] : audienceTopics(audience),
-      ...(audience === undefined ? {} : { audience }),
-    }
-    this.#window.add(entry, this.#now())
+    const entry = logEntry(event, audience, position, this.idOf(position))
+    this.#window.add(entry, position.ms)
     this.#listeners.tell(entry)
     return entry
   }
