@@ -106,6 +106,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxTasks: config.MAX_TASKS,
     taskTimeoutMs: config.TASK_TIMEOUT_MS,
     concurrency: config.TASK_CONCURRENCY,
+    maxConcurrency: config.TASK_CONCURRENCY_MAX,
   })
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
   const authenticator = new Authenticator({ tokens, trustLoopback: development })

@@ -45,7 +45,9 @@ export interface RelaysOptions {
   readonly maxEventChars: number
   readonly maxTasks: number
   readonly taskTimeoutMs: number
+  /** Local tasks of a run at a time, by default and at most. */
   readonly concurrency: number
+  readonly maxConcurrency: number
 }
 
 /** What the gateway does with streams and tasks of others; the same from code as over HTTP. */
@@ -107,12 +109,13 @@ export class Relays {
 
   /** Runs local and remote tasks as one run. @throws ProblemError that names the task. */
   async hybrid(request: HybridRequest, userId: string): Promise<ReadableRun> {
-    const { handlers, clock, log, maxEventBytes, maxTasks, taskTimeoutMs } = this.#options
+    const { handlers, clock, log, maxEventBytes, maxTasks, taskTimeoutMs, maxConcurrency } = this.#options
     const { localTasks: _local, remoteTasks: _remote, deadlineMs, ...limits } = request
+    const { concurrency = Math.min(this.#options.concurrency, maxConcurrency), failFast = false } = limits
+    if (concurrency > maxConcurrency) throw tooConcurrent(maxConcurrency)
     const plan = planHybrid(request, { maxTasks, defaultTimeoutMs: taskTimeoutMs, handlers })
     const remote =
       plan.remote.length === 0 ? undefined : await this.#remote({ tasks: [...plan.remote], ...limits })
-    const { concurrency = this.#options.concurrency, failFast = false } = limits
     const work = runHybrid({ ...plan, concurrency, failFast }, remote, {
       handlers,
       clock,
@@ -190,6 +193,13 @@ const post = (body: unknown) => ({
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 })
+
+function tooConcurrent(max: number): ProblemError {
+  const message = `must be at most ${max}`
+  return new ProblemError('invalid_request', `"concurrency" ${message}.`, {
+    errors: [{ path: 'body/concurrency', message }],
+  })
+}
 
 function duplicateSource(name: string, index: number): ProblemError {
   const message = `${JSON.stringify(name)} is there twice; give one of them a "name" of its own`
