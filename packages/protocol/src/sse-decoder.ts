@@ -30,7 +30,8 @@ export class EventTooLongError extends Error {
 
 /** Decodes a stream of bytes into events, by eventsource-parser, in bounded memory. */
 export class SseDecoder {
-  readonly #text = new TextDecoder('utf-8')
+  // The parser skips the byte order mark; skipping it here, too, would skip two.
+  readonly #text = new TextDecoder('utf-8', { ignoreBOM: true })
   readonly #parser: ReturnType<typeof createParser>
   #failure: ParseError | undefined
 

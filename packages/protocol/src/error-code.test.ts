@@ -1,0 +1,66 @@
+import { Check } from 'typebox/value'
+import { describe, expect, it } from 'vitest'
+import { ERROR_CODES, type ErrorCode, isTaskErrorCode, TASK_ERROR_CODES } from './error-code.ts'
+import { Problem, ProblemError } from './problem.ts'
+import { TaskErrorCodeSchema } from './task.ts'
+
+const codes = Object.keys(ERROR_CODES) as ErrorCode[]
+
+describe.each(codes)('the error %s', (code) => {
+  const { status, title, retryable } = ERROR_CODES[code]
+
+  it('has a status of an error, and a title that is a sentence', () => {
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(status).toBeLessThan(600)
+    expect(title).toMatch(/^[A-Z].+\.$/)
+    expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/)
+  })
+
+  it('is retryable only where the same request may succeed', () => {
+    expect(retryable).toBe(status >= 500 || status === 408 || status === 429)
+  })
+
+  it('is answered as a problem that its schema takes', () => {
+    const errors = [{ path: 'body/tasks/0', message: 'is missing' }]
+    const cause = new Error('why')
+    const error = new ProblemError(code, 'What is wrong.', {
+      errors,
+      cause,
+      retryAfterS: 3,
+      headers: { allow: 'GET' },
+    })
+    const problem: unknown = JSON.parse(JSON.stringify(error.toProblem()))
+    expect(Check(Problem, problem)).toBe(true)
+    expect(problem).toEqual({
+      type: `urn:tributary:problem:${code}`,
+      title,
+      status,
+      detail: 'What is wrong.',
+      code,
+      retryable,
+      errors,
+    })
+    expect(error).toMatchObject({
+      statusCode: status,
+      code,
+      retryable,
+      cause,
+      retryAfterS: 3,
+      headers: { allow: 'GET' },
+    })
+    expect(Object.hasOwn(new ProblemError(code, 'x').toProblem(), 'errors')).toBe(false)
+  })
+})
+
+describe('the codes of tasks', () => {
+  it('are told from all else', () => {
+    for (const code of Object.keys(TASK_ERROR_CODES)) {
+      expect(isTaskErrorCode(code)).toBe(true)
+      expect(Check(TaskErrorCodeSchema, code)).toBe(true)
+    }
+    for (const other of ['', 'toString', 'constructor', 'not_found', undefined, 5, null]) {
+      expect(isTaskErrorCode(other)).toBe(false)
+      expect(Check(TaskErrorCodeSchema, other)).toBe(false)
+    }
+  })
+})
