@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { ensureInstalled, node24, SetupError } from './install.mjs'
 
 const OLDEST_NODE = [20, 20]
+const PARENT_POLL_MS = 500
 const COMMANDS = ['start', 'test']
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -29,7 +30,12 @@ function handOver(node, command, args) {
   // `start` drains its services itself; of `test`, all processes of the group end.
   const target = command === 'test' ? -child.pid : child.pid
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => process.kill(target, signal))
+    process.on(signal, () => child.exitCode === null && process.kill(target, signal))
+  }
+  // An npm that is killed outright tells nobody; then our parent is another.
+  const parent = process.ppid
+  if (process.env.npm_lifecycle_event) {
+    setInterval(() => process.ppid !== parent && child.connected && child.disconnect(), PARENT_POLL_MS)
   }
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
 }

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { cruiseOptions } from './boundary-rules.ts'
 import { checkBoundaries } from './check-boundaries.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -51,7 +52,7 @@ function plant(root: string, files: Record<string, string>): void {
   }
 }
 
-const BROKEN: Array<[rule: string, file: string, text: string]> = [
+const BROKEN: [rule: string, file: string, text: string][] = [
   ['protocol-imports', 'packages/protocol/src/a.ts', "import { x } from '@tributary/eventlog'"],
   ['protocol-imports', 'packages/protocol/src/a.ts', "import type { X } from '@tributary/eventlog'"],
   ['protocol-imports', 'packages/protocol/src/a.ts', "export type { X } from '@tributary/client'"],
@@ -81,7 +82,7 @@ const BROKEN: Array<[rule: string, file: string, text: string]> = [
   ['resolvable', 'packages/hub/src/a.ts', "import { x } from './nowhere.ts'"],
 ]
 
-const ALLOWED: Array<[file: string, text: string]> = [
+const ALLOWED: [file: string, text: string][] = [
   ['apps/gateway/src/deps.ts', "import { x } from '@tributary/eventlog/memory'"],
   ['apps/gateway/src/http/a.ts', "import { x } from '../relay/relay.ts'"],
   ['packages/hub/src/a.test.ts', "import { x } from '@tributary/eventlog/memory'"],
@@ -135,15 +136,33 @@ describe('the boundary check', () => {
   })
 
   test('fails when a file or an import on disk was not looked at', async () => {
-    plant(root, {
-      'packages/hub/src/a.ts': "export type A = import('@tributary/protocol').Event\n",
-      'packages/eventlog/src/index.ts': 'export {}\n',
+    plant(root, { 'packages/hub/src/a.ts': "import type { Event } from '@tributary/protocol'\n" })
+    const typesUnseen = await checkBoundaries(root, {
+      ...cruiseOptions,
+      parser: 'acorn',
+      tsPreCompilationDeps: false,
     })
+    expect(typesUnseen.problems).toContain("not checked: '@tributary/protocol' in packages/hub/src/a.ts")
+    const fileUnseen = await checkBoundaries(root, {
+      ...cruiseOptions,
+      exclude: { path: 'node_modules|hub/src/a\\.ts' },
+    })
+    expect(fileUnseen.problems).toEqual(['not checked: packages/hub/src/a.ts'])
+  })
+
+  test('fails when no import between packages was seen', async () => {
+    plant(root, { 'packages/eventlog/src/index.ts': 'export {}\n' })
     const { problems } = await checkBoundaries(root)
-    expect(problems).toEqual([
-      "not checked: '@tributary/protocol' in packages/hub/src/a.ts",
-      'nothing was checked: not one import between packages was seen',
-    ])
+    expect(problems).toEqual(['nothing was checked: not one import between packages was seen'])
+  })
+
+  test.each([
+    "export type A = import('@tributary/hub').Hub",
+    "export async function a() {\n  await using b = await import('@tributary/hub')\n}",
+  ])('sees through %j', async (text) => {
+    plant(root, { 'packages/protocol/src/a.ts': `${text}\n` })
+    const { problems } = await checkBoundaries(root)
+    expect(problems.join()).toContain('protocol-imports: packages/protocol/src/a.ts')
   })
 
   test('fails as a command, and names the rule', () => {

@@ -1,14 +1,20 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { cruise, type ICruiseResult, type IModule, type IViolation } from 'dependency-cruiser'
+import {
+  cruise,
+  type ICruiseOptions,
+  type ICruiseResult,
+  type IModule,
+  type IViolation,
+} from 'dependency-cruiser'
 import { cruiseOptions, resolveOptions } from './boundary-rules.ts'
 
 const FOLDERS = ['packages', 'apps', 'examples', 'bench', 'e2e']
 const NOT_SOURCE = ['**/node_modules/**', '**/dist/**', '**/.turbo/**']
 /** An import of ours, as text: what the parser must have seen too. */
 const IMPORT_OF_OURS =
-  /^(?!\s*(?:\/\/|\*)).*?(?:\bfrom|\bimport)\s*\(?\s*'((?:\.{1,2}\/|@tributary\/)[^']+)'/gm
+  /^(?!\s*(?:\/\/|\/?\*)).*?(?:\bfrom|\bimport)\s*\(?\s*'((?:\.{1,2}\/|@tributary\/)[^']+)'/gm
 
 export interface BoundaryReport {
   /** One line each; empty when every rule holds and everything was looked at. */
@@ -19,12 +25,15 @@ export interface BoundaryReport {
 }
 
 /** Checks the import rules of the workspace at `root`, and that nothing escaped the check. */
-export async function checkBoundaries(root: string): Promise<BoundaryReport> {
+export async function checkBoundaries(
+  root: string,
+  options: ICruiseOptions = cruiseOptions,
+): Promise<BoundaryReport> {
   const folders = FOLDERS.filter((folder) => existsSync(join(root, folder)))
   if (folders.length === 0)
     return { problems: ['nothing was checked: no source folder'], modules: 0, crossings: 0 }
 
-  const { output } = await cruise(folders, { ...cruiseOptions, baseDir: root }, resolveOptions)
+  const { output } = await cruise(folders, { ...options, baseDir: root }, resolveOptions)
   if (typeof output === 'string') throw new Error('dependency-cruiser gave text instead of a result')
   const crossings = output.modules.flatMap(crossingsOf).length
   const problems = [...output.summary.violations.map(describe), ...unseen(root, folders, output)]

@@ -112,7 +112,7 @@ class ProgressLine {
   static TICK_MS = 3000
   #out
   #startedAt = Date.now()
-  #text = 'fetching pnpm'
+  #text = 'fetching'
   #timer = setInterval(() => this.#draw(), ProgressLine.TICK_MS)
 
   constructor(out) {

@@ -20,7 +20,7 @@ interface TestReport {
   numFailedTests: number
   numPendingTests: number
   numTodoTests: number
-  testResults: Array<{ name: string; status: string; message: string; assertionResults: unknown[] }>
+  testResults: { name: string; status: string; message: string; assertionResults: unknown[] }[]
 }
 
 /** Runs a tool of node_modules under this Node, its output shown; returns whether it ended well. */

@@ -1,5 +1,5 @@
 import type { Audience, Cursor, GapReason, NewEvent, Position, Topic } from '@tributary/protocol'
-import type { StoredEvent } from './log-entry.ts'
+import type { StoredEvent } from './stored-event.ts'
 
 /** An event as it stands in a log. Shared by all readers; nothing of it changes but its `frames`. */
 export interface LogEntry {

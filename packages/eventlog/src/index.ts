@@ -12,5 +12,5 @@ export {
   type Retention,
   type StartingPoint,
 } from './event-log.ts'
-export { logEntry, StoredEvent } from './log-entry.ts'
 export { MirrorLog, type MirrorLogOptions } from './mirror-log.ts'
+export { StoredEvent } from './stored-event.ts'

@@ -19,7 +19,7 @@ export function createLogger({ name, level, destination }: LoggerOptions): Logge
     serializers: requestSerializers,
     redact: { paths: SECRET_PATHS, censor: REDACTED },
   }
-  return destination === undefined ? pino(options) : pino(options, destination)
+  return pino(options, destination ?? standardOutput())
 }
 
 /** What a handler logs by: the message first, as it reads best. */
@@ -29,6 +29,13 @@ export function messageFirst(logger: Pick<Logger, 'info' | 'warn' | 'error'>) {
     (message: string, fields: object = {}) =>
       logger[level](fields, message)
   return { info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** Written at once. Pino's own default tries a broken pipe again for ever, and so outlives whoever started it. */
+function standardOutput(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true })
+  output.on('error', () => undefined)
+  return output
 }
 
 const REDACTED = '[redacted]'

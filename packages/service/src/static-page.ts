@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { extname, sep } from 'node:path'
 import type { App } from './app.ts'
 
 export interface StaticPageOptions {
   /** The folder of the files. */
   readonly directory: URL
-  /** The files' common name: `sse-client` is `sse-client.html`, `.js`, `.css` and so on. */
+  /** The files' common name: `sse-client` is `sse-client.html`, `.js`, `.css`, and what is in the folder `sse-client/`. */
   readonly name: string
 }
 
@@ -44,9 +44,10 @@ const SECURITY_HEADERS = {
 
 /** Serves one page and the files beside it from memory; a browser asks each time, and gets a 304 if it has them. */
 export async function addStaticPage(app: App, { directory, name }: StaticPageOptions): Promise<void> {
-  for (const file of await readdir(directory)) {
+  for (const path of await readdir(directory, { recursive: true })) {
+    const file = path.replaceAll(sep, '/')
     const contentType = CONTENT_TYPES[extname(file)]
-    if (contentType === undefined || file !== `${name}${extname(file)}`) continue
+    if (contentType === undefined || !isOfPage(file, name)) continue
     const content = await readFile(new URL(file, directory))
     const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 27)}"`
     app.get(`/${file}`, { schema: { hide: true }, logLevel: 'warn' }, async (request, reply) => {
@@ -55,6 +56,10 @@ export async function addStaticPage(app: App, { directory, name }: StaticPageOpt
       return reply.type(contentType).send(content)
     })
   }
+}
+
+function isOfPage(file: string, name: string): boolean {
+  return file === `${name}${extname(file)}` || file.startsWith(`${name}/`)
 }
 
 function hasIt(ifNoneMatch: string | undefined, etag: string): boolean {
