@@ -31,9 +31,9 @@ export interface AppOptions extends ApiDescription {
   readonly headersTimeoutMs?: number
 }
 
-export const DEFAULT_BODY_LIMIT = 1_048_576
-export const DEFAULT_REQUEST_TIMEOUT_MS = 60_000
-export const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
+const DEFAULT_BODY_LIMIT = 1_048_576
+const DEFAULT_REQUEST_TIMEOUT_MS = 60_000
+const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
 
 /** Room for a token and a list of groups of 8 KiB each in one address, beside the usual headers. */
 const MAX_HEADER_BYTES = 32_768

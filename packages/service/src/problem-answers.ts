@@ -16,7 +16,7 @@ export function problemHeaders({ headers, retryAfterS }: ProblemError): Record<s
 }
 
 /** Answers with a problem (RFC 9457). */
-export function sendProblem(reply: FastifyReply, error: ProblemError): void {
+function sendProblem(reply: FastifyReply, error: ProblemError): void {
   // A stream that has begun cannot become a problem any more; its reader sees it break off, and resumes.
   if (reply.raw.headersSent) {
     reply.raw.destroy()

@@ -1,7 +1,9 @@
 import type { App } from './app.ts'
+import { describeConfig } from './config.ts'
 import { ConfigError } from './config-error.ts'
 import type { Drain } from './drain.ts'
 import { isListenError, type ListenAddress, listenErrorMessage } from './listen-error.ts'
+import { SECRET_VARIABLES } from './service-config.ts'
 
 /** A service that is built and does not listen yet. */
 export interface Service {
@@ -21,6 +23,9 @@ export interface ServiceOptions<Config> {
   address(config: Config): ListenAddress
 }
 
+/** The argument with which a service prints its configuration, without secrets, and ends. */
+const PRINT_CONFIG = '--print-config'
+
 /** A signal within this time of the first is its echo: a terminal and a starter both pass Ctrl-C on. */
 const SIGNAL_ECHO_MS = 250
 
@@ -31,11 +36,17 @@ const SIGNAL_ECHO_MS = 250
  * It writes `{"msg":"listening","url":…}` whatever the log level, since a starter waits for it. A fault of
  * configuration or of the address is one line on standard error, and exit 1; any other error comes with its stack.
  */
-export async function runService<Config>(options: ServiceOptions<Config>): Promise<void> {
+export async function runService<Config extends Readonly<Record<string, unknown>>>(
+  options: ServiceOptions<Config>,
+): Promise<void> {
   const life = new ProcessLife(options.name)
   let service: Service | undefined
   try {
     const config = options.readConfig()
+    if (process.argv.includes(PRINT_CONFIG)) {
+      process.stdout.write(`${describeConfig(config, SECRET_VARIABLES)}\n`)
+      return
+    }
     service = await options.build(config)
     const { app } = service
     life.began(service)

@@ -55,7 +55,12 @@ test('the page comes with security headers and a tag by which it is not sent aga
     headers: { 'if-none-match': `W/"x", ${page.headers.etag}` },
   })
   expect([again.statusCode, again.body]).toEqual([304, ''])
-  expect((await app.inject('/sse-client.js')).headers['content-type']).toBe('text/javascript; charset=utf-8')
+  for (const file of ['/sse-client.js', '/sse-client/sse-parser.js']) {
+    expect((await app.inject(file)).headers['content-type']).toBe('text/javascript; charset=utf-8')
+  }
+  for (const file of ['/tsconfig.json', '/sse-client/', '/sse-client/../tsconfig.json']) {
+    expect((await app.inject(file)).statusCode).toBe(404)
+  }
 })
 
 describe('readiness', () => {

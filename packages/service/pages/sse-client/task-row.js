@@ -17,6 +17,8 @@ export class TaskRow {
   #progress
   /** How far an earlier attempt had come, which counts no more. */
   #voided = 0
+  /** Why there is another attempt. */
+  #retried = ''
   #note = ''
   #outcome = ''
 
@@ -69,7 +71,7 @@ export class TaskRow {
     this.#origin.textContent = this.#source
     this.#tries.textContent = this.#attempt > 1 ? `attempt ${this.#attempt}` : ''
     this.#result.textContent = this.#outcome || (this.#progress === undefined ? '' : `${this.#progress} %`)
-    this.#message.textContent = this.#note
+    this.#message.textContent = [this.#retried, this.#note].filter((part) => part !== '').join(' ')
     this.#bar.ariaLabel = this.#name
     this.#bar.ariaValueText = `${this.state}${this.#outcome === '' ? '' : `, ${this.#outcome}`}`
     this.#bar.classList.toggle('unknown', this.state === 'running' && this.#progress === undefined)
@@ -104,7 +106,8 @@ export class TaskRow {
     this.#progress = undefined
     this.#outcome = `again in ${Math.round(numberOf(data, 'delayMs') ?? 0)} ms`
     const lost = voided > 0 ? ` Its ${voided} % are void.` : ''
-    this.#note = `Attempt ${this.#attempt} failed: ${textOf(data, 'reason') ?? 'no reason given'}.${lost}`
+    this.#note = ''
+    this.#retried = `Attempt ${this.#attempt} failed: ${textOf(data, 'reason') ?? 'no reason given'}.${lost}`
     this.#attempt = numberOf(data, 'attempt') ?? this.#attempt + 1
   }
 
