@@ -63,6 +63,9 @@ export const CompleteData = Type.Object({
   errorCount: Type.Integer(),
   errors: Type.Array(TaskFailure),
   durationMs: Type.Number(),
+  truncated: Type.Optional(
+    Type.Literal(true, { description: 'Errors were left out for their size. The counts are whole.' }),
+  ),
 })
 export type CompleteData = Static<typeof CompleteData>
 

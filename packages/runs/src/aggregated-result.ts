@@ -4,14 +4,14 @@ import type { RunEvents, TaskFailure, TruncatedResult } from '@tributary/protoco
 export interface FinishedTask {
   readonly taskId: string
   readonly status: number
-  /** Of the result. */
-  readonly json: string
+  /** Of the result; `undefined` where it is only in the log. */
+  readonly json: string | undefined
   eventId: string | undefined
 }
 
-/** What an event carries around its data. */
-const ENVELOPE_BYTES = 1_024
-/** The share of an event that error messages may take before the list is cut. */
+/** Left for what a reader of several runs puts into each event: the name of its source. */
+const RESERVED_BYTES = 1_024
+/** The share of an event that errors may take from results. */
 const ERRORS_SHARE = 0.5
 
 export interface Aggregate {
@@ -31,54 +31,63 @@ export function aggregate(
   failures: readonly TaskFailure[],
   maxEventBytes: number,
 ): Aggregate {
-  const budget = maxEventBytes - ENVELOPE_BYTES
-  const errors = firstThatFit(failures, budget * ERRORS_SHARE)
+  const budget = maxEventBytes - RESERVED_BYTES
+  const members = finished.map(memberOf)
+  const leastBytes = members.reduce((sum, { bytes }) => sum + bytes, 0)
+  const errors = firstThatFit(failures, Math.max(budget * ERRORS_SHARE, budget - leastBytes))
   const errorsJson = JSON.stringify(errors)
-  const { results, complete } = fillResults(finished, budget - Buffer.byteLength(errorsJson))
+  const results = fill(members, leastBytes, budget - Buffer.byteLength(errorsJson))
+  const isWhole = results.length === finished.length && errors.length === failures.length
   const counts: Pick<RunEvents['aggregated_result'], 'successCount' | 'errorCount' | 'truncated'> = {
     successCount: finished.length,
     errorCount: failures.length,
-    ...(complete && errors.length === failures.length ? {} : { truncated: true }),
+    ...(isWhole ? {} : { truncated: true }),
   }
   const json = `{"results":{${results.join(',')}},"errors":${errorsJson},${JSON.stringify(counts).slice(1)}`
   return { json, errors }
 }
 
-/** The results as members of a JSON object: whole while there is room beside a reference for each of the rest. */
-function fillResults(
-  finished: readonly FinishedTask[],
-  budget: number,
-): { results: string[]; complete: boolean } {
-  const members = finished.map((task) => {
-    const key = JSON.stringify(task.taskId)
-    const reference = `${key}:${JSON.stringify(referenceTo(task))}`
-    const whole = `${key}:${task.json}`
-    return { whole, reference, wholeBytes: bytesOf(whole), referenceBytes: bytesOf(reference) }
-  })
-  let left = budget - members.reduce((sum, { referenceBytes }) => sum + referenceBytes, 0)
-  if (left < 0) return { results: [], complete: finished.length === 0 }
-  const results = members.map(({ whole, reference, wholeBytes, referenceBytes }) => {
-    if (wholeBytes - referenceBytes > left) return reference
-    left -= wholeBytes - referenceBytes
-    return whole
-  })
-  return { results, complete: true }
+/** A result as a member of a JSON object, in the shorter of its forms. Bytes with the comma after it. */
+interface Member {
+  readonly text: string
+  readonly bytes: number
+  /** There where the shorter form is a reference, and the whole one is at hand. */
+  readonly whole?: { readonly text: string; readonly bytes: number }
 }
 
-/** With the comma after it. */
-function bytesOf(member: string): number {
-  return Buffer.byteLength(member) + 1
+function memberOf({ taskId, status, json, eventId = '' }: FinishedTask): Member {
+  const key = JSON.stringify(taskId)
+  const said: TruncatedResult = { status, truncated: true, eventId }
+  const reference = sized(`${key}:${JSON.stringify(said)}`)
+  if (json === undefined) return reference
+  const whole = sized(`${key}:${json}`)
+  return whole.bytes <= reference.bytes ? whole : { ...reference, whole }
 }
 
-function referenceTo({ status, eventId = '' }: FinishedTask): TruncatedResult {
-  return { status, truncated: true, eventId }
+function sized(text: string): { text: string; bytes: number } {
+  return { text, bytes: Buffer.byteLength(text) + 1 }
+}
+
+/** The first results whole, while there is room beside the least of the rest; the last ones not at all, if need be. */
+function fill(members: readonly Member[], leastBytes: number, budget: number): string[] {
+  let left = budget - leastBytes
+  let kept = members.length
+  while (left < 0 && kept > 0) {
+    kept -= 1
+    left += members[kept]?.bytes ?? 0
+  }
+  return members.slice(0, kept).map(({ text, bytes, whole }) => {
+    if (whole === undefined || whole.bytes - bytes > left) return text
+    left -= whole.bytes - bytes
+    return whole.text
+  })
 }
 
 function firstThatFit(failures: readonly TaskFailure[], budget: number): TaskFailure[] {
   const errors: TaskFailure[] = []
   let left = budget
   for (const failure of failures) {
-    left -= bytesOf(JSON.stringify(failure))
+    left -= Buffer.byteLength(JSON.stringify(failure)) + 1
     if (left < 0) break
     errors.push(failure)
   }

@@ -1,4 +1,5 @@
 import type { TaskResult } from '@tributary/protocol'
+import { fitText } from './fit-text.ts'
 
 /** A result, and its JSON. */
 export interface FittedResult {
@@ -6,18 +7,37 @@ export interface FittedResult {
   readonly json: string
 }
 
-/** A result whose JSON has no more than `maxBytes`: escapes and base64 take more than the body did. */
+/**
+ * A result whose JSON has no more than `maxBytes`. The body is cut to what fits: JSON becomes text, base64 stays
+ * decodable. Where the headers alone are too large they are left out. Less than an empty result it never is.
+ */
 export function fitResult(result: TaskResult, maxBytes: number): FittedResult {
   const json = JSON.stringify(result)
   if (Buffer.byteLength(json) <= maxBytes) return { result, json }
-  const text = typeof result.body === 'string' ? result.body : JSON.stringify(result.body)
-  for (let length = Math.min(text.length, maxBytes); length > 0; length = Math.floor(length / 2)) {
-    // base64 stays decodable when it is cut at groups of four.
-    const body = text.slice(0, result.encoding === 'base64' ? length - (length % 4) : length)
-    const fitted = { ...result, body, truncated: true }
-    const fittedJson = JSON.stringify(fitted)
-    if (Buffer.byteLength(fittedJson) <= maxBytes) return { result: fitted, json: fittedJson }
-  }
-  const empty = { status: result.status, headers: {}, body: null, truncated: true }
-  return { result: empty, json: JSON.stringify(empty) }
+  const { body } = result
+  const text = typeof body === 'string' ? body : (JSON.stringify(body) ?? '')
+  return (
+    cutBody(result, text, maxBytes) ?? cutBody({ ...result, headers: {} }, text, maxBytes) ?? empty(result)
+  )
+}
+
+/** `undefined` where there is no room for any body beside the rest. */
+function cutBody(result: TaskResult, text: string, maxBytes: number): FittedResult | undefined {
+  const emptied = JSON.stringify({ ...result, body: '', truncated: true })
+  const room = maxBytes - Buffer.byteLength(emptied) + '""'.length
+  if (room < '""'.length) return undefined
+  const fitting = fitText(text, room)
+  const body = result.encoding === 'base64' ? wholeGroups(fitting) : fitting
+  const cut = { ...result, body, truncated: true }
+  return { result: cut, json: JSON.stringify(cut) }
+}
+
+/** base64 stands for three bytes in groups of four. */
+function wholeGroups(base64: string): string {
+  return base64.slice(0, base64.length - (base64.length % 4))
+}
+
+function empty({ status }: TaskResult): FittedResult {
+  const result = { status, headers: {}, body: null, truncated: true }
+  return { result, json: JSON.stringify(result) }
 }

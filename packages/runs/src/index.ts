@@ -1,3 +1,4 @@
+export { DEFAULT_ABORT_GRACE_MS, type RunWork } from './execute-run.ts'
 export {
   defineTask,
   type HandlerRequest,
@@ -23,7 +24,7 @@ export {
   runNamedTask,
   type TaskPlace,
 } from './named-task.ts'
-export { Run, type RunOptions, type RunOutcome } from './run.ts'
+export { Run, type RunOptions, type RunOutcome, type SettleTasks } from './run.ts'
 export { RunAbort } from './run-error.ts'
 export {
   DEFAULT_RUN_MAX_AGE_MS,
@@ -31,7 +32,6 @@ export {
   DEFAULT_RUN_MAX_EVENTS,
   RunRegistry,
   type RunRegistryOptions,
-  type RunWork,
   type StartOptions,
 } from './run-registry.ts'
 export { type BoardTask, TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'

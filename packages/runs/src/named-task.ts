@@ -99,9 +99,12 @@ export interface NamedTaskOptions {
 /** Runs a handler, and notes on the board what comes of it. Never rejects. */
 export async function runNamedTask(task: PlannedNamedTask, options: NamedTaskOptions): Promise<void> {
   const { board, handlers, clock, log, signal } = options
+  if (signal.aborted) {
+    board.fail(task.id, messageOf(signal.reason), codeOf(signal.reason, signal))
+    return
+  }
   const stop = new AbortController()
   const onAbort = () => stop.abort(signal.reason)
-  if (signal.aborted) onAbort()
   signal.addEventListener('abort', onAbort, { once: true })
   const cancelTimeout = clock.after(task.timeoutMs, () =>
     stop.abort(new TaskError(`The task did not end within ${task.timeoutMs} ms`, { code: 'task_timeout' })),
@@ -118,14 +121,20 @@ export async function runNamedTask(task: PlannedNamedTask, options: NamedTaskOpt
     })
     board.complete(task.id, { status: 200, headers: {}, body, truncated: false })
   } catch (error) {
-    board.fail(task.id, error instanceof Error ? error.message : String(error), codeOf(error))
+    board.fail(task.id, messageOf(error), codeOf(error, signal))
   } finally {
     cancelTimeout()
     signal.removeEventListener('abort', onAbort)
   }
 }
 
-function codeOf(error: unknown): TaskErrorCode {
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The error's own code where it is one of a task's; whoever aborts without one cancels. */
+function codeOf(error: unknown, signal: AbortSignal): TaskErrorCode {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return isTaskErrorCode(code) ? code : 'task_failed'
+  if (isTaskErrorCode(code)) return code
+  return signal.aborted ? 'cancelled' : 'task_failed'
 }

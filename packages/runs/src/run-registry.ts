@@ -1,6 +1,7 @@
 import type { EventStore, Retention } from '@tributary/eventlog'
 import { type Clock, newRunId, ProblemError, type RunKind } from '@tributary/protocol'
-import { Run, type RunOutcome } from './run.ts'
+import { executeRun, type RunWork } from './execute-run.ts'
+import { Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
 
 export const DEFAULT_RUN_MAX_EVENTS = 100_000
@@ -20,7 +21,9 @@ export interface RunRegistryOptions {
   readonly maxAgeMs?: number
   /** Finished runs kept. Default 10,000; the oldest go first. */
   readonly maxCount?: number
-  /** Called where the work of a run threw, which its readers are told of too. */
+  /** How long work may take to stop once it is told to, in ms. Default 5,000; then the run ends without it. */
+  readonly abortGraceMs?: number
+  /** Called where the work of a run threw or did not stop, which its readers are told too, or its log failed. */
   readonly onError?: (error: unknown, run: Run) => void
 }
 
@@ -32,15 +35,12 @@ export interface StartOptions {
   readonly deadlineMs?: number
 }
 
-/** Does what the run is for, appending as it goes, and answers what came of it. Stops when the signal says so. */
-export type RunWork = (run: Run) => Promise<RunOutcome>
-
 /** The runs of one service: starts them, ends each exactly once, and forgets them in time. */
 export class RunRegistry implements AsyncDisposable {
   readonly #options: RunRegistryOptions
   // In the order of their start.
   readonly #runs = new Map<string, Run>()
-  readonly #running = new Set<Run>()
+  readonly #running = new Map<Run, Promise<void>>()
   readonly #retention: Retention
   readonly #stopSweeping: () => void
   #draining = false
@@ -74,25 +74,32 @@ export class RunRegistry implements AsyncDisposable {
 
   /** Accepts a run and begins its work. @throws ProblemError `draining` once the drain has begun. */
   async start({ kind, userId, totalTasks, deadlineMs }: StartOptions, work: RunWork): Promise<Run> {
-    if (this.#draining) {
-      throw new ProblemError('draining', 'This server takes no more runs; try again in a moment', {
-        retryAfterS: 1,
-      })
-    }
+    this.#refuseWhileDraining()
     const { store, clock, source } = this.#options
     const runId = newRunId()
-    const log = await store.open(`run:${runId}`, { runId, retention: () => this.#retention })
+    const name = `run:${runId}`
+    const log = await store.open(name, { runId, retention: () => this.#retention })
+    // The drain may have begun meanwhile, and would not wait for this run.
+    if (this.#draining) await store.drop(name)
+    this.#refuseWhileDraining()
     const run = new Run({ runId, kind, userId, totalTasks, log, source, now: () => clock.now() })
     this.#runs.set(runId, run)
-    this.#running.add(run)
     const cancelDeadline =
       deadlineMs === undefined
         ? undefined
         : clock.after(deadlineMs, () => run.abort(RunAbort.deadlineExceeded(deadlineMs)))
-    void this.#execute(run, work).finally(() => {
+    const { abortGraceMs } = this.#options
+    const executing = executeRun(run, work, {
+      clock,
+      ...(abortGraceMs === undefined ? {} : { abortGraceMs }),
+      onError: (error) => this.#report(error, run),
+    })
+    const ended = executing.then(async () => {
       cancelDeadline?.()
       this.#running.delete(run)
+      await this.#forget(this.#excess())
     })
+    this.#running.set(run, ended)
     return run
   }
 
@@ -103,33 +110,25 @@ export class RunRegistry implements AsyncDisposable {
 
   /** Forgets finished runs that are too old or too many. */
   async sweep(): Promise<void> {
-    const {
-      clock,
-      store,
-      maxAgeMs = DEFAULT_RUN_MAX_AGE_MS,
-      maxCount = DEFAULT_RUN_MAX_COUNT,
-    } = this.#options
+    const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS } = this.#options
     const oldestMs = clock.now() - maxAgeMs
-    let excess = this.#runs.size - this.#running.size - maxCount
-    for (const run of this.#runs.values()) {
-      if (run.endedAt === undefined || this.#running.has(run)) continue
-      if (run.endedAt >= oldestMs && excess <= 0) continue
-      excess -= 1
-      this.#runs.delete(run.id)
-      await store.drop(run.log.name)
-    }
+    const isOld = ({ endedAt = Number.POSITIVE_INFINITY }: Run) => endedAt < oldestMs
+    await this.#forget(this.#finished().filter(isOld))
+    await this.#forget(this.#excess())
   }
 
   /** Takes no more runs and lets those that run finish; past `limitMs` they are cancelled. */
   async drain(limitMs: number): Promise<void> {
     this.#draining = true
-    const finished = Promise.all([...this.#running].map((run) => run.ended))
-    const limit = Promise.withResolvers<void>()
-    const cancelLimit = this.#options.clock.after(limitMs, limit.resolve)
-    await Promise.race([finished, limit.promise])
-    cancelLimit()
-    for (const run of this.#running) this.cancel(run, 'The server stopped')
-    await finished
+    const ended = Promise.all(this.#running.values())
+    if (limitMs > 0) {
+      const limit = Promise.withResolvers<void>()
+      const cancelLimit = this.#options.clock.after(limitMs, limit.resolve)
+      await Promise.race([ended, limit.promise])
+      cancelLimit()
+    }
+    for (const run of this.#running.keys()) this.cancel(run, 'The server stopped')
+    await ended
   }
 
   async close(): Promise<void> {
@@ -141,20 +140,38 @@ export class RunRegistry implements AsyncDisposable {
     await this.close()
   }
 
-  async #execute(run: Run, work: RunWork): Promise<void> {
-    run.begin()
-    let outcome: RunOutcome
-    try {
-      outcome = await work(run)
-    } catch (error) {
-      this.#options.onError?.(error, run)
-      const { totalTasks } = run.view()
-      const message =
-        error instanceof ProblemError ? error.message : 'The server made a mistake; the run cannot go on'
-      const code = error instanceof ProblemError ? error.code : 'internal_error'
-      await run.emit('error', { error: message, code }).catch(() => undefined)
-      outcome = { totalTasks, successCount: 0, errorCount: totalTasks, errors: [], status: 'failed' }
+  #refuseWhileDraining(): void {
+    if (!this.#draining) return
+    throw new ProblemError('draining', 'This server takes no more runs; try again in a moment', {
+      retryAfterS: 1,
+    })
+  }
+
+  /** In the order of their start. */
+  #finished(): IteratorObject<Run> {
+    return this.#runs.values().filter((run) => !this.#running.has(run))
+  }
+
+  /** The finished runs beyond the number that is kept: the oldest. */
+  #excess(): IteratorObject<Run> {
+    const { maxCount = DEFAULT_RUN_MAX_COUNT } = this.#options
+    return this.#finished().take(Math.max(0, this.#runs.size - this.#running.size - maxCount))
+  }
+
+  /** Forgets them all at once, then drops their logs, so that nobody who asks meanwhile counts them twice. */
+  async #forget(runs: IteratorObject<Run>): Promise<void> {
+    const forgotten = runs.toArray()
+    for (const { id } of forgotten) this.#runs.delete(id)
+    for (const run of forgotten) {
+      await this.#options.store.drop(run.log.name).catch((error: unknown) => this.#report(error, run))
     }
-    await run.finish(outcome).catch((error: unknown) => this.#options.onError?.(error, run))
+  }
+
+  #report(error: unknown, run: Run): void {
+    try {
+      this.#options.onError?.(error, run)
+    } catch {
+      // A log that fails is no reason to lose the run.
+    }
   }
 }

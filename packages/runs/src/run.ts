@@ -9,18 +9,22 @@ import {
   type RunKind,
   type RunStatus,
   type RunView,
+  type TaskErrorCode,
   type TaskFailure,
 } from '@tributary/protocol'
 import { RunAbort } from './run-error.ts'
 
-/** What the work of a run came to. The run's state follows from the counts where `status` is absent. */
+/** What the work of a run came to. The run's state follows from it, unless the run was told to stop. */
 export interface RunOutcome {
   readonly totalTasks: number
   readonly successCount: number
   readonly errorCount: number
+  /** As many as there is room for; the counts are whole. */
   readonly errors: readonly TaskFailure[]
-  readonly status?: FinalRunStatus
 }
+
+/** Gives each task that has none its final state, and answers what the run came to. */
+export type SettleTasks = (error: string, code: TaskErrorCode) => RunOutcome
 
 export interface RunOptions {
   readonly runId: string
@@ -45,9 +49,11 @@ export class Run {
   readonly #now: () => number
   readonly #abort = new AbortController()
   readonly #ended = Promise.withResolvers<void>()
-  #status: RunStatus = 'accepted'
+  #begun = false
   #counts: { totalTasks: number; successCount: number; errorCount: number }
-  #endedAt: number | undefined
+  #settleTasks: SettleTasks | undefined
+  /** What its terminal event says: decided once, whatever becomes of the append. */
+  #final: { readonly data: CompleteData; readonly endedAt: number } | undefined
 
   constructor({ runId, kind, userId, totalTasks, log, source, now }: RunOptions) {
     this.id = runId
@@ -61,12 +67,12 @@ export class Run {
   }
 
   get status(): RunStatus {
-    return this.#status
+    return this.#final?.data.status ?? (this.#begun ? 'running' : 'accepted')
   }
 
   /** Milliseconds since 1970; `undefined` while it goes on. */
   get endedAt(): number | undefined {
-    return this.#endedAt
+    return this.#final?.endedAt
   }
 
   /** Aborted with a `RunAbort` when the work is to stop. */
@@ -74,7 +80,7 @@ export class Run {
     return this.#abort.signal
   }
 
-  /** Resolves once the terminal event has been appended. */
+  /** Resolves once the terminal event has been appended, or given up. */
   get ended(): Promise<void> {
     return this.#ended.promise
   }
@@ -99,53 +105,78 @@ export class Run {
 
   /** Notes how far the run is, for whoever asks. */
   count(counts: { totalTasks?: number; successCount: number; errorCount: number }): void {
-    this.#counts = { ...this.#counts, ...counts }
+    if (this.#final === undefined) this.#counts = { ...this.#counts, ...counts }
   }
 
-  /** Asks the work to stop. Answers whether it was still going on. */
+  /** For whoever keeps its tasks: what to call where the work cannot give them their final states itself. */
+  settleWith(settleTasks: SettleTasks): void {
+    this.#settleTasks = settleTasks
+  }
+
+  /** Asks the work to stop. Answers whether it was still going on; then the run ends as the reason says. */
   abort(reason: RunAbort): boolean {
-    if (this.#endedAt !== undefined) return false
+    if (this.#final !== undefined) return false
     this.#abort.abort(reason)
     return true
   }
 
-  /** For the registry: the work has begun. */
+  /** For its owner: the work has begun. */
   begin(): void {
-    this.#status = 'running'
+    this.#begun = true
   }
 
-  /** For the registry: appends the one terminal event. */
-  async finish(outcome: RunOutcome): Promise<void> {
-    const { totalTasks, successCount, errorCount, errors } = outcome
-    const status = outcome.status ?? this.#statusOf(outcome)
-    this.#status = status
-    this.#endedAt = this.#now()
-    this.#counts = { totalTasks, successCount, errorCount }
-    const durationMs = Math.max(0, this.#endedAt - this.startedAt)
-    const data: CompleteData = { runId: this.id, status, ...this.#counts, errors: [...errors], durationMs }
-    try {
-      await this.log.close({ event: { type: COMPLETE, data, source: this.#source } })
-    } finally {
-      this.#ended.resolve()
-    }
+  /** For its owner: the work is given up, and answers no more. */
+  settle(error: string, code: TaskErrorCode): RunOutcome {
+    if (this.#settleTasks !== undefined) return this.#settleTasks(error, code)
+    const { totalTasks, successCount } = this.#counts
+    return { totalTasks, successCount, errorCount: Math.max(0, totalTasks - successCount), errors: [] }
+  }
+
+  /**
+   * For its owner: appends the one terminal event. May be called again where that failed; the first outcome stands.
+   *
+   * @param fallback the state it ends in. Default: by the counts. A run that was told to stop ends as it was told.
+   */
+  async finish(outcome: RunOutcome, fallback: FinalRunStatus = statusOf(outcome)): Promise<void> {
+    this.#final ??= this.#finalOf(outcome, fallback)
+    await this.log.close({ event: { type: COMPLETE, data: this.#final.data, source: this.#source } })
+    this.#ended.resolve()
+  }
+
+  /** For its owner: the terminal event cannot be appended. */
+  giveUp(): void {
+    this.#ended.resolve()
   }
 
   view(): RunView {
     return {
       runId: this.id,
       kind: this.kind,
-      status: this.#status,
+      status: this.status,
       startedAt: this.startedAt,
-      ...(this.#endedAt === undefined ? {} : { endedAt: this.#endedAt }),
+      ...(this.endedAt === undefined ? {} : { endedAt: this.endedAt }),
       ...this.#counts,
       ...(this.log.head.n === 0 ? {} : { lastEventId: this.log.idOf(this.log.head) }),
     }
   }
 
-  #statusOf({ successCount, errorCount }: RunOutcome): FinalRunStatus {
+  #finalOf({ totalTasks, successCount, errorCount, errors }: RunOutcome, fallback: FinalRunStatus) {
     const { reason } = this.signal
-    if (reason instanceof RunAbort) return reason.status
-    if (errorCount === 0) return 'succeeded'
-    return successCount > 0 ? 'partial' : 'failed'
+    const endedAt = this.#now()
+    this.#counts = { totalTasks, successCount, errorCount }
+    const data: CompleteData = {
+      runId: this.id,
+      status: reason instanceof RunAbort ? reason.status : fallback,
+      ...this.#counts,
+      errors: [...errors],
+      durationMs: Math.max(0, endedAt - this.startedAt),
+      ...(errors.length < errorCount ? { truncated: true } : {}),
+    }
+    return { data, endedAt }
   }
+}
+
+function statusOf({ successCount, errorCount }: RunOutcome): FinalRunStatus {
+  if (errorCount === 0) return 'succeeded'
+  return successCount > 0 ? 'partial' : 'failed'
 }

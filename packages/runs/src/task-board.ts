@@ -1,10 +1,14 @@
 import type { Clock, TaskErrorCode, TaskFailure, TaskResult } from '@tributary/protocol'
 import { aggregate, type FinishedTask } from './aggregated-result.ts'
-import { fitResult } from './fit-result.ts'
+import { type FittedResult, fitResult } from './fit-result.ts'
+import { fitMessage } from './fit-text.ts'
 import type { Run, RunOutcome } from './run.ts'
+import { RunAbort } from './run-error.ts'
 
-/** What a `task_complete` holds beside its result. */
-const EVENT_OVERHEAD_BYTES = 2_048
+/** Left of an event for what a reader of several runs puts into it: the name of its source. */
+const RESERVED_BYTES = 1_024
+/** The most of a message for people, as JSON. */
+const MAX_MESSAGE_BYTES = 4_096
 /** Progress is told at most this often, of a task and of the run. */
 const PROGRESS_INTERVAL_MS = 100
 
@@ -25,9 +29,12 @@ export interface TaskProgress {
 }
 
 interface TaskState extends BoardTask {
+  /** 0 before the first. */
   attempt: number
-  startedMs: number
+  startedMs: number | undefined
   progressToldMs: number
+  /** Of this attempt. */
+  progressTold: number
   final: boolean
   failed: boolean
 }
@@ -54,6 +61,9 @@ export class TaskBoard {
   #appendFailure: { readonly error: unknown } | undefined
   #flushed: (() => void) | undefined
   #progressToldMs = Number.NEGATIVE_INFINITY
+  /** Of the results that are held for the aggregated one. */
+  #heldBytes = 0
+  #finishing: Promise<RunOutcome> | undefined
 
   constructor(run: Run, tasks: readonly BoardTask[], options: TaskBoardOptions) {
     this.#run = run
@@ -61,13 +71,18 @@ export class TaskBoard {
     for (const task of tasks) {
       const started = {
         attempt: 0,
-        startedMs: 0,
+        startedMs: undefined,
         progressToldMs: Number.NEGATIVE_INFINITY,
+        progressTold: 0,
         final: false,
         failed: false,
       }
       this.#tasks.set(task.id, { ...task, ...started })
     }
+    run.settleWith((error, code) => {
+      this.failRest(error, code)
+      return this.#outcome(aggregate([], this.#failures, options.maxEventBytes).errors)
+    })
   }
 
   get total(): number {
@@ -92,19 +107,33 @@ export class TaskBoard {
     const task = this.#open(taskId)
     if (task === undefined) return
     task.attempt = attempt
-    if (task.startedMs === 0) task.startedMs = this.#options.clock.now()
+    task.startedMs ??= this.#options.clock.now()
     task.progressToldMs = Number.NEGATIVE_INFINITY
+    task.progressTold = 0
     this.#append(this.#run.emit('task_start', { taskId, taskName: task.name, attempt, source: task.source }))
   }
 
-  /** Told at most ten times a second a task, and always at 100. */
-  progress(taskId: string, progress: TaskProgress): void {
+  /** Told at most ten times a second a task; the first 100 of an attempt always. */
+  progress(taskId: string, { step, totalSteps, progress, bytes, message }: TaskProgress): void {
     const task = this.#open(taskId)
     if (task === undefined) return
     const now = this.#options.clock.now()
-    if (progress.progress < 100 && Math.abs(now - task.progressToldMs) < PROGRESS_INTERVAL_MS) return
+    const percent = Math.min(100, Math.max(0, progress)) || 0
+    const isDone = percent === 100 && task.progressTold < 100
+    if (!isDone && Math.abs(now - task.progressToldMs) < PROGRESS_INTERVAL_MS) return
     task.progressToldMs = now
-    this.#append(this.#run.emit('task_progress', { ...progress, taskId, ...this.#tag(task) }))
+    task.progressTold = percent
+    this.#append(
+      this.#run.emit('task_progress', {
+        taskId,
+        ...(step === undefined ? {} : { step }),
+        ...(totalSteps === undefined ? {} : { totalSteps }),
+        progress: percent,
+        ...(bytes === undefined ? {} : { bytes }),
+        ...(message === undefined ? {} : { message: this.#fitMessage(message) }),
+        ...this.#tag(task),
+      }),
+    )
   }
 
   /** Another attempt comes, after `delayMs`. */
@@ -122,28 +151,48 @@ export class TaskBoard {
     )
   }
 
-  /** A result that would make its event too large is cut. */
+  /** A result that would make its event too large is cut. One that is not JSON fails the task. */
   complete(taskId: string, whole: TaskResult): void {
-    const task = this.#close(taskId)
+    const task = this.#open(taskId)
     if (task === undefined) return
-    const { result, json } = fitResult(whole, this.#options.maxEventBytes - EVENT_OVERHEAD_BYTES)
-    const durationMs = Math.max(0, this.#options.clock.now() - task.startedMs)
     const { name: taskName, attempt } = task
-    const said = { taskId, taskName, durationMs, attempt, ...this.#tag(task) }
-    const finished: FinishedTask = { taskId, status: result.status, json, eventId: undefined }
+    const now = this.#options.clock.now()
+    const durationMs = Math.max(0, now - (task.startedMs ?? now))
+    const said = JSON.stringify({ taskId, taskName, durationMs, attempt, ...this.#tag(task) })
+    const maxBytes = this.#options.maxEventBytes - RESERVED_BYTES - Buffer.byteLength(said)
+    let fitted: FittedResult
+    try {
+      fitted = fitResult(whole, maxBytes)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.fail(taskId, `The result cannot be written as JSON: ${why}`, 'task_failed')
+      return
+    }
+    task.final = true
+    const { result, json } = fitted
+    const finished: FinishedTask = {
+      taskId,
+      status: result.status,
+      json: this.#hold(json),
+      eventId: undefined,
+    }
     this.#finished.push(finished)
     this.#append(
-      this.#run.emitJson('task_complete', withResult(said, json)).then((entry) => {
+      // The result is written out once: its JSON is put into that of the event.
+      this.#run.emitJson('task_complete', `${said.slice(0, -1)},"result":${json}}`).then((entry) => {
         finished.eventId = entry.event.id
       }),
     )
     this.#tellRun()
   }
 
-  fail(taskId: string, error: string, code: TaskErrorCode): void {
-    const task = this.#close(taskId)
+  /** A message that is too long is cut. */
+  fail(taskId: string, message: string, code: TaskErrorCode): void {
+    const task = this.#open(taskId)
     if (task === undefined) return
     const { name: taskName, attempt } = task
+    const error = this.#fitMessage(message)
+    task.final = true
     task.failed = true
     this.#failures.push({ taskId, error, code })
     this.#append(this.#run.emit('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) }))
@@ -162,29 +211,46 @@ export class TaskBoard {
     }
   }
 
-  /** Appends the `aggregated_result`, and answers what the run came to. */
-  async finish(): Promise<RunOutcome> {
+  /**
+   * Appends the `aggregated_result`, once, and answers what the run came to. Tasks that have no final state by
+   * then get one.
+   */
+  finish(): Promise<RunOutcome> {
+    this.#finishing ??= this.#finish()
+    return this.#finishing
+  }
+
+  async #finish(): Promise<RunOutcome> {
+    const { reason } = this.#run.signal
+    if (reason instanceof RunAbort) this.failRest(reason.message, reason.code)
+    else this.failRest('The run ended without this task', 'task_failed')
     await this.#flush()
-    const { maxEventBytes } = this.#options
-    const { json, errors } = aggregate(this.#finished, this.#failures, maxEventBytes)
+    const { json, errors } = aggregate(this.#finished, this.#failures, this.#options.maxEventBytes)
     await this.#run.emitJson('aggregated_result', json)
-    return {
-      totalTasks: this.total,
-      successCount: this.#finished.length,
-      errorCount: this.#failures.length,
-      errors,
-    }
+    return this.#outcome(errors)
+  }
+
+  #outcome(errors: readonly TaskFailure[]): RunOutcome {
+    const { length: successCount } = this.#finished
+    const { length: errorCount } = this.#failures
+    return { totalTasks: this.total, successCount, errorCount, errors }
+  }
+
+  /** Keeps the JSON of a result as long as it may find room in the aggregated one; after that the log alone does. */
+  #hold(json: string): string | undefined {
+    const bytes = Buffer.byteLength(json)
+    if (this.#heldBytes + bytes > this.#options.maxEventBytes) return undefined
+    this.#heldBytes += bytes
+    return json
+  }
+
+  #fitMessage(message: string): string {
+    return fitMessage(message, Math.min(MAX_MESSAGE_BYTES, this.#options.maxEventBytes / 4))
   }
 
   #open(taskId: string): TaskState | undefined {
     const task = this.#tasks.get(taskId)
     return task === undefined || task.final ? undefined : task
-  }
-
-  #close(taskId: string): TaskState | undefined {
-    const task = this.#open(taskId)
-    if (task !== undefined) task.final = true
-    return task
   }
 
   #tag({ source }: TaskState): { source?: string } {
@@ -223,9 +289,4 @@ export class TaskBoard {
     if (this.#appending > 0) await new Promise<void>((resolve) => (this.#flushed = resolve))
     if (this.#appendFailure !== undefined) throw this.#appendFailure.error
   }
-}
-
-/** The JSON of what is said of a task, with the JSON of its result in it: a result is written out once. */
-function withResult(said: object, resultJson: string): string {
-  return `${JSON.stringify(said).slice(0, -1)},"result":${resultJson}}`
 }
