@@ -1,4 +1,4 @@
-import type { Clock } from '@tributary/protocol'
+import { type Clock, systemClock } from '@tributary/protocol'
 import type { EventLog, EventStore, OpenOptions } from '../event-log.ts'
 import { MemoryEventLog } from './memory-event-log.ts'
 
@@ -6,7 +6,8 @@ import { MemoryEventLog } from './memory-event-log.ts'
 export const DEFAULT_TRIM_INTERVAL_MS = 30_000
 
 export interface MemoryEventStoreOptions {
-  readonly clock: Clock
+  /** Default: the machine's. */
+  readonly clock?: Clock
   /** Default `DEFAULT_TRIM_INTERVAL_MS`. */
   readonly trimIntervalMs?: number
 }
@@ -17,7 +18,10 @@ export class MemoryEventStore implements EventStore {
   readonly #clock: Clock
   readonly #stopTrimming: () => void
 
-  constructor({ clock, trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS }: MemoryEventStoreOptions) {
+  constructor({
+    clock = systemClock,
+    trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS,
+  }: MemoryEventStoreOptions = {}) {
     this.#clock = clock
     this.#stopTrimming = clock.every(trimIntervalMs, () => void this.trim())
   }
