@@ -13,4 +13,4 @@ export {
   type HubStats,
   type SendOptions,
 } from './hub-options.ts'
-export { respondWithStream } from './web.ts'
+export { problemResponse, respondWithStream } from './web.ts'

@@ -26,13 +26,15 @@ export async function respondWithStream(
     })
     return await opened.promise
   } catch (error) {
-    if (error instanceof ProblemError) return problemResponse(error)
-    throw error
+    const refusal = problemResponse(error)
+    if (refusal === undefined) throw error
+    return refusal
   }
 }
 
-/** A refusal as the `Response` to return, for what else a route handler has to refuse. */
-export function problemResponse(error: ProblemError): Response {
+/** The `Response` for what the hub refuses, as an event that is too large; `undefined` for any other error. */
+export function problemResponse(error: unknown): Response | undefined {
+  if (!(error instanceof ProblemError)) return undefined
   return new Response(JSON.stringify(error.toProblem()), {
     status: error.statusCode,
     headers: {

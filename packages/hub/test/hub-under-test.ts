@@ -7,6 +7,9 @@ import { Hub } from '../src/hub.ts'
 import type { HubOptions } from '../src/hub-options.ts'
 import { MemorySink } from './memory-sink.ts'
 
+/** Lets what is due in this turn happen: callbacks, and replays from memory. */
+export const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
+
 interface Setting extends Partial<Omit<HubOptions, 'clock' | 'streams'>> {
   readonly clock?: FakeClock
   readonly streams?: Partial<Omit<StreamServerOptions, 'clock'>>
