@@ -13,9 +13,11 @@ export interface Service<Deps> extends AsyncDisposable {
   readonly url: string
   readonly deps: Deps
   /** The method and path of each request that came. */
-  readonly requests: readonly string[]
+  readonly requests: string[]
   /** Its open sockets. */
   connectionCount(): Promise<number>
+  /** Closes the connections that no request is on. */
+  closeIdleConnections(): void
   /** Stops it, as disposing does. Idempotent. */
   close(): Promise<void>
 }
@@ -98,6 +100,7 @@ async function listen<Deps extends { close(): Promise<void> }>(
       new Promise((resolve, reject) => {
         app.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)))
       }),
+    closeIdleConnections: () => app.server.closeIdleConnections(),
     close,
     [Symbol.asyncDispose]: close,
   }

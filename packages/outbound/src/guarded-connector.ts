@@ -1,5 +1,5 @@
 import { lookup as systemLookup } from 'node:dns'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction, Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import type { AddressPolicy } from './address-policy.ts'
 import { AddressRefusedError } from './outbound-error.ts'
@@ -8,8 +8,8 @@ export interface GuardedConnectorOptions {
   readonly policy: AddressPolicy
   /** Milliseconds for name lookup, TCP and TLS together. */
   readonly connectTimeoutMs: number
-  /** Ends every socket, also one that is still connecting. */
-  readonly signal?: AbortSignal
+  /** Called with each socket while it is still connecting. */
+  readonly onSocket?: (socket: Socket) => void
   /** Default: the system's, `dns.lookup`. */
   readonly lookup?: LookupFunction
 }
@@ -24,14 +24,13 @@ export interface GuardedConnectorOptions {
  * It is for one origin because a lookup is not told the port that it is for.
  */
 export function guardedConnector(origin: URL, options: GuardedConnectorOptions): buildConnector.connector {
-  const { policy, connectTimeoutMs, signal, lookup = systemLookup } = options
+  const { policy, connectTimeoutMs, onSocket, lookup = systemLookup } = options
   const originPort = portOf(origin.protocol, origin.port)
   const connect = buildConnector({
     timeout: connectTimeoutMs,
     // One lost HTTP/2 connection would fail all the tasks on it together.
     allowH2: false,
     lookup: guardedLookup(policy, originPort, lookup),
-    ...(signal === undefined ? {} : { signal }),
   })
   return (target, callback) => {
     const { hostname } = target
@@ -40,7 +39,8 @@ export function guardedConnector(origin: URL, options: GuardedConnectorOptions):
       queueMicrotask(() => callback(new AddressRefusedError(), null))
       return
     }
-    connect(target, (...[error, socket]) => {
+    // Undici answers with the socket, which its types leave out.
+    const connecting: unknown = connect(target, (...[error, socket]) => {
       if (error !== null) return callback(error, null)
       const { remoteAddress } = socket
       // A socket that is gone already has no address; the client finds out that it was reset.
@@ -50,6 +50,7 @@ export function guardedConnector(origin: URL, options: GuardedConnectorOptions):
       socket.destroy()
       callback(new AddressRefusedError(), null)
     })
+    if (connecting instanceof Socket) onSocket?.(connecting)
   }
 }
 

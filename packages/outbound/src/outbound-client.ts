@@ -1,4 +1,4 @@
-import type { LookupFunction } from 'node:net'
+import type { LookupFunction, Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
 import { Agent, type Dispatcher, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
@@ -73,7 +73,8 @@ export interface OutboundFetchInit {
  */
 export class OutboundClient {
   readonly #agent: Agent
-  readonly #closing = new AbortController()
+  /** What is open or connecting. Node's `signal` of a connect would keep each socket for as long as it lasts. */
+  readonly #sockets = new Set<Socket>()
   readonly #maxRedirects: number
   readonly #credentialHeaders: ReadonlySet<string>
   readonly #clock: Clock
@@ -95,8 +96,11 @@ export class OutboundClient {
       ...sensitiveHeaders.map((name) => name.toLowerCase()),
     ])
     this.#clock = clock
-    const { signal } = this.#closing
-    const guard = { policy, connectTimeoutMs, signal, ...(lookup === undefined ? {} : { lookup }) }
+    const onSocket = (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    }
+    const guard = { policy, connectTimeoutMs, onSocket, ...(lookup === undefined ? {} : { lookup }) }
     const pool = {
       connections: connectionsPerOrigin === 0 ? null : connectionsPerOrigin,
       headersTimeout: readTimeoutMs,
@@ -173,7 +177,7 @@ export class OutboundClient {
 
   async #end(): Promise<void> {
     const destroyed = this.#agent.destroy()
-    this.#closing.abort()
+    for (const socket of this.#sockets) socket.destroy(new OutboundError('cancelled', 'Cancelled'))
     await destroyed
   }
 
