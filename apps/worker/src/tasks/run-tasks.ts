@@ -54,8 +54,8 @@ class TasksOfRun {
   readonly #options: RunTasksOptions
   readonly #services: TaskServices
   readonly #lane: TaskLane
-  /** What ends every attempt under way, one for each: a listener a task on one signal would cost more. */
-  readonly #attempts = new Set<AbortController>()
+  /** Ends every attempt under way. */
+  readonly #stopped = new AbortController()
   readonly #retries = new Set<() => void>()
   readonly #done = Promise.withResolvers<void>()
 
@@ -83,22 +83,19 @@ class TasksOfRun {
 
   #schedule(task: PlannedTask, attempt: number): void {
     this.#lane.schedule(task.origin, async () => {
-      const stop = new AbortController()
-      this.#attempts.add(stop)
       try {
-        if (task.kind === 'http') await this.#callHttp(task, attempt, stop.signal)
-        else await runNamedTask(task, { board: this.#board, signal: stop.signal, ...this.#services })
+        if (task.kind === 'http') await this.#callHttp(task, attempt)
+        else await runNamedTask(task, { board: this.#board, signal: this.#stopped.signal, ...this.#services })
       } catch (error) {
         // A failed call is on the board; what comes here is a mistake of ours, and the run says so.
         this.#done.reject(error)
       } finally {
-        this.#attempts.delete(stop)
         this.#settle(task)
       }
     })
   }
 
-  async #callHttp(task: PlannedHttpTask, attempt: number, signal: AbortSignal): Promise<void> {
+  async #callHttp(task: PlannedHttpTask, attempt: number): Promise<void> {
     const { client, maxBodyBytes } = this.#services
     this.#board.start(task.id, attempt)
     let told = false
@@ -110,6 +107,7 @@ class TasksOfRun {
       this.#board.progress(task.id, { progress: Math.min(100, Math.floor((bytes / total) * 100)), bytes })
     }
     const { maxResultBytes } = this.#options
+    const { signal } = this.#stopped
     try {
       const result = await callHttp(task, { client, signal, maxBodyBytes, maxResultBytes, onBytes })
       this.#board.complete(task.id, result)
@@ -150,7 +148,7 @@ class TasksOfRun {
     for (const cancel of this.#retries) cancel()
     this.#retries.clear()
     this.#board.failRest(reason.message, reason.code)
-    for (const attempt of this.#attempts) attempt.abort(reason)
+    this.#stopped.abort(reason)
     this.#done.resolve()
   }
 }

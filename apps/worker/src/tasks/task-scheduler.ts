@@ -11,30 +11,33 @@ export interface TaskSchedulerOptions {
 export type Attempt = () => Promise<void>
 
 /**
- * Decides which task is next. A task starts only when its run, its origin and the process all have a slot,
- * and takes the three in one step: so what waits for a slow origin holds no slot of another, and a task
- * between two attempts holds none. Runs take turns, and within a run its origins do.
+ * Decides which task is next. A task starts only when its run, its origin and the process all have room, and
+ * takes all three in one step: so what waits for a slow origin holds no place of another, and a task between
+ * two attempts holds none. Runs take turns, and within a run its origins do.
+ *
+ * A run's limit is p-limit's. Nobody ever waits at an origin or at the process, so those two are counts.
  */
 export class TaskScheduler {
   readonly #perOrigin: number
-  readonly #total: LimitFunction
-  readonly #origins = new Map<string, LimitFunction>()
+  readonly #total: number
+  readonly #activeOf = new Map<string, number>()
   readonly #lanes: Lane[] = []
+  #active = 0
   #turn = 0
 
   constructor({ perOrigin, total }: TaskSchedulerOptions) {
     this.#perOrigin = perOrigin
-    this.#total = pLimit(total)
+    this.#total = total
   }
 
   /** Attempts that go on now. */
   get activeCount(): number {
-    return this.#total.activeCount
+    return this.#active
   }
 
   /** Origins that attempts go on against. */
   get originCount(): number {
-    return this.#origins.size
+    return this.#activeOf.size
   }
 
   get laneCount(): number {
@@ -60,7 +63,7 @@ export class TaskScheduler {
 
   /** Gives each lane a start in turn, until a whole round has started nothing. */
   #startWhatCan(): void {
-    for (let refused = 0; refused < this.#lanes.length && hasRoom(this.#total); ) {
+    for (let refused = 0; refused < this.#lanes.length && this.#active < this.#total; ) {
       this.#turn = (this.#turn + 1) % this.#lanes.length
       const lane = this.#lanes[this.#turn]
       if (lane !== undefined && this.#startOne(lane)) refused = 0
@@ -69,32 +72,28 @@ export class TaskScheduler {
   }
 
   #startOne(lane: Lane): boolean {
-    if (!hasRoom(lane.limit)) return false
-    const next = lane.take((origin) => {
-      const limit = this.#origins.get(origin)
-      return limit === undefined || hasRoom(limit)
-    })
+    if (lane.limit.activeCount >= lane.limit.concurrency) return false
+    const next = lane.take(this.#hasRoom)
     if (next === undefined) return false
-    const origin = this.#originLimit(next.origin)
-    const held = Promise.withResolvers<void>()
-    // p-limit counts a call at once where there is room, so the three slots are taken in this very turn.
-    const slots = [lane.limit, origin, this.#total].map((limit) => limit(() => held.promise))
-    next.attempt().then(held.resolve, held.resolve)
-    void Promise.all(slots).then(() => {
-      if (origin.activeCount === 0) this.#origins.delete(next.origin)
-      this.#startWhatCan()
-    })
+    const { origin, attempt } = next
+    this.#active += 1
+    this.#activeOf.set(origin, (this.#activeOf.get(origin) ?? 0) + 1)
+    const ended = () => this.#ended(origin)
+    // p-limit counts a call at once where there is room, so all three are taken in this very turn.
+    const running = attempt()
+    lane.limit(() => running).then(ended, ended)
     return true
   }
 
-  #originLimit(origin: string): LimitFunction {
-    let limit = this.#origins.get(origin)
-    if (limit === undefined) {
-      limit = pLimit(this.#perOrigin)
-      this.#origins.set(origin, limit)
-    }
-    return limit
+  #ended(origin: string): void {
+    this.#active -= 1
+    const active = (this.#activeOf.get(origin) ?? 1) - 1
+    if (active === 0) this.#activeOf.delete(origin)
+    else this.#activeOf.set(origin, active)
+    this.#startWhatCan()
   }
+
+  readonly #hasRoom = (origin: string): boolean => (this.#activeOf.get(origin) ?? 0) < this.#perOrigin
 }
 
 /** A run's place in the turn. */
@@ -104,8 +103,6 @@ export interface TaskLane {
   /** Drops what has not started. */
   close(): void
 }
-
-const hasRoom = (limit: LimitFunction) => limit.activeCount < limit.concurrency
 
 /** What waits of one run, by origin. */
 class Lane {
