@@ -1,22 +1,45 @@
 import type { LogEntry } from './event-log.ts'
 
-/** Those who hear of each new entry. A listener must not throw: a reader's trouble is not the log's. */
+/**
+ * Those who hear of each new entry. A listener must not throw, for a reader's trouble is not the log's: where one
+ * does, the others hear of the entry all the same, and then whoever appended it gets the error.
+ */
 export class EntryListeners {
   readonly #listeners = new Set<(entry: LogEntry) => void>()
+  // What is still to be told: a listener may append, and its entry comes after those that were there before.
+  readonly #untold: LogEntry[] = []
+  #telling = false
 
   get size(): number {
     return this.#listeners.size
   }
 
-  /** Adds a listener; the answer removes it, and may be called twice. */
-  add(listener: (entry: LogEntry) => void): () => void {
+  /** Adds a listener for what comes after `n`; the answer removes it, and may be called twice. */
+  add(n: number, listener: (entry: LogEntry) => void): () => void {
     // A function of its own, so that the same listener added twice is told twice and removed once.
-    const added = (entry: LogEntry) => listener(entry)
+    const added = (entry: LogEntry) => {
+      if (entry.position.n > n) listener(entry)
+    }
     this.#listeners.add(added)
     return () => void this.#listeners.delete(added)
   }
 
-  tell(entry: LogEntry): void {
-    for (const listener of this.#listeners) listener(entry)
+  tell(entries: readonly LogEntry[]): void {
+    for (const entry of entries) this.#untold.push(entry)
+    if (this.#telling) return
+    this.#telling = true
+    const failures: unknown[] = []
+    for (const entry of this.#untold) {
+      for (const listener of this.#listeners) {
+        try {
+          listener(entry)
+        } catch (error) {
+          failures.push(error)
+        }
+      }
+    }
+    this.#untold.length = 0
+    this.#telling = false
+    if (failures.length > 0) throw new AggregateError(failures, 'A listener of the log failed')
   }
 }

@@ -23,8 +23,13 @@ export interface Append {
 export interface StartingPoint {
   /** The reader gets what has a higher number. */
   readonly after: Position
-  /** There where events between its cursor and `after` are lost to it. */
+  /** There where events after its cursor are lost to it. */
   readonly gap?: GapReason
+  /**
+   * Up to where events may be gone, if that is later than `after`: some of its topics are kept longer than others,
+   * and what is kept of them is delivered all the same.
+   */
+  readonly lostUpTo?: Position
 }
 
 export interface ReadOptions {
@@ -39,6 +44,8 @@ export interface Page {
   readonly entries: readonly LogEntry[]
   /** Whether there were more when the page was read. */
   readonly hasMore: boolean
+  /** The newest position that was gone for a reader of these topics when the page was read; none: nothing was. */
+  readonly lostUpTo?: Position
 }
 
 export const DEFAULT_PAGE_LIMIT = 256
@@ -66,7 +73,12 @@ export interface ReadableLog {
  * One owner appends. What is appended in one call stands together, and listeners hear of it in order.
  */
 export interface EventLog extends ReadableLog {
-  /** @throws LogClosedError after the terminal event. */
+  /**
+   * Appends all of the batch or nothing.
+   *
+   * @throws LogClosedError after the terminal event; FrameError on a type that no frame can carry; TypeError on data
+   *   that is no JSON.
+   */
   append(batch: readonly Append[]): Promise<readonly LogEntry[]>
   /** Appends the terminal event; whatever comes later is refused. @throws LogClosedError the second time. */
   close(terminal: Append): Promise<LogEntry>

@@ -1,4 +1,4 @@
-import type { Cursor, Position, Topic } from '@tributary/protocol'
+import type { Cursor, GapReason, Position, Topic } from '@tributary/protocol'
 import {
   DEFAULT_PAGE_LIMIT,
   type LogEntry,
@@ -7,6 +7,7 @@ import {
   type Retention,
   type StartingPoint,
 } from './event-log.ts'
+import { PositionTrail } from './position-trail.ts'
 import { TopicIndex } from './topic-index.ts'
 
 /** How long it is remembered that a topic was trimmed after its last entry went. */
@@ -18,6 +19,8 @@ const MAX_EMPTY_TOPICS = 100_000
 const NO_TOPIC: readonly Topic[] = ['']
 
 export interface LogWindowOptions {
+  /** Whose log it is, where it is a run's: a cursor that names another is of another log. */
+  readonly runId?: string
   /** When the log began: a cursor from before is of another log. */
   readonly openedMs: number
   readonly retention: (topic: Topic) => Retention
@@ -26,13 +29,16 @@ export interface LogWindowOptions {
 /** The part of a log that is held in memory: its entries by topic, found by number or time. */
 export class LogWindow {
   readonly #topics = new Map<Topic, TopicIndex>()
+  readonly #runId: string | undefined
   readonly #retention: (topic: Topic) => Retention
+  readonly #trail = new PositionTrail()
   readonly #zero: Position
   #head: Position
-  // The newest trimmed entry of topics that are no longer remembered one by one.
+  // Up to where something is gone that may have been under any topic.
   #forgotten: Position | undefined
 
-  constructor({ openedMs, retention }: LogWindowOptions) {
+  constructor({ runId, openedMs, retention }: LogWindowOptions) {
+    this.#runId = runId
     this.#zero = { ms: openedMs, n: 0 }
     this.#head = this.#zero
     this.#retention = retention
@@ -50,6 +56,8 @@ export class LogWindow {
   /** Entries come in order, each higher than the one before. */
   add(entry: LogEntry, nowMs: number): void {
     this.#head = entry.position
+    // Without topics, the one index of the log knows them all.
+    if (entry.topics.length > 0) this.#trail.add(entry.position)
     for (const topic of entry.topics.length === 0 ? NO_TOPIC : entry.topics) {
       let index = this.#topics.get(topic)
       if (index === undefined) {
@@ -61,25 +69,33 @@ export class LogWindow {
   }
 
   trim(nowMs: number): void {
-    let empty = 0
+    const empty: TopicIndex[] = []
     for (const index of this.#topics.values()) {
       index.trim(nowMs)
       if (index.size > 0) continue
-      const trimmed = index.trimmedUpTo
-      const remembered =
-        trimmed !== undefined && trimmed.ms >= nowMs - TRIM_MEMORY_MS && ++empty <= MAX_EMPTY_TOPICS
-      if (!remembered) this.#forget(index)
+      if ((index.trimmedUpTo?.ms ?? 0) < nowMs - TRIM_MEMORY_MS) this.#forget(index)
+      else empty.push(index)
     }
+    if (empty.length <= MAX_EMPTY_TOPICS) return
+    // The oldest first: the later a topic was trimmed, the more readers are told of a gap that is not theirs.
+    empty.sort((a, b) => (b.trimmedUpTo?.n ?? 0) - (a.trimmedUpTo?.n ?? 0))
+    for (const index of empty.slice(MAX_EMPTY_TOPICS)) this.#forget(index)
+  }
+
+  /** Notes that everything up to here is gone, whatever its topics were. */
+  lose(position: Position): void {
+    if (position.n > (this.#forgotten?.n ?? 0)) this.#forgotten = position
   }
 
   #forget(index: TopicIndex): void {
     this.#topics.delete(index.topic)
-    const trimmed = index.trimmedUpTo
-    if (trimmed !== undefined && trimmed.n > (this.#forgotten?.n ?? 0)) this.#forgotten = trimmed
+    if (index.trimmedUpTo !== undefined) this.lose(index.trimmedUpTo)
   }
 
   read(afterN: number, { topics, limit = DEFAULT_PAGE_LIMIT }: ReadOptions = {}): Page {
-    const runs = this.#select(topics)
+    const selected = this.#select(topics)
+    const lostUpTo = this.#lostUpTo(selected)
+    const runs = selected
       .map((index) => ({ index, next: index.indexAfter(afterN) }))
       .filter(({ index, next }) => next < index.size)
     const entries: LogEntry[] = []
@@ -99,23 +115,36 @@ export class LogWindow {
         if (run.next >= run.index.size) runs.splice(i, 1)
       }
     }
-    return { entries, hasMore: runs.length > 0 }
+    const page = { entries, hasMore: runs.length > 0 }
+    return lostUpTo.n === 0 ? page : { ...page, lostUpTo }
   }
 
   locate(cursor: Cursor, topics?: readonly Topic[]): StartingPoint {
     const selected = this.#select(topics)
-    const trimmed = this.#trimmedUpTo(selected)
+    const lostUpTo = this.#lostUpTo(selected)
     if (cursor.kind === 'time') {
-      const after = this.#lastUpTo(cursor.ms, selected)
       // 0 asks for whatever there is: what is gone is not missed.
-      const lost = cursor.ms > 0 && trimmed.n > 0 && trimmed.ms > cursor.ms
-      if (after.n < trimmed.n) return lost ? { after: trimmed, gap: 'expired' } : { after: trimmed }
-      return { after }
+      const misses = cursor.ms > 0 && lostUpTo.n > 0 && lostUpTo.ms > cursor.ms
+      return this.#goOn(this.#lastUpTo(cursor.ms, selected), selected, misses ? 'expired' : undefined)
     }
-    if (cursor.n > this.#head.n) return { after: trimmed, gap: 'ahead' }
-    if (this.#isOfAnotherLog(cursor)) return { after: trimmed, gap: 'log_lost' }
-    if (cursor.n < trimmed.n) return { after: trimmed, gap: 'expired' }
-    return { after: { ms: cursor.ms, n: cursor.n } }
+    const { runId, ms, n } = cursor
+    if (runId !== undefined && runId !== this.#runId) return this.#goOn(this.#zero, selected, 'log_lost')
+    if (n > this.#head.n) return this.#goOn(this.#zero, selected, 'ahead')
+    if (this.#isOfAnotherLog({ ms, n }, selected)) return this.#goOn(this.#zero, selected, 'log_lost')
+    return this.#goOn({ ms, n }, selected, n < lostUpTo.n ? 'expired' : undefined)
+  }
+
+  /** Passes over what is gone, unless something that is kept would be passed over with it. */
+  #goOn(from: Position, selected: readonly TopicIndex[], gap: GapReason | undefined): StartingPoint {
+    const told = gap === undefined ? {} : { gap }
+    const lostUpTo = this.#lostUpTo(selected)
+    if (lostUpTo.n <= from.n) return { after: from, ...told }
+    for (const index of selected) {
+      const next = index.indexAfter(from.n)
+      const keepsEarlier = next < index.size && index.at(next).position.n <= lostUpTo.n
+      if (keepsEarlier) return { after: from, lostUpTo, ...told }
+    }
+    return { after: lostUpTo, ...told }
   }
 
   #select(topics: readonly Topic[] | undefined): TopicIndex[] {
@@ -124,7 +153,7 @@ export class LogWindow {
   }
 
   /** The newest position that is gone for a reader of these topics. */
-  #trimmedUpTo(selected: readonly TopicIndex[]): Position {
+  #lostUpTo(selected: readonly TopicIndex[]): Position {
     let newest = this.#forgotten ?? this.#zero
     for (const { trimmedUpTo } of selected) if (trimmedUpTo && trimmedUpTo.n > newest.n) newest = trimmedUpTo
     return newest
@@ -143,19 +172,13 @@ export class LogWindow {
   }
 
   /** Times rise with the numbers, so a cursor of this log fits between its neighbours. */
-  #isOfAnotherLog({ ms, n }: Position): boolean {
+  #isOfAnotherLog(cursor: Position, selected: readonly TopicIndex[]): boolean {
+    const { ms, n } = cursor
     // Before the first event of a log that was named by its run, not by its time.
     if (n === 0 && ms === 0) return false
     if (ms < this.#zero.ms || ms > this.#head.ms) return true
     if (n === 0) return ms !== this.#zero.ms
     if (n === this.#head.n) return ms !== this.#head.ms
-    for (const index of this.#topics.values()) {
-      const next = index.indexAfter(n)
-      if (next < index.size && index.at(next).position.ms < ms) return true
-      if (next === 0) continue
-      const { position } = index.at(next - 1)
-      if (position.n === n ? position.ms !== ms : position.ms > ms) return true
-    }
-    return false
+    return !this.#trail.fits(cursor) || selected.some((index) => !index.fits(cursor))
   }
 }

@@ -32,7 +32,7 @@ export class MirrorLog implements ReadableLog {
     this.#runId = runId
     this.#now = now
     // The owner's clock made the times, so any time may be its beginning.
-    this.#window = new LogWindow({ openedMs: 0, retention: () => retention })
+    this.#window = new LogWindow({ runId, openedMs: 0, retention: () => retention })
   }
 
   get head(): Position {
@@ -51,19 +51,26 @@ export class MirrorLog implements ReadableLog {
     return formatEventId({ runId: this.#runId, ms, n })
   }
 
-  /** Takes the next entry from the owner; one that is here already is ignored. */
+  /**
+   * Takes the next entry from the owner; one that is here already is ignored. Where its number leaves some out, the
+   * owner has them no more, and who reads on from before is told.
+   */
   add(entry: LogEntry, terminal: boolean): void {
-    if (entry.position.n <= this.head.n) return
+    const { ms, n } = entry.position
+    if (n <= this.head.n) return
     if (this.#closed) throw new LogClosedError(this.name)
     this.#closed = terminal
+    if (n > this.head.n + 1) this.#window.lose({ ms, n: n - 1 })
     this.#window.add(entry, this.#now())
-    this.#listeners.tell(entry)
+    this.#listeners.tell([entry])
   }
 
-  /** A cursor ahead of the mirror is no gap: the owner may be ahead of it too. */
+  /** A cursor ahead of the mirror is no gap before the end: the owner may be ahead of it too. */
   async locate(cursor: Cursor): Promise<StartingPoint> {
-    if (cursor.kind === 'event' && cursor.n > this.head.n) return { after: { ms: cursor.ms, n: cursor.n } }
-    if (cursor.kind === 'event' && cursor.n === 0) return { after: { ms: cursor.ms, n: 0 } }
+    const isOurs = cursor.kind === 'event' && (cursor.runId ?? this.#runId) === this.#runId
+    if (isOurs && (cursor.n === 0 || (cursor.n > this.head.n && !this.#closed))) {
+      return { after: { ms: cursor.ms, n: cursor.n } }
+    }
     return this.#window.locate(cursor)
   }
 
@@ -72,6 +79,6 @@ export class MirrorLog implements ReadableLog {
   }
 
   tail(listener: (entry: LogEntry) => void): () => void {
-    return this.#listeners.add(listener)
+    return this.#listeners.add(this.head.n, listener)
   }
 }

@@ -58,6 +58,16 @@ export class TopicIndex {
     return this.#firstIndex((position) => position.ms > ms)
   }
 
+  /** Whether a position could stand in the same log as these entries. */
+  fits({ ms, n }: Position): boolean {
+    const next = this.indexAfter(n)
+    if (next < this.size && this.at(next).position.ms < ms) return false
+    const before = next === 0 ? this.#trimmedUpTo : this.at(next - 1).position
+    if (before === undefined) return true
+    if (before.n === n) return before.ms === ms
+    return before.n < n ? before.ms <= ms : before.ms >= ms
+  }
+
   /** Binary search: both the number and the time only rise along the index. */
   #firstIndex(isAfter: (position: Position) => boolean): number {
     let low = 0

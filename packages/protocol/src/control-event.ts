@@ -30,7 +30,10 @@ export type GapReason = Static<typeof GapReason>
 /** Events that this reader will not get, said in place of them. */
 export const GapData = Type.Object({
   from: Type.String({ description: 'The cursor that the reader had.' }),
-  to: Type.String({ description: 'Where delivery goes on.' }),
+  to: Type.String({
+    description:
+      'Up to where events may be missing. Delivery goes on at the id of the frame: here or earlier.',
+  }),
   reason: GapReason,
 })
 export type GapData = Static<typeof GapData>

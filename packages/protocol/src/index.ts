@@ -119,7 +119,7 @@ export {
   type SseDecoderOptions,
   type WireEvent,
 } from './sse-decoder.ts'
-export { encodeFrame, FrameError, type FrameFields } from './sse-encoder.ts'
+export { encodeFrame, FrameError, type FrameFields, singleLine } from './sse-encoder.ts'
 export { ManagedStreamQuery, StreamFormat, StreamQuery, streamQuery } from './stream-query.ts'
 export {
   HTTP_METHODS,

@@ -24,7 +24,8 @@ export class FrameError extends TypeError {
 const FORBIDDEN = /[\r\n\u0000]/
 const LINE_BREAK = /\r\n|\r|\n/
 
-function singleLine(field: 'id' | 'event', value: string): string {
+/** Answers the value, which a frame can carry in this field. @throws FrameError on CR, LF or NUL. */
+export function singleLine(field: 'id' | 'event', value: string): string {
   if (FORBIDDEN.test(value)) throw new FrameError(`SSE ${field} must not hold CR, LF or NUL`)
   return value
 }

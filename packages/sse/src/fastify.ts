@@ -1,5 +1,5 @@
 import type { ReadableLog } from '@tributary/eventlog'
-import type { Naming, StreamQuery } from '@tributary/protocol'
+import { formatEventId, type Naming, type StreamQuery, wireName } from '@tributary/protocol'
 import type { FastifyReply } from 'fastify'
 import { DEFAULT_FORM } from './entry-frame.ts'
 import { type StreamHeaders, sseHeaders } from './header-builder.ts'
@@ -49,8 +49,7 @@ export async function replyWithLog(
     reply.send()
     return undefined
   }
-  const types =
-    query.events === undefined ? undefined : new Set(query.events.split(',').map((type) => type.trim()))
+  const types = wantedTypes(query)
   const stream = await streams.serve({
     log,
     sink: () => {
@@ -65,7 +64,7 @@ export async function replyWithLog(
     timeoutMs: Math.min(query.timeout ?? options.timeoutMs, options.maxTimeoutMs),
     overflow: 'catch_up',
     follow: true,
-    ...(types === undefined ? {} : { accepts: (entry) => types.has(entry.event.type) }),
+    ...(types === undefined ? {} : { accepts: ({ event: { type } }) => types.has(wireName(type, naming)) || types.has(type) }),
     ...(onError === undefined ? {} : { onError }),
   })
   stream.start()
@@ -99,7 +98,15 @@ export async function startOrResume<Run>(
   return run
 }
 
+/** The names that a reader asked for, its stream's or the standard ones; `undefined` where it asked for all. */
+function wantedTypes({ events }: StreamQuery): ReadonlySet<string> | undefined {
+  const types = events?.split(',').map((type) => type.trim())
+  const named = types?.filter((type) => type !== '') ?? []
+  return named.length === 0 ? undefined : new Set(named)
+}
+
+/** Whether a reader has the terminal event. Who is further than that is of another log, and is told so. */
 function isPastEnd(log: ReadableLog, { cursor }: RequestCursor): boolean {
   if (!log.closed) return false
-  return cursor.kind === 'event' ? cursor.n >= log.head.n : cursor.ms >= log.head.ms
+  return cursor.kind === 'event' ? formatEventId(cursor) === log.idOf(log.head) : cursor.ms >= log.head.ms
 }

@@ -1,5 +1,5 @@
-import type { LogEntry, ReadableLog } from '@tributary/eventlog'
-import type { GapData, GapReason, Position, Topic } from '@tributary/protocol'
+import type { LogEntry, Page, ReadableLog } from '@tributary/eventlog'
+import type { GapData, Position, Topic } from '@tributary/protocol'
 import { entryFrame, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
 
@@ -16,6 +16,8 @@ export interface LogReaderOptions {
   readonly form: FrameForm
   /** The reader gets what comes after. */
   readonly after: Position
+  /** What is gone up to this number it has been told, or does not miss. Default: what is gone when it begins. */
+  readonly toldUpToN?: number
   readonly overflow: OverflowPolicy
   /** Asked before each page, as they may change. `undefined`: all there are. */
   readonly topics?: () => readonly Topic[]
@@ -37,12 +39,17 @@ export interface LogReaderOptions {
 export class LogReader {
   readonly #options: LogReaderOptions
   #position: Position
+  // It reads on from here. Not before the position, and later where it was live since, and nothing was for it.
+  #readUpToN: number
+  #toldUpToN: number | undefined
   #state: 'replaying' | 'live' | 'stopped' = 'replaying'
   #completed = false
 
   constructor(options: LogReaderOptions) {
     this.#options = options
     this.#position = options.after
+    this.#readUpToN = options.after.n
+    this.#toldUpToN = options.toldUpToN
   }
 
   /** Everything up to here has been sent to it, or is not for it. */
@@ -65,16 +72,28 @@ export class LogReader {
   }
 
   stop(): void {
-    if (this.#state === 'live') this.#position = this.#options.log.head
+    this.settle()
     this.#state = 'stopped'
+  }
+
+  /** Takes note of how far a live reader has come without an entry, so that it never falls back behind that. */
+  settle(): Position {
+    this.#position = this.position
+    return this.#position
   }
 
   /** Takes the entry that was just appended; whoever replays will read it. Answers whether it was sent. */
   offer(entry: LogEntry): boolean {
-    const { stream, form, accepts, overflow } = this.#options
+    const { stream, form, accepts, overflow, topics } = this.#options
     if (this.#state !== 'live') return false
-    if (entry.position.n <= this.#position.n) {
+    const { n } = entry.position
+    if (n <= this.#position.n) {
       this.#completeAtEnd()
+      return false
+    }
+    // Where every entry is offered, a number that was left out is an entry that the log does not have.
+    if (topics === undefined && n > this.#position.n + 1) {
+      this.#readFrom(this.#position.n)
       return false
     }
     if (accepts !== undefined && !accepts(entry)) {
@@ -89,10 +108,20 @@ export class LogReader {
       this.#completeAtEnd()
       return true
     }
-    this.#state = 'replaying'
-    if (overflow === 'disconnect') stream.end('slow_consumer')
-    else this.#catchUp()
+    if (overflow === 'catch_up') this.#readFrom(n - 1)
+    else {
+      // Not live any more: it has not come as far as the head.
+      this.#state = 'replaying'
+      stream.end('slow_consumer')
+    }
     return false
+  }
+
+  #readFrom(n: number): void {
+    this.#state = 'replaying'
+    this.#readUpToN = n
+    if (n > 0) this.#toldUpToN = Math.max(n, this.#toldUpToN ?? 0)
+    this.#catchUp()
   }
 
   #catchUp(): void {
@@ -104,17 +133,17 @@ export class LogReader {
 
   async #replay(): Promise<void> {
     const { log, topics, stream } = this.#options
-    for (let first = true; ; first = false) {
-      await this.#tellOverflow(first)
+    for (;;) {
       const headAtRead = log.head
       const selected = topics?.()
-      const page = await log.read(this.#position.n, selected === undefined ? {} : { topics: selected })
+      const page = await log.read(this.#readUpToN, selected === undefined ? {} : { topics: selected })
+      if (stream.ended || this.#state === 'stopped') return
+      this.#tellLost(page)
       for (const entry of page.entries) {
         if (!(await this.#sendAtItsPace(entry))) return
       }
-      if (stream.ended || this.#state === 'stopped') return
       if (page.hasMore) continue
-      if (headAtRead.n > this.#position.n) this.#position = headAtRead
+      if (headAtRead.n > this.#position.n) this.#moveTo(headAtRead)
       if (log.head.n <= this.#position.n) break
     }
     this.#state = 'live'
@@ -122,14 +151,22 @@ export class LogReader {
   }
 
   /** Where the log was trimmed ahead of a reader that is on its way, it is told. */
-  async #tellOverflow(first: boolean): Promise<void> {
-    const { log, topics, stream } = this.#options
-    if (first && this.#position === this.#options.after) return
-    const { ms, n } = this.#position
-    const { after, gap } = await log.locate({ kind: 'event', ms, n }, topics?.())
-    if (gap === undefined) return
-    sendGap(stream, { from: log.idOf(this.#position), to: log.idOf(after), reason: 'overflow' })
-    this.#position = after
+  #tellLost({ entries: [next], lostUpTo }: Page): void {
+    const { log, stream } = this.#options
+    const lostN = lostUpTo?.n ?? 0
+    this.#toldUpToN ??= lostN
+    if (lostUpTo === undefined || lostN <= this.#toldUpToN) return
+    this.#toldUpToN = lostN
+    const gap = { from: log.idOf(this.#position), to: log.idOf(lostUpTo), reason: 'overflow' } as const
+    // What some topics still have of that time is delivered, so it does not go on behind it.
+    if (next === undefined || next.position.n > lostN) this.#moveTo(lostUpTo)
+    sendGap(stream, gap, log.idOf(this.#position))
+  }
+
+  #moveTo(position: Position): void {
+    this.#position = position
+    this.#readUpToN = position.n
+    this.#toldUpToN = Math.max(position.n, this.#toldUpToN ?? 0)
   }
 
   async #sendAtItsPace(entry: LogEntry): Promise<boolean> {
@@ -140,7 +177,7 @@ export class LogReader {
       if (stream.ended || this.#state === 'stopped') return false
       stream.send(frame)
     }
-    this.#position = entry.position
+    this.#moveTo(entry.position)
     return true
   }
 
@@ -152,8 +189,7 @@ export class LogReader {
   }
 }
 
-/** Tells a reader what it will not get; the frame's id is where delivery goes on. */
-export function sendGap(stream: EventStream, gap: { from: string; to: string; reason: GapReason }): void {
-  const data: GapData = gap
-  stream.control('gap', data, { id: gap.to })
+/** Tells a reader what it will not get. @param id where delivery goes on: `to`, or earlier. */
+export function sendGap(stream: EventStream, gap: GapData, id: string): void {
+  stream.control('gap', gap, { id })
 }

@@ -5,7 +5,7 @@ import { EventStream, type StreamEnd } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy, sendGap } from './log-reader.ts'
 import type { StreamSink } from './stream-sink.ts'
-import { TimerWheel } from './timer-wheel.ts'
+import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 
 /** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
 const TIMEOUT_JITTER = 0.1
@@ -83,8 +83,13 @@ export class StreamServer {
     }
     // No id before a gap: the cursor that was presented leads nowhere any more.
     stream.control('connection', data, start?.gap === undefined ? { retryMs, id: from } : { retryMs })
-    if (start?.gap !== undefined) sendGap(stream, { from, to: log.idOf(after), reason: start.gap })
-    const opened = new LogStream(stream, after, options)
+    const lostUpTo = start?.lostUpTo ?? after
+    if (start?.gap !== undefined) {
+      sendGap(stream, { from, to: log.idOf(lostUpTo), reason: start.gap }, log.idOf(after))
+    }
+    const beginsAtOldest =
+      cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0
+    const opened = new LogStream(stream, after, options, beginsAtOldest ? undefined : lostUpTo.n)
     this.#keep(opened, options.timeoutMs)
     return opened
   }
@@ -97,11 +102,12 @@ export class StreamServer {
   #keep(opened: LogStream, timeoutMs: number): void {
     const { clock, heartbeatMs = 30_000, random = Math.random } = this.#options
     const beat = () => {
-      if (opened.stream.hasRoomFor(1)) opened.heartbeat(this.#heartbeats, clock.now())
       cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
+      if (opened.stream.hasRoomFor(1)) opened.heartbeat(this.#heartbeats, clock.now())
     }
     let cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
-    const endsInMs = timeoutMs * (1 - TIMEOUT_JITTER * random())
+    // The wheel calls back up to two ticks late, and a timeout is kept.
+    const endsInMs = Math.max(0, timeoutMs * (1 - TIMEOUT_JITTER * random()) - 2 * DEFAULT_TICK_MS)
     const cancelTimeout = this.#wheel.schedule(endsInMs, () => opened.end('timeout'))
     this.#streams.add(opened)
     opened.stream.onEnd(() => {
@@ -120,7 +126,7 @@ export class LogStream {
   readonly #reader: LogReader
   readonly #follow: boolean
 
-  constructor(stream: EventStream, after: Position, options: ServeOptions) {
+  constructor(stream: EventStream, after: Position, options: ServeOptions, toldUpToN?: number) {
     const { log, connectionId, form = DEFAULT_FORM, follow, overflow, topics, accepts, onError } = options
     this.stream = stream
     this.connectionId = connectionId
@@ -131,6 +137,7 @@ export class LogStream {
       stream,
       form,
       after,
+      ...(toldUpToN === undefined ? {} : { toldUpToN }),
       overflow,
       ...(topics === undefined ? {} : { topics }),
       ...(accepts === undefined ? {} : { accepts }),
@@ -144,7 +151,7 @@ export class LogStream {
 
   /** The last event that this reader has, or need not have. */
   get lastEventId(): string {
-    return this.#log.idOf(this.#reader.position)
+    return this.#log.idOf(this.#reader.settle())
   }
 
   get live(): boolean {

@@ -18,7 +18,6 @@ export class MemoryEventLog implements EventLog {
   readonly name: string
   readonly #runId: string | undefined
   readonly #now: () => number
-  readonly #positions: PositionSequence
   readonly #window: LogWindow
   readonly #listeners = new EntryListeners()
   #closed = false
@@ -27,9 +26,11 @@ export class MemoryEventLog implements EventLog {
     this.name = name
     this.#runId = runId
     this.#now = now
-    const zero = { ms: Math.trunc(now()), n: 0 }
-    this.#positions = new PositionSequence(now, zero)
-    this.#window = new LogWindow({ openedMs: zero.ms, retention })
+    this.#window = new LogWindow({
+      openedMs: Math.trunc(now()),
+      retention,
+      ...(runId === undefined ? {} : { runId }),
+    })
   }
 
   get head(): Position {
@@ -46,13 +47,18 @@ export class MemoryEventLog implements EventLog {
 
   async append(batch: readonly Append[]): Promise<readonly LogEntry[]> {
     if (this.#closed) throw new LogClosedError(this.name)
-    return batch.map((append) => this.#add(append))
+    const entries = this.#entriesOf(batch)
+    this.#add(entries)
+    return entries
   }
 
   async close(terminal: Append): Promise<LogEntry> {
     if (this.#closed) throw new LogClosedError(this.name)
+    const [entry] = this.#entriesOf([terminal])
+    if (entry === undefined) throw new Error('a batch of one is empty')
     this.#closed = true
-    return this.#add(terminal)
+    this.#add([entry])
+    return entry
   }
 
   async locate(cursor: Cursor, topics?: readonly string[]): Promise<StartingPoint> {
@@ -64,18 +70,24 @@ export class MemoryEventLog implements EventLog {
   }
 
   tail(listener: (entry: LogEntry) => void): () => void {
-    return this.#listeners.add(listener)
+    return this.#listeners.add(this.head.n, listener)
   }
 
   trim(): void {
     this.#window.trim(this.#now())
   }
 
-  #add({ event, audience }: Append): LogEntry {
-    const position = this.#positions.next()
-    const entry = logEntry(event, audience, position, this.idOf(position))
-    this.#window.add(entry, position.ms)
-    this.#listeners.tell(entry)
-    return entry
+  /** The entries of a batch, which may still be refused: nothing is appended yet, and no number is taken. */
+  #entriesOf(batch: readonly Append[]): LogEntry[] {
+    const positions = new PositionSequence(this.#now, this.head)
+    return batch.map(({ event, audience }) => {
+      const position = positions.next()
+      return logEntry(event, audience, position, this.idOf(position))
+    })
+  }
+
+  #add(entries: readonly LogEntry[]): void {
+    for (const entry of entries) this.#window.add(entry, entry.position.ms)
+    this.#listeners.tell(entries)
   }
 }

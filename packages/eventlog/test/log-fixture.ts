@@ -1,0 +1,50 @@
+import { type Clock, parseCursor } from '@tributary/protocol'
+import { FakeClock } from '@tributary/testkit'
+import type { Append, EventLog, EventStore, LogEntry, OpenOptions, ReadOptions } from '../src/index.ts'
+
+/** Opens an empty store. What it needs beyond the clock is the adapter's own to make and to clear away. */
+export type OpenStore = (clock: Clock) => Promise<EventStore>
+
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 24 * HOUR_MS
+export const KEEP_ALL: OpenOptions = { retention: () => ({ maxEvents: 1_000_000, maxAgeMs: 365 * DAY_MS }) }
+
+/** An event to append: `data` is its name, `to` the groups and users it is for. None: for all readers of a run. */
+export function event(data: unknown, ...to: string[]): Append {
+  const users = to.filter((topic) => topic.startsWith('user:')).map((topic) => topic.slice(5))
+  const groups = to.filter((topic) => topic.startsWith('group:')).map((topic) => topic.slice(6))
+  return {
+    event: { type: 'said', data, source: 'test' },
+    ...(to.length === 0 ? {} : { audience: { users, groups } }),
+  }
+}
+
+export const dataOf = (entries: readonly LogEntry[]) => entries.map((entry) => entry.event.data)
+export const numbersOf = (entries: readonly LogEntry[]) => entries.map(({ position }) => position.n)
+
+/** All that a reader of these topics gets after `n`, page by page. */
+export async function readAll(log: EventLog, n = 0, options: ReadOptions = {}): Promise<LogEntry[]> {
+  const all: LogEntry[] = []
+  for (;;) {
+    const page = await log.read(all.at(-1)?.position.n ?? n, options)
+    all.push(...page.entries)
+    if (!page.hasMore) return all
+  }
+}
+
+/** What a reader who comes with this cursor gets: where it goes on, what it is told, and the entries. */
+export async function resume(log: EventLog, cursorText: string, topics?: readonly string[]) {
+  const cursor = parseCursor(cursorText)
+  if (cursor === undefined) throw new Error(`${cursorText} is no cursor`)
+  const { after, gap } = await log.locate(cursor, topics)
+  const entries = await readAll(log, after.n, topics === undefined ? {} : { topics })
+  return { after, gap, data: dataOf(entries) }
+}
+
+/** A store of its own for one test, with one log open in it. */
+export async function openedLog(openStore: OpenStore, options: OpenOptions = KEEP_ALL) {
+  const clock = new FakeClock()
+  const store = await openStore(clock)
+  const log = await store.open('log', options)
+  return { clock, store, log, [Symbol.asyncDispose]: () => store.close() }
+}
