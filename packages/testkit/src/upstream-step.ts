@@ -13,6 +13,13 @@ async function write(response: ServerResponse, chunk: string | Uint8Array): Prom
   await new Promise<void>((resolve) => response.write(chunk, () => resolve()))
 }
 
+async function drainedOrClosed(response: ServerResponse): Promise<void> {
+  const over = new AbortController()
+  const { signal } = over
+  await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
+  over.abort()
+}
+
 /** What a script is made of: `upstream.script('/path', [steps.frame({…}), steps.destroy()])`. */
 export const steps = {
   /** Sends the head of an event stream, and nothing yet. */
@@ -41,7 +48,7 @@ export const steps = {
       await write(response, 'data: ')
       const chunk = 'x'.repeat(65_536)
       for (let sent = 0; sent < chars && !response.destroyed; sent += chunk.length) {
-        if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+        if (!response.write(chunk)) await drainedOrClosed(response)
       }
     },
 
