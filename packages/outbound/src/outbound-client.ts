@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
 import { Agent, type Dispatcher, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
 import type { AddressPolicy } from './address-policy.ts'
+import { AnswerCollector, type BodyLimit, type CollectedAnswer, type CollectorOptions } from './answer-collector.ts'
 import { guardedConnector } from './guarded-connector.ts'
 import { CREDENTIAL_HEADERS, type Hop, isRedirect, nextHop, parseTarget } from './hop.ts'
 import { OutboundError } from './outbound-error.ts'
@@ -15,6 +16,7 @@ export const DEFAULT_MAX_REDIRECTS = 5
 
 /** What is read of a redirect's own body to keep its connection; a longer one costs the connection. */
 const MAX_REDIRECT_BODY_BYTES = 65_536
+const REDIRECT_LIMIT: BodyLimit = { maxBytes: MAX_REDIRECT_BODY_BYTES, overflow: 'truncate' }
 
 export interface OutboundClientOptions {
   readonly policy: AddressPolicy
@@ -57,6 +59,9 @@ export interface OutboundAnswer {
   /** What answered, after redirects. */
   readonly url: string
 }
+
+/** A request whose answer is read whole. */
+export interface OutboundExchange extends OutboundRequest, CollectorOptions {}
 
 export interface OutboundFetchInit {
   readonly method?: HttpMethod
@@ -140,6 +145,48 @@ export class OutboundClient {
     }
   }
 
+  /**
+   * Sends a request, follows its redirects, and reads the answer to its end, in memory bounded by the limit and
+   * one chunk. A body that is cut costs its connection.
+   *
+   * @throws what `request` throws; OutboundError `body_too_large`.
+   */
+  async exchange(request: OutboundExchange): Promise<CollectedAnswer> {
+    const { url, method = 'GET', headers = {}, body, signal, timeoutMs, limitOf, onBytes } = request
+    let hop: Hop = { url: parseTarget(url), method, headers, body }
+    let collector: AnswerCollector | undefined
+    let reason: Error | undefined
+    const stop = (cause: unknown) => {
+      reason ??= cause instanceof Error ? cause : new OutboundError('cancelled', 'Cancelled', { cause })
+      collector?.abort(reason)
+    }
+    const onAbort = () => stop(signal?.reason)
+    if (signal?.aborted === true) onAbort()
+    signal?.addEventListener('abort', onAbort)
+    const cancelTimeout =
+      timeoutMs === undefined
+        ? undefined
+        : this.#clock.after(timeoutMs, () => stop(new OutboundError('task_timeout', 'Task timeout')))
+    try {
+      for (let redirects = 0; ; redirects += 1) {
+        if (reason !== undefined) throw reason
+        collector = new AnswerCollector({
+          limitOf: (status, answerHeaders) =>
+            this.#isFollowed(status, answerHeaders.location) ? REDIRECT_LIMIT : limitOf(status, answerHeaders),
+          onBytes,
+        })
+        this.#dispatch(hop, collector)
+        const answer = await collector.answer
+        const { location } = answer.headers
+        if (!this.#isFollowed(answer.status, location)) return answer
+        hop = this.#follow(hop, redirects, answer.status, location)
+      }
+    } finally {
+      cancelTimeout?.()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
   /** `fetch` under the same rules, for readers that take one. Bound, so that it can be handed over. */
   readonly fetch = async (url: string | URL, init: OutboundFetchInit = {}): Promise<Response> => {
     const { method = 'GET', headers, body, signal = null } = init
@@ -188,6 +235,11 @@ export class OutboundClient {
   #follow(hop: Hop, redirects: number, status: number, location: string | string[]): Hop {
     if (redirects >= this.#maxRedirects) throw new OutboundError('task_failed', 'Too many redirects')
     return nextHop(hop, status, location, this.#credentialHeaders)
+  }
+
+  #dispatch({ url, method, headers, body }: Hop, handler: AnswerCollector): void {
+    const request = { origin: url.origin, path: url.pathname + url.search, method, headers }
+    this.#agent.dispatch(body === undefined ? request : { ...request, body }, handler)
   }
 
   #send(hop: Hop, abort: RequestAbort | undefined): Promise<Dispatcher.ResponseData> {

@@ -1,7 +1,7 @@
 import { HTTP_METHODS, type HttpMethod } from '@tributary/protocol'
+import type { BodyLimit } from './answer-collector.ts'
 import type { OutboundClient } from './outbound-client.ts'
 import { OutboundError } from './outbound-error.ts'
-import { readBody } from './read-body.ts'
 
 /** The most of an answer that is read whole, in bytes, and the default. */
 export const MAX_WHOLE_BODY_BYTES = 10_485_760
@@ -35,9 +35,9 @@ export async function requestWhole(
   if (!isHttpMethod(method)) {
     throw new OutboundError('task_failed', `The method must be one of ${HTTP_METHODS.join(', ')}`)
   }
-  const answer = await client.request({ ...rest, method, signal })
-  const { bytes } = await readBody(answer, { maxBytes: Math.min(maxBytes, MAX_WHOLE_BODY_BYTES) })
-  return { status: answer.status, headers: flattenHeaders(answer.headers), body: new Uint8Array(bytes) }
+  const limit: BodyLimit = { maxBytes: Math.min(maxBytes, MAX_WHOLE_BODY_BYTES), overflow: 'error' }
+  const { status, headers, bytes } = await client.exchange({ ...rest, method, signal, limitOf: () => limit })
+  return { status, headers: flattenHeaders(headers), body: new Uint8Array(bytes) }
 }
 
 function isHttpMethod(method: string): method is HttpMethod {

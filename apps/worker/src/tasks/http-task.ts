@@ -1,4 +1,4 @@
-import { flattenHeaders, isRetryableStatus, type OutboundClient, readBody } from '@tributary/outbound'
+import { flattenHeaders, isRetryableStatus, type OutboundClient } from '@tributary/outbound'
 import type { TaskErrorCode, TaskResult } from '@tributary/protocol'
 import type { PlannedHttpTask } from './task-plan.ts'
 import { isJson, taskResult } from './task-result.ts'
@@ -33,24 +33,28 @@ export interface HttpCallOptions {
 }
 
 /** What is read of a failed call's answer, so that its connection can be used again. */
-const MAX_ERROR_BODY_BYTES = 65_536
+const ERROR_BODY_LIMIT = { maxBytes: 65_536, overflow: 'truncate' } as const
 
 /** One attempt of an HTTP task. @throws HttpStatusError on 4xx and 5xx, and what the client throws. */
 export async function callHttp(task: PlannedHttpTask, options: HttpCallOptions): Promise<TaskResult> {
   const { client, signal, maxBodyBytes, maxResultBytes, onBytes } = options
   const { url, method, headers, body, timeoutMs } = task
-  const answer = await client.request({ url, method, headers, body, signal, timeoutMs })
-  if (answer.status >= 400) {
-    await readBody(answer, { maxBytes: MAX_ERROR_BODY_BYTES, overflow: 'truncate' })
-    throw new HttpStatusError(answer.status, answer.headers['retry-after'])
-  }
-  const answerHeaders = flattenHeaders(answer.headers)
-  const { bytes, truncated } = await readBody(answer, {
-    maxBytes: maxBodyBytes,
-    overflow: isJson(answerHeaders) ? 'error' : 'truncate',
+  const answer = await client.exchange({
+    url,
+    method,
+    headers,
+    body,
+    signal,
+    timeoutMs,
+    limitOf: (status, { 'content-type': contentType }) => {
+      if (status >= 400) return ERROR_BODY_LIMIT
+      return { maxBytes: maxBodyBytes, overflow: isJson(contentType) ? 'error' : 'truncate' }
+    },
     onBytes: (received, total) => {
       if (total !== undefined && total > 0) onBytes(received, total)
     },
   })
-  return taskResult({ status: answer.status, headers: answerHeaders, body: bytes, truncated }, maxResultBytes)
+  const { status, bytes, truncated } = answer
+  if (status >= 400) throw new HttpStatusError(status, answer.headers['retry-after'])
+  return taskResult({ status, headers: flattenHeaders(answer.headers), body: bytes, truncated }, maxResultBytes)
 }

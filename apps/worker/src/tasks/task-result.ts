@@ -19,9 +19,9 @@ export class InvalidJsonError extends Error {
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i
 const TEXT_TYPE = /^(?:text\/|application\/(?:[\w.+-]+\+)?(?:xml|javascript|x-www-form-urlencoded|yaml)\b)/i
 
-/** Whether an answer says that it is JSON. */
-export function isJson(headers: Readonly<Record<string, string>>): boolean {
-  return JSON_TYPE.test(headers['content-type'] ?? '')
+/** Whether a `Content-Type` says JSON. */
+export function isJson(contentType: string | string[] | undefined): boolean {
+  return JSON_TYPE.test(String(contentType ?? ''))
 }
 
 /**
@@ -37,7 +37,7 @@ export function taskResult(
   const cut = body.byteLength > maxResultBytes
   const kept = cut ? body.subarray(0, maxResultBytes) : body
   const base = { status, headers: { ...headers } }
-  if (isJson(headers)) {
+  if (isJson(headers['content-type'])) {
     if (body.byteLength === 0) return { ...base, body: null, truncated: false }
     const parsed = parse(body)
     return cut
