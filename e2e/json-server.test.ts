@@ -14,7 +14,8 @@ interface JsonServer {
   router(data: Readonly<Record<string, readonly object[]>>): unknown
 }
 
-const jsonServer: JsonServer = createRequire(import.meta.url)('json-server')
+const require = createRequire(import.meta.url)
+const jsonServer: JsonServer = require('json-server')
 
 const users = Array.from({ length: 10 }, (_, index) => ({ id: index + 1, name: `User ${index + 1}` }))
 const posts = Array.from({ length: 100 }, (_, index) => ({

@@ -62,7 +62,7 @@ async function append(
 }
 
 /** Puts the source's name into an event's data. An object gets the key; anything else becomes an object. */
-export function tag(data: unknown, source: string): Record<string, unknown> {
+function tag(data: unknown, source: string): Record<string, unknown> {
   return isObject(data) ? { ...data, source } : { source, data }
 }
 

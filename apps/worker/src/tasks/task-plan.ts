@@ -40,7 +40,7 @@ export interface PlanOptions {
 }
 
 /** Further attempts of an idempotent task, where it does not say. */
-export const DEFAULT_TASK_RETRIES = 2
+const DEFAULT_TASK_RETRIES = 2
 
 const SAFE_METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'OPTIONS']
 

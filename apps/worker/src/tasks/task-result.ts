@@ -10,7 +10,7 @@ export interface ReadAnswer {
 }
 
 /** A body that claims to be JSON and is not. */
-export class InvalidJsonError extends Error {
+class InvalidJsonError extends Error {
   override readonly name = 'InvalidJsonError'
   readonly code = 'invalid_json'
   readonly retryable = false
