@@ -70,6 +70,44 @@ describe('a relay', () => {
     expect(upstream.requests).toHaveLength(1)
   })
 
+  it('resumes a foreign GET that sends ids where it broke', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const tick = (n: number) => steps.frame({ id: `n${n}`, event: 'tick', data: { n } })
+    upstream.script(
+      '/s',
+      [steps.raw('retry: 1\n\n'), tick(1), tick(2), steps.raw('data: half'), steps.destroy()],
+      [steps.answer(503)],
+      [tick(3), steps.end()],
+    )
+    await using gateway = await startGateway({ upstreams: [upstream] })
+    const endpoint = `${upstream.url}/s`
+    await using reader = await EventCollector.open(gateway.url + RELAY, { body: { endpoint } })
+    await reader.ended
+    expect(reader.ofType('tick').map(({ data }) => Object(data).n)).toEqual([1, 2, 3])
+    expect(upstream.requests.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, 'n2', 'n2'])
+    expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'succeeded' })
+  })
+
+  it('gives up a foreign GET that stays away, and says so', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const begin = [
+      steps.raw('retry: 1\n\n'),
+      steps.frame({ id: '1', event: 'tick', data: 1 }),
+      steps.destroy(),
+    ]
+    upstream.script('/s', begin, [steps.answer(503)])
+    await using gateway = await startGateway({ upstreams: [upstream], env: { UPSTREAM_GIVE_UP_MS: '50' } })
+    const endpoint = `${upstream.url}/s`
+    await using reader = await EventCollector.open(gateway.url + RELAY, { body: { endpoint } })
+    await reader.ended
+    expect(reader.ofType('tick')).toHaveLength(1)
+    expect(await dataOf(reader, 'source_error')).toEqual({
+      source: endpoint,
+      code: 'http_5xx',
+      error: 'The answer was HTTP 503',
+    })
+  })
+
   it('of a worker is its run, under its own ids', async () => {
     await using worker = await startWorker()
     await using gateway = await startGateway({ workers: [worker] })

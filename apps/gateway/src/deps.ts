@@ -98,6 +98,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     runs,
     handlers,
     clock,
+    random,
+    giveUpMs: config.UPSTREAM_GIVE_UP_MS,
     log: messageFirst(logger),
     fetch: (url, init) => clients.relays.fetch(url, init),
     allowedOrigins: originsOf(config.RELAY_ALLOWED_ORIGINS),

@@ -74,12 +74,18 @@ describe('readStream', () => {
     expect(waits).toEqual([10, 20, 2_040, 100])
   })
 
-  it('waits no longer than it is told at most', async () => {
+  it('waits no longer than it is told at most, and never not at all', async () => {
     await using upstream = await ScriptedUpstream.start()
     const late = steps.answer(503, { 'retry-after': '3600' })
-    upstream.script('/s', [late], [steps.raw('retry: 86400000\n\n'), steps.end()], [steps.answer(204)])
+    upstream.script(
+      '/s',
+      [late],
+      [steps.raw('retry: 86400000\n\n'), steps.end()],
+      [steps.raw('retry: 0\n\n'), steps.end()],
+      [steps.answer(204)],
+    )
     const { waits } = await readAll(`${upstream.url}/s`, { maxRetryMs: 500 })
-    expect(waits).toEqual([500, 500])
+    expect(waits).toEqual([500, 500, 100])
   })
 
   it.each([

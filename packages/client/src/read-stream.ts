@@ -3,6 +3,8 @@ import { type OpenStreamOptions, openStream } from './open-stream.ts'
 import { StreamError } from './stream-error.ts'
 
 export const DEFAULT_RETRY_MS = 1_000
+/** What a server asks for is taken for at least this, so that one that breaks at once is not asked without a pause. */
+const MIN_RETRY_MS = 100
 /** No wait between two attempts is longer. */
 export const DEFAULT_MAX_RETRY_MS = 30_000
 
@@ -44,7 +46,7 @@ export async function* readStream(options: ReadStreamOptions): AsyncGenerator<Wi
       onOpen?.(stream.headers)
       for await (const part of stream.events) {
         attempt = 0
-        if ('retryMs' in part) retryMs = Math.min(part.retryMs, maxRetryMs)
+        if ('retryMs' in part) retryMs = Math.min(Math.max(part.retryMs, MIN_RETRY_MS), maxRetryMs)
         else if ('id' in part) lastEventId = part.id
         else yield part.event
       }
@@ -52,7 +54,7 @@ export async function* readStream(options: ReadStreamOptions): AsyncGenerator<Wi
       if (!(error instanceof StreamError) || !error.retryable) throw error
       failure = error
     }
-    if (isOver?.()) return
+    if (failure === undefined && isOver?.()) return
     onInterrupt?.(failure)
     const backoffMs = Math.min(maxRetryMs, retryMs * 2 ** attempt) * random()
     attempt = Math.min(attempt + 1, 16)

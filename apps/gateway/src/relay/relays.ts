@@ -38,11 +38,14 @@ export interface RelaysOptions {
   readonly handlers: HandlerRunner
   readonly clock: Clock
   readonly log: TaskLog
+  readonly random: () => number
   /** `fetch` for absolute endpoints. */
   readonly fetch: Fetch
   readonly allowedOrigins: ReadonlySet<string>
   readonly maxEventBytes: number
   readonly maxEventChars: number
+  /** How long a foreign stream that broke is waited for. */
+  readonly giveUpMs: number
   readonly maxTasks: number
   readonly taskTimeoutMs: number
   /** Local tasks of a run at a time, by default and at most. */
@@ -168,9 +171,9 @@ export class Relays {
     url: string,
     { method, body }: Pick<RelayRequest, 'body'> & { method: ForeignMethod },
   ): Source {
-    const { fetch, maxEventChars } = this.#options
+    const { fetch, clock, random, maxEventChars, giveUpMs } = this.#options
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
-    return new ForeignSource({ name, url, method, body: text, fetch, maxEventChars })
+    return new ForeignSource({ name, url, method, body: text, fetch, clock, random, maxEventChars, giveUpMs })
   }
 
   async #own(

@@ -1,6 +1,7 @@
-import { type Fetch, openStream, StreamError } from '@tributary/client'
+import { type Fetch, readStream, StreamError } from '@tributary/client'
 import { classifyError } from '@tributary/outbound'
 import {
+  type Clock,
   COMPLETE,
   type ErrorCode,
   type HttpMethod,
@@ -69,10 +70,20 @@ export interface ForeignSourceOptions {
   readonly method: HttpMethod
   readonly body: string | undefined
   readonly fetch: Fetch
+  readonly clock: Clock
+  readonly random: () => number
   readonly maxEventChars: number
+  /** How long it is waited for where it can be resumed. */
+  readonly giveUpMs: number
 }
 
-/** A stream of somebody else. It is read once: what a POST began is not begun again. */
+/** The longest wait between two attempts to resume. */
+const MAX_RESUME_WAIT_MS = 5_000
+
+/**
+ * A stream of somebody else. A GET that sends ids is resumed where it breaks; anything else is read once: what a
+ * POST began is not begun again. What ends cleanly has ended.
+ */
 export class ForeignSource implements Source {
   readonly name: string
   readonly #options: ForeignSourceOptions
@@ -83,23 +94,30 @@ export class ForeignSource implements Source {
   }
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceEvent> {
-    const { url, method, body, fetch, maxEventChars } = this.#options
-    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
+    const { name: _, giveUpMs, body, ...request } = this.#options
+    const { method, clock } = request
+    let sendsIds = false
+    let awaySince: number | undefined
+    const events = readStream({
+      ...request,
+      ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
+      signal,
+      maxRetryMs: MAX_RESUME_WAIT_MS,
+      isOver: () => true,
+      onOpen: () => {
+        awaySince = undefined
+      },
+      onInterrupt: (failure) => {
+        awaySince ??= clock.now()
+        if (method !== 'GET' || !sendsIds || clock.now() - awaySince >= giveUpMs) throw failure
+      },
+    })
     try {
-      const stream = await openStream({
-        url,
-        fetch,
-        method,
-        headers,
-        ...(body === undefined ? {} : { body }),
-        signal,
-        maxEventChars,
-      })
-      if (stream === undefined) return
-      for await (const part of stream.events) {
-        if (!('event' in part) || SWALLOWED.has(part.event.type)) continue
-        const data = jsonOrText(part.event.data)
-        const type = standardName(part.event.type, data)
+      for await (const event of events) {
+        sendsIds ||= event.id !== undefined
+        if (SWALLOWED.has(event.type)) continue
+        const data = jsonOrText(event.data)
+        const type = standardName(event.type, data)
         yield { type, data }
         if (type === COMPLETE) return
       }
