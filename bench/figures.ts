@@ -13,11 +13,18 @@ export function quantile(values: readonly number[], share: number): number {
 }
 
 /** A table for people, then the same as one line of JSON for programs. */
-export function report(title: string, rows: readonly Readonly<Record<string, string | number>>[], json: object): void {
+export function report(
+  title: string,
+  rows: readonly Readonly<Record<string, string | number>>[],
+  json: object,
+): void {
   const columns = Object.keys(rows[0] ?? {})
   const cells = rows.map((row) => columns.map((column) => String(row[column])))
-  const widths = columns.map((column, i) => Math.max(column.length, ...cells.map((row) => row[i]?.length ?? 0)))
-  const line = (row: readonly string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`
+  const widths = columns.map((column, i) =>
+    Math.max(column.length, ...cells.map((row) => row[i]?.length ?? 0)),
+  )
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`
   process.stdout.write(`${[`## ${title}`, '', line(columns), rule, ...cells.map(line), ''].join('\n')}\n`)
   process.stdout.write(`${JSON.stringify(json)}\n`)

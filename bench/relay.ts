@@ -3,8 +3,9 @@
  * the same time; the delay that the gateway adds, event by event.
  */
 import { SseDecoder } from '@tributary/protocol'
+import { freePort } from '@tributary/testkit'
 import { request } from 'undici'
-import { BenchProcess, freePort } from './child-process.ts'
+import { BenchProcess } from './child-process.ts'
 import { median, quantile, report } from './figures.ts'
 
 const EVENTS = 1_000
@@ -13,7 +14,9 @@ const DEFAULT_ROUNDS = 5
 const AIM_MS = 2
 
 export async function benchRelay(rounds = DEFAULT_ROUNDS): Promise<void> {
-  await using worker = await BenchProcess.start('apps/worker/src/main.ts', { WORKER_PORT: String(await freePort()) })
+  await using worker = await BenchProcess.start('apps/worker/src/main.ts', {
+    WORKER_PORT: String(await freePort()),
+  })
   await using gateway = await BenchProcess.start('apps/gateway/src/main.ts', {
     GATEWAY_PORT: '0',
     WORKER_URLS: worker.url,
@@ -30,16 +33,25 @@ export async function benchRelay(rounds = DEFAULT_ROUNDS): Promise<void> {
   const rate = `${1_000 / INTERVAL_MS} events/s`
   report(
     `relay: ${rate}, ${EVENTS} events, ${rounds} rounds`,
-    [{ what: 'added by the gateway', 'median ms': median(medians).toFixed(2), 'p99 ms': median(p99s).toFixed(2) }],
+    [
+      {
+        what: 'added by the gateway',
+        'median ms': median(medians).toFixed(2),
+        'p99 ms': median(p99s).toFixed(2),
+      },
+    ],
     { bench: 'relay', rounds, medianMs: median(medians), p99Ms: median(p99s), aimMs: AIM_MS, medians, p99s },
   )
 }
 
 /** For each event of a run: how much later it came through the gateway than from the worker, in ms. */
 async function addedDelays(workerUrl: string, gatewayUrl: string): Promise<number[]> {
-  const started = await request(`${workerUrl}/api/sse/flow-example?count=${EVENTS}&intervalMs=${INTERVAL_MS}`, {
-    headers: { accept: 'application/json' },
-  })
+  const started = await request(
+    `${workerUrl}/api/sse/flow-example?count=${EVENTS}&intervalMs=${INTERVAL_MS}`,
+    {
+      headers: { accept: 'application/json' },
+    },
+  )
   const events = `/api/runs/${String(started.headers['run-id'])}/events`
   await started.body.dump()
   const [direct, relayed] = await Promise.all([arrivals(workerUrl + events), arrivals(gatewayUrl + events)])

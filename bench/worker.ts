@@ -2,9 +2,10 @@
  * What the worker costs: 1,000 tasks at concurrency 50 against an API that answers at once, from the request to
  * the last event, beside a bare loop of p-limit and undici that makes the same calls and tells nobody.
  */
+import { freePort } from '@tributary/testkit'
 import pLimit from 'p-limit'
 import { Agent, request } from 'undici'
-import { BenchProcess, freePort } from './child-process.ts'
+import { BenchProcess } from './child-process.ts'
 import { median, report } from './figures.ts'
 
 const TASKS = 1_000
@@ -39,7 +40,16 @@ export async function benchWorker(rounds = DEFAULT_ROUNDS): Promise<void> {
       { what: 'bare p-limit + undici', 'median ms': median(bare).toFixed(1), ratio: '1.00' },
       { what: 'worker, all events read', 'median ms': median(ours).toFixed(1), ratio: ratio.toFixed(2) },
     ],
-    { bench: 'worker', rounds, ratio, ratioOfPairs: median(ratios), target: TARGET, aim: AIM, bareMs: bare, oursMs: ours },
+    {
+      bench: 'worker',
+      rounds,
+      ratio,
+      ratioOfPairs: median(ratios),
+      target: TARGET,
+      aim: AIM,
+      bareMs: bare,
+      oursMs: ours,
+    },
   )
 }
 
@@ -53,7 +63,10 @@ async function bareLoop(apiUrl: string, agent: Agent): Promise<void> {
 }
 
 async function parallelTasks(workerUrl: string, apiUrl: string): Promise<void> {
-  const tasks = Array.from({ length: TASKS }, (_, index) => ({ id: `t${index}`, url: `${apiUrl}/items/${index}` }))
+  const tasks = Array.from({ length: TASKS }, (_, index) => ({
+    id: `t${index}`,
+    url: `${apiUrl}/items/${index}`,
+  }))
   const { statusCode, body } = await request(`${workerUrl}/api/sse/emitter/parallel-tasks`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -62,7 +75,8 @@ async function parallelTasks(workerUrl: string, apiUrl: string): Promise<void> {
   const text = await body.text()
   const started = text.split('event: task_start\n').length - 1
   const completed = text.split('event: task_complete\n').length - 1
-  const all = started === TASKS && completed === TASKS && text.includes(`"successCount":${TASKS},"errorCount":0`)
+  const all =
+    started === TASKS && completed === TASKS && text.includes(`"successCount":${TASKS},"errorCount":0`)
   if (statusCode !== 200 || !all) throw new Error(`events are missing: ${statusCode} ${text.slice(-500)}`)
 }
 

@@ -59,7 +59,7 @@ export const requestSerializers = {
 }
 
 /** The address without the value of any `token=`, however the name is percent-encoded. */
-export function redactToken(url: string): string {
+function redactToken(url: string): string {
   const start = url.indexOf('?')
   if (start === -1) return url
   const pairs = url.slice(start + 1).split('&')

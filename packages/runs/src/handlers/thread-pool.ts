@@ -19,15 +19,24 @@ export interface ThreadPoolOptions {
   readonly maxQueue?: number
   /** How long a thread without work is kept. Default 10 s. */
   readonly idleTimeoutMs?: number
-  /** The most heap of a thread, in MiB; past it the thread and its task are lost. Default 512. */
+  /**
+   * The most heap of a thread, in MiB; past it the thread and its task are lost. Default 512. Buffers and typed arrays
+   * do not count. V8 stops a thread at its next check, not in the middle of an allocation: one that outruns the check
+   * ends the process. So this is a net for mistakes, and no fence around code that is not trusted.
+   */
   readonly maxHeapMib?: number
   /** Node options of a thread. Default: those of this process, so that what loads here loads there. */
   readonly execArgv?: readonly string[]
 }
 
-export const DEFAULT_MAX_QUEUE = 256
-export const DEFAULT_IDLE_TIMEOUT_MS = 10_000
-export const DEFAULT_MAX_HEAP_MIB = 512
+const DEFAULT_MAX_QUEUE = 256
+const DEFAULT_IDLE_TIMEOUT_MS = 10_000
+const DEFAULT_MAX_HEAP_MIB = 512
+/**
+ * The young part of a thread's heap. Small, because it can move to the old part all at once: with V8's own default that
+ * leaps past the limit and what is left above it, and then the whole process aborts in place of the thread.
+ */
+const YOUNG_HEAP_MIB = 4
 
 /** `thread-entry.ts` beside this file, or `thread-entry.js` once built. */
 const ENTRY_FILE = fileURLToPath(new URL(`./thread-entry${extname(import.meta.url)}`, import.meta.url))
@@ -57,7 +66,10 @@ export class ThreadPool {
       minThreads: 0,
       maxThreads: this.#maxThreads,
       idleTimeout: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-      resourceLimits: { maxOldGenerationSizeMb: options.maxHeapMib ?? DEFAULT_MAX_HEAP_MIB },
+      resourceLimits: {
+        maxOldGenerationSizeMb: options.maxHeapMib ?? DEFAULT_MAX_HEAP_MIB,
+        maxYoungGenerationSizeMb: YOUNG_HEAP_MIB,
+      },
       ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
     })
     this.#pool.on('workerCreate', () => this.#trackThreads())
