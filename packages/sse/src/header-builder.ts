@@ -67,6 +67,11 @@ export class SseHeaderBuilder {
   build(): StreamHeaders {
     return { ...this.#headers }
   }
+
+  /** So that a builder can be given wherever `fetch` takes headers: `new Response(body, {headers: sseHeaders()})`. */
+  [Symbol.iterator](): IterableIterator<[string, string]> {
+    return Object.entries(this.#headers)[Symbol.iterator]()
+  }
 }
 
 /** Starts a builder; `sseHeaders().build()` are the plain headers of a stream. */
