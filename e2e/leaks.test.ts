@@ -11,7 +11,7 @@ const CONNECTIONS = 5_000
 /** Clients at a time. */
 const CLIENTS = 100
 /** What the collected heap may differ by from round to round: code that is optimised, caches that fill. */
-const HEAP_TOLERANCE = 0.03
+const HEAP_TOLERANCE = 0.015
 
 /** Reproducible chance (mulberry32). */
 function seeded(seed: number): () => number {
