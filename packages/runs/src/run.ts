@@ -1,4 +1,4 @@
-import type { Append, EventLog, LogEntry } from '@tributary/eventlog'
+import type { EventLog, LogEntry } from '@tributary/eventlog'
 import {
   COMPLETE,
   type CompleteData,
@@ -96,11 +96,8 @@ export class Run {
   }
 
   /** Appends any event, as one relayed from elsewhere. */
-  async append(event: NewEvent): Promise<LogEntry> {
-    const batch: Append[] = [{ event }]
-    const [entry] = await this.log.append(batch)
-    if (entry === undefined) throw new Error('the log answered an append with nothing')
-    return entry
+  append(event: NewEvent): Promise<LogEntry> {
+    return this.log.append([{ event }]).then(onlyEntry)
   }
 
   /** Notes how far the run is, for whoever asks. */
@@ -179,4 +176,9 @@ export class Run {
 function statusOf({ successCount, errorCount }: RunOutcome): FinalRunStatus {
   if (errorCount === 0) return 'succeeded'
   return successCount > 0 ? 'partial' : 'failed'
+}
+
+function onlyEntry([entry]: readonly LogEntry[]): LogEntry {
+  if (entry === undefined) throw new Error('the log answered an append with nothing')
+  return entry
 }

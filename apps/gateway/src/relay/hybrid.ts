@@ -93,7 +93,8 @@ async function readRemote(
     board.failRestOf(REMOTE, 'The worker ended without a word of this task', 'worker_lost')
   } catch (error) {
     if (signal.aborted) {
-      await remote.cancel().catch(() => undefined)
+      // Not awaited: a cancel is told at once, however long the other side takes over it.
+      void remote.cancel().catch(() => undefined)
       return
     }
     const failure = SourceError.from(error)

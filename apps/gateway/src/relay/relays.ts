@@ -8,7 +8,7 @@ import {
   ProblemError,
   type RelayRequest,
 } from '@tributary/protocol'
-import type { HandlerRunner, Run, RunRegistry, TaskLog } from '@tributary/runs'
+import type { HandlerRunner, Run, RunRegistry, RunWork, StartOptions, TaskLog } from '@tributary/runs'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
 import { runHybrid } from './hybrid.ts'
 import { planHybrid } from './hybrid-plan.ts'
@@ -82,7 +82,8 @@ export class Relays {
     const parsed = parseEndpoint(endpoint, this.#options.allowedOrigins, 'body/endpoint')
     if (parsed.kind === 'worker') return this.#onWorker(parsed.path, method, body)
     const source = this.#foreign(endpoint, parsed.url, { method, body })
-    return this.#own('relay', userId, 1, readSources([source], this.#options.maxEventBytes))
+    const work = readSources([source], this.#options.maxEventBytes)
+    return this.#own({ kind: 'relay', userId, totalTasks: 1 }, work, [source])
   }
 
   /**
@@ -107,7 +108,8 @@ export class Relays {
     const sources = begun.map((each, index) =>
       each.status === 'fulfilled' ? each.value : failedSource(endpoints[index]?.name ?? '', each.reason),
     )
-    return this.#own('merge', userId, sources.length, readSources(sources, maxEventBytes))
+    const work = readSources(sources, maxEventBytes)
+    return this.#own({ kind: 'merge', userId, totalTasks: sources.length }, work, sources)
   }
 
   /** Runs local and remote tasks as one run. @throws ProblemError that names the task. */
@@ -125,7 +127,14 @@ export class Relays {
       log,
       maxEventBytes,
     })
-    return this.#own('hybrid', userId, plan.local.length + plan.remote.length, work, deadlineMs)
+    const totalTasks = plan.local.length + plan.remote.length
+    const start = {
+      kind: 'hybrid',
+      userId,
+      totalTasks,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    } as const
+    return this.#own(start, work, remote === undefined ? [] : [remote])
   }
 
   async #remote(request: ParallelTasksRequest): Promise<Source> {
@@ -176,16 +185,15 @@ export class Relays {
     return new ForeignSource({ name, url, method, body: text, fetch, clock, random, maxEventChars, giveUpMs })
   }
 
-  async #own(
-    kind: Run['kind'],
-    userId: string,
-    totalTasks: number,
-    work: Parameters<RunRegistry['start']>[1],
-    deadlineMs?: number,
-  ): Promise<ReadableRun> {
-    const limit = deadlineMs === undefined ? {} : { deadlineMs }
-    const run = await this.#options.runs.start({ kind, userId, totalTasks, ...limit }, work)
-    return { kind: 'own', runId: run.id, log: run.log, run }
+  /** Starts a run of this gateway. What was begun for it elsewhere ends where it cannot be. */
+  async #own(start: StartOptions, work: RunWork, sources: readonly Source[]): Promise<ReadableRun> {
+    try {
+      const run = await this.#options.runs.start(start, work)
+      return { kind: 'own', runId: run.id, log: run.log, run }
+    } catch (error) {
+      await Promise.allSettled(sources.map((source) => source.cancel()))
+      throw error
+    }
   }
 }
 

@@ -39,7 +39,8 @@ async function readSource(source: Source, run: Run, maxEventBytes: number): Prom
     await run.emit('source_complete', completed)
     return undefined
   } catch (error) {
-    if (run.signal.aborted) await source.cancel().catch(() => undefined)
+    // Not awaited: a cancel is told at once, however long the other side takes over it.
+    if (run.signal.aborted) void source.cancel().catch(() => undefined)
     const { code, message } = run.signal.aborted
       ? new SourceError(run.signal.reason.code, run.signal.reason.message, error)
       : SourceError.from(error)

@@ -197,6 +197,7 @@ export class WorkerRunSource implements Source {
   }
 
   async cancel(): Promise<void> {
+    this.#release()
     if (!this.#owned) return
     await this.#mirror.worker.request(`/api/runs/${this.#mirror.runId}/cancel`, { method: 'POST' })
   }
