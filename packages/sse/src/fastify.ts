@@ -64,7 +64,9 @@ export async function replyWithLog(
     timeoutMs: Math.min(query.timeout ?? options.timeoutMs, options.maxTimeoutMs),
     overflow: 'catch_up',
     follow: true,
-    ...(types === undefined ? {} : { accepts: ({ event: { type } }) => types.has(wireName(type, naming)) || types.has(type) }),
+    ...(types === undefined
+      ? {}
+      : { accepts: ({ event: { type } }) => types.has(wireName(type, naming)) || types.has(type) }),
     ...(onError === undefined ? {} : { onError }),
   })
   stream.start()

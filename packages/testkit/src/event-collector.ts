@@ -3,7 +3,7 @@ import { createParser } from 'eventsource-parser'
 import { Agent, type Dispatcher, request } from 'undici'
 
 /** How long `waitFor` waits unless told, in ms. */
-export const DEFAULT_WAIT_MS = 10_000
+const DEFAULT_WAIT_MS = 10_000
 
 export interface CollectedEvent {
   /** The `id:` of its block; absent where it had none. */
