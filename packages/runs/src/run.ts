@@ -136,6 +136,8 @@ export class Run {
    */
   async finish(outcome: RunOutcome, fallback: FinalRunStatus = statusOf(outcome)): Promise<void> {
     this.#final ??= this.#finalOf(outcome, fallback)
+    // A run is kept for a day; what kept its tasks need not be.
+    this.#settleTasks = undefined
     await this.log.close({ event: { type: COMPLETE, data: this.#final.data, source: this.#source } })
     this.#ended.resolve()
   }
