@@ -56,5 +56,8 @@ export async function callHttp(task: PlannedHttpTask, options: HttpCallOptions):
   })
   const { status, bytes, truncated } = answer
   if (status >= 400) throw new HttpStatusError(status, answer.headers['retry-after'])
-  return taskResult({ status, headers: flattenHeaders(answer.headers), body: bytes, truncated }, maxResultBytes)
+  return taskResult(
+    { status, headers: flattenHeaders(answer.headers), body: bytes, truncated },
+    maxResultBytes,
+  )
 }
