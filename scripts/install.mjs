@@ -121,7 +121,7 @@ class ProgressLine {
 
   show(line) {
     if (!line.startsWith('Progress:')) return
-    this.#text = line
+    this.#text = line.endsWith(', done') ? 'all is fetched, and put in its place' : line
     if (this.#out.isTTY) this.#draw()
   }
 

@@ -10,6 +10,8 @@ const READY_POLL_MS = 50
 const DEFAULT_DRAIN_MS = 30_000
 /** What a service may need beyond its drain before it is killed. */
 const DRAIN_SLACK_MS = 5_000
+/** A signal within this time of the first is its echo: npm passes on the Ctrl-C that the terminal gave to us as well. */
+const SIGNAL_ECHO_MS = 250
 
 const root = resolve(import.meta.dirname, '..')
 const envFile = join(root, '.env')
@@ -90,8 +92,11 @@ Try it, each in a terminal of its own:
 Ctrl-C ends both.`)
 }
 
+let signalledAt = Number.NEGATIVE_INFINITY
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
+    if (performance.now() - signalledAt < SIGNAL_ECHO_MS) return
+    signalledAt = performance.now()
     if (!stopping) return void stop(0)
     // A second Ctrl-C: whoever presses it does not want to wait.
     for (const service of services) service.kill()
