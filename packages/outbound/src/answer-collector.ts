@@ -32,7 +32,7 @@ export interface CollectorOptions {
  */
 export class AnswerCollector implements Dispatcher.DispatchHandler {
   readonly answer: Promise<CollectedAnswer>
-  readonly #options: CollectorOptions
+  #options: CollectorOptions | undefined
   readonly #resolve: (answer: CollectedAnswer) => void
   readonly #reject: (error: unknown) => void
   #controller: Dispatcher.DispatchController | undefined
@@ -42,7 +42,7 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
   #limit: BodyLimit = { maxBytes: 0, overflow: 'truncate' }
   #total: number | undefined
   #received = 0
-  readonly #chunks: Buffer[] = []
+  #chunks: Buffer[] = []
 
   constructor(options: CollectorOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<CollectedAnswer>()
@@ -67,12 +67,12 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     this.#status = status
     this.#headers = headers
-    this.#limit = this.#options.limitOf(status, headers)
+    this.#limit = this.#options?.limitOf(status, headers) ?? this.#limit
     this.#total = contentLength(headers['content-length'])
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#ended !== undefined) return
+    if (this.#ended !== undefined || this.#options === undefined) return
     const { maxBytes, overflow } = this.#limit
     this.#received += chunk.length
     this.#options.onBytes?.(this.#received, this.#total)
@@ -82,8 +82,9 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
       this.abort(new OutboundError('body_too_large', 'Body too large'))
     } else if (over && this.#received >= maxBytes) {
       this.#chunks.push(chunk.subarray(0, chunk.length - (this.#received - maxBytes)))
+      const controller = this.#controller
       this.#finish(true)
-      this.abort(new OutboundError('cancelled', 'Cut'))
+      controller?.abort(new OutboundError('cancelled', 'Cut'))
     } else this.#chunks.push(chunk)
   }
 
@@ -93,6 +94,7 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#reject(this.#ended ?? error)
+    this.#letGo()
   }
 
   #finish(truncated: boolean): void {
@@ -100,6 +102,15 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
     // Most answers are one chunk, which needs no copy.
     const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
     this.#resolve({ status: this.#status, headers: this.#headers, bytes, truncated })
+    this.#letGo()
+  }
+
+  /** Undici keeps the handler of a request for a while after its end; what came of the request need not stay. */
+  #letGo(): void {
+    this.#controller = undefined
+    this.#options = undefined
+    this.#chunks = []
+    this.#headers = {}
   }
 }
 

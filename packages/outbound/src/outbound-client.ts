@@ -3,7 +3,12 @@ import type { Readable } from 'node:stream'
 import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
 import { Agent, type Dispatcher, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
 import type { AddressPolicy } from './address-policy.ts'
-import { AnswerCollector, type BodyLimit, type CollectedAnswer, type CollectorOptions } from './answer-collector.ts'
+import {
+  AnswerCollector,
+  type BodyLimit,
+  type CollectedAnswer,
+  type CollectorOptions,
+} from './answer-collector.ts'
 import { guardedConnector } from './guarded-connector.ts'
 import { CREDENTIAL_HEADERS, type Hop, isRedirect, nextHop, parseTarget } from './hop.ts'
 import { OutboundError } from './outbound-error.ts'
@@ -172,7 +177,9 @@ export class OutboundClient {
         if (reason !== undefined) throw reason
         collector = new AnswerCollector({
           limitOf: (status, answerHeaders) =>
-            this.#isFollowed(status, answerHeaders.location) ? REDIRECT_LIMIT : limitOf(status, answerHeaders),
+            this.#isFollowed(status, answerHeaders.location)
+              ? REDIRECT_LIMIT
+              : limitOf(status, answerHeaders),
           onBytes,
         })
         this.#dispatch(hop, collector)
