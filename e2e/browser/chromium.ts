@@ -1,8 +1,8 @@
-import { accessSync, constants, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
+import { findProgram, isExecutable } from '../program.ts'
 
 /** What a Chromium is called where it is installed. */
 const NAMES = [
@@ -44,9 +44,7 @@ export function findChromium(): ChromiumSearch {
       ? { executable: named }
       : { reason: `CHROMIUM names ${named}, which is no program` }
   }
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  const candidates = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)))
-  const executable = [...candidates, ...USUAL_PATHS].find(isExecutable)
+  const executable = findProgram(NAMES, USUAL_PATHS)
   return executable === undefined
     ? { reason: 'no Chromium was found; install one, or name it by CHROMIUM' }
     : { executable }
@@ -81,14 +79,5 @@ export class Chromium implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.context.close()
     await rm(this.#profile, { recursive: true, force: true })
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
   }
 }
