@@ -1,0 +1,122 @@
+import { EventCollector, ScriptedUpstream, steps } from '@tributary/testkit'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { findNginx, NginxProcess } from './nginx-process.ts'
+import { type ServiceProcess, startGateway, startWorker } from './processes.ts'
+import { PARALLEL_TASKS, postJson } from './services.ts'
+
+const nginxPath = findNginx()
+if (nginxPath === undefined)
+  process.stderr.write('the tests of deploy/nginx.conf are skipped: no nginx was found; install one\n')
+
+const ALICE = { authorization: 'Bearer alice-token' }
+const STREAM = '/api/sse/managed/connect'
+const STATUS = '/api/sse/managed/status'
+/** Longer than any test: what comes did not wait for a heartbeat to push it on. */
+const NEVER_MS = '600000'
+
+describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', () => {
+  const owned = new AsyncDisposableStack()
+  let gateway: ServiceProcess
+  let nginx: NginxProcess
+
+  beforeAll(async () => {
+    const env = { HEARTBEAT_MS: NEVER_MS, OUTBOUND_ALLOW: '127.0.0.1' }
+    const worker = owned.use(await startWorker({ env }))
+    gateway = owned.use(await startGateway({ workers: [worker], env }))
+    nginx = owned.use(await NginxProcess.start(nginxPath ?? '', gateway))
+  })
+  afterAll(() => owned.disposeAsync())
+  afterEach(() => expect(nginx.complaints).not.toMatch(/\[(crit|alert|emerg)\]/))
+
+  it('an event comes through while the stream is open, and nothing after it', async () => {
+    await using reader = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
+    await reader.waitFor('connection')
+    await postJson(`${nginx.url}/api/sse/managed/send/user/alice`, { event: 'hello', data: 1 }, ALICE)
+    await reader.waitFor('hello')
+    expect(reader.events.map(({ type }) => type)).toEqual(['connection', 'hello'])
+    expect(reader.comments).toEqual([])
+  })
+
+  it('a stream is neither buffered nor compressed, and the header that says so stays with nginx', async () => {
+    const headers = { ...ALICE, 'accept-encoding': 'gzip' }
+    await using direct = await EventCollector.open(gateway.url + STREAM, { headers })
+    await using proxied = await EventCollector.open(nginx.url + STREAM, { headers })
+    expect(direct.headers['x-accel-buffering']).toBe('no')
+    expect(proxied.headers).toMatchObject({
+      'content-type': direct.headers['content-type'],
+      'cache-control': direct.headers['cache-control'],
+    })
+    expect(proxied.headers).not.toHaveProperty('content-encoding')
+    expect(proxied.headers).not.toHaveProperty('x-accel-buffering')
+  })
+
+  it('tells of a task before the API that it calls has answered', async () => {
+    await using api = await ScriptedUpstream.start()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    api.script('/held', [steps.until(promise), steps.answer(200, {}, 'done')])
+    const body = { tasks: [{ id: 'held', url: `${api.url}/held` }] }
+    await using reader = await EventCollector.open(nginx.url + PARALLEL_TASKS, { body, headers: ALICE })
+    await reader.waitFor('task_start')
+    await api.waitForRequest('/held')
+    expect(reader.ofType('task_complete')).toEqual([])
+    resolve()
+    expect((await reader.waitFor('complete')).data).toMatchObject({ status: 'succeeded' })
+    await reader.ended
+    expect(reader.error).toBeUndefined()
+  })
+
+  it('resumes from the id that the reader has', async () => {
+    const send = (data: number) =>
+      postJson(`${nginx.url}/api/sse/managed/send/user/alice`, { event: 'count', data }, ALICE)
+    await using first = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
+    await first.waitFor('connection')
+    await send(1)
+    await first.waitFor('count')
+    await first.close()
+    await send(2)
+    const headers = { ...ALICE, 'last-event-id': String(first.lastEventId) }
+    await using second = await EventCollector.open(nginx.url + STREAM, { headers })
+    expect((await second.waitFor('count')).data).toBe(2)
+  })
+
+  it('the gateway notices that a reader has left', async () => {
+    const url = `${nginx.url}/api/sse/managed/status`
+    const connections = async () => (await fetch(url, { headers: ALICE })).json()
+    const reader = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
+    await expect.poll(connections).toMatchObject({ totalEmitters: 1 })
+    await reader.close()
+    await expect.poll(connections).toMatchObject({ totalEmitters: 0 })
+  })
+
+  it.each(['/readyz', '/sse-client.html', STATUS, STREAM])(
+    'HEAD of %s is what it is without nginx',
+    async (path) => {
+      const head = async (url: string) => {
+        const { status, headers } = await fetch(url + path, { method: 'HEAD', headers: ALICE })
+        return { status, type: headers.get('content-type') }
+      }
+      const answer = await head(nginx.url)
+      expect(answer).toEqual(await head(gateway.url))
+      expect(answer.status).toBe(200)
+    },
+  )
+
+  it('who comes without a token is not taken for this machine', async () => {
+    await using local = await EventCollector.open(gateway.url + STREAM)
+    await using proxied = await EventCollector.open(nginx.url + STREAM)
+    expect([local.status, proxied.status]).toEqual([200, 401])
+  })
+
+  it('a body of more than 1 MiB is refused', async () => {
+    const data = 'x'.repeat(1_048_576)
+    const answer = await postJson(`${nginx.url}/api/sse/managed/broadcast`, { event: 'x', data }, ALICE)
+    expect(answer.status).toBe(413)
+  })
+
+  it('a body that nginx has to keep on disk goes through', async () => {
+    const data = 'x'.repeat(100_000)
+    const path = '/api/sse/managed/send/user/alice'
+    const answer = await postJson(nginx.url + path, { event: 'large', data }, ALICE)
+    expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ success: true })])
+  })
+})
