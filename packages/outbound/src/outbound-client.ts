@@ -2,6 +2,7 @@ import type { LookupFunction, Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
 import { Agent, type Dispatcher, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
+import { AbortWatch } from './abort-watch.ts'
 import type { AddressPolicy } from './address-policy.ts'
 import {
   AnswerCollector,
@@ -86,6 +87,7 @@ export class OutboundClient {
   /** What is open or connecting. Node's `signal` of a connect would keep each socket for as long as it lasts. */
   readonly #sockets = new Set<Socket>()
   readonly #maxRedirects: number
+  readonly #aborts = new AbortWatch()
   readonly #credentialHeaders: ReadonlySet<string>
   readonly #clock: Clock
   #closed: Promise<void> | undefined
@@ -165,9 +167,7 @@ export class OutboundClient {
       reason ??= cause instanceof Error ? cause : new OutboundError('cancelled', 'Cancelled', { cause })
       collector?.abort(reason)
     }
-    const onAbort = () => stop(signal?.reason)
-    if (signal?.aborted === true) onAbort()
-    signal?.addEventListener('abort', onAbort)
+    const unwatch = signal === undefined ? undefined : this.#aborts.add(signal, stop)
     const cancelTimeout =
       timeoutMs === undefined
         ? undefined
@@ -190,7 +190,7 @@ export class OutboundClient {
       }
     } finally {
       cancelTimeout?.()
-      signal?.removeEventListener('abort', onAbort)
+      unwatch?.()
     }
   }
 

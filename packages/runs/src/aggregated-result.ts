@@ -1,4 +1,4 @@
-import type { RunEvents, TaskFailure, TruncatedResult } from '@tributary/protocol'
+import type { RunEvents, TaskFailure } from '@tributary/protocol'
 
 /** A task that succeeded, and where its result stands in the log. */
 export interface FinishedTask {
@@ -57,8 +57,8 @@ interface Member {
 
 function memberOf({ taskId, status, json, eventId = '' }: FinishedTask): Member {
   const key = JSON.stringify(taskId)
-  const said: TruncatedResult = { status, truncated: true, eventId }
-  const reference = sized(`${key}:${JSON.stringify(said)}`)
+  // A `TruncatedResult`. An event id holds nothing that JSON would escape.
+  const reference = sized(`${key}:{"status":${status},"truncated":true,"eventId":"${eventId}"}`)
   if (json === undefined) return reference
   const whole = sized(`${key}:${json}`)
   return whole.bytes <= reference.bytes ? whole : { ...reference, whole }
