@@ -3,7 +3,7 @@ export {
   type CollectorInit,
   EventCollector,
 } from './event-collector.ts'
-export { allDataOf, dataOf, type EventData } from './event-data.ts'
+export { allDataOf, dataOf } from './event-data.ts'
 export { FakeClock } from './fake-clock.ts'
 export { freePort } from './free-port.ts'
 export { ScriptedUpstream } from './scripted-upstream.ts'
