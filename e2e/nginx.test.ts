@@ -82,10 +82,11 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
   it('the gateway notices that a reader has left', async () => {
     const url = `${nginx.url}/api/sse/managed/status`
     const connections = async () => (await fetch(url, { headers: ALICE })).json()
+    const toldConnections = () => expect.poll(connections, { timeout: 10_000 })
     const reader = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
-    await expect.poll(connections).toMatchObject({ totalEmitters: 1 })
+    await toldConnections().toMatchObject({ totalEmitters: 1 })
     await reader.close()
-    await expect.poll(connections).toMatchObject({ totalEmitters: 0 })
+    await toldConnections().toMatchObject({ totalEmitters: 0 })
   })
 
   it.each(['/readyz', '/sse-client.html', STATUS, STREAM])(

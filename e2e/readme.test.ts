@@ -12,6 +12,7 @@ import { excerpt, frames, lastingJson } from './transcript.ts'
 const ROOT = resolve(import.meta.dirname, '..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const START_LIMIT_MS = 50_000
+const SHOWN_WITHIN = { timeout: 10_000 }
 
 interface Step {
   readonly command: string
@@ -112,7 +113,8 @@ describe.skipIf(missing.length > 0)('what the README says to type', () => {
   for (const step of calls) {
     it(step.command.split('\n', 1).join(), async () => {
       const command = run(step)
-      if (isEndless(step)) return expect.poll(() => command.output).toContain('event: connection')
+      if (isEndless(step))
+        return expect.poll(() => command.output, SHOWN_WITHIN).toContain('event: connection')
       expect(await command.ended, command.complaints).toBe(0)
       expect(command.output).not.toBe('')
       for (const { block, by } of step.shown) {
@@ -123,10 +125,11 @@ describe.skipIf(missing.length > 0)('what the README says to type', () => {
 
   const expectShown = (block: FencedBlock, output: () => string) => {
     const text = atPorts(block.text)
-    if (block.language === 'json') return expect.poll(() => lastingJson(output())).toEqual(lastingJson(text))
+    if (block.language === 'json')
+      return expect.poll(() => lastingJson(output()), SHOWN_WITHIN).toEqual(lastingJson(text))
     const shown = frames(text)
     expect(shown).not.toEqual([])
-    return expect.poll(() => excerpt(frames(output()), shown)).toEqual(shown)
+    return expect.poll(() => excerpt(frames(output()), shown), SHOWN_WITHIN).toEqual(shown)
   }
 
   it('Ctrl-C ends everything, and leaves no process', async () => {
