@@ -17,7 +17,7 @@ export const GatewayConfigSchema = Type.Object({
     default: ['http://127.0.0.1:8080'],
     description: 'The workers, comma-separated.',
   }),
-  RELAY_ALLOWED_ORIGINS: Type.Array(Type.String({ format: 'uri' }), {
+  RELAY_ALLOWED_ORIGINS: Type.Array(Type.String({ format: 'origin' }), {
     default: [],
     description: 'The origins that relays and merges may read by an absolute endpoint.',
   }),

@@ -18,6 +18,7 @@ const Schema = Type.Object({
     default: ['http://127.0.0.1:8080'],
   }),
   REDIS_URL: Type.Optional(Type.String({ format: 'uri' })),
+  ORIGINS: Type.Optional(Type.Array(Type.String({ format: 'origin' }))),
   SECRET: Type.String({ minLength: 8, default: 'a-secret-word' }),
 })
 
@@ -87,9 +88,19 @@ describe('readConfig', () => {
       ',',
       'WORKER_URLS must be a comma-separated list, each an http or https address, not ","',
     ],
+    ...['http://a/b', 'http://a?b', 'http://u:p@a', 'ftp://a', 'a:1'].map((text) => [
+      'ORIGINS',
+      text,
+      `ORIGINS must be a comma-separated list, each an http or https address without a path, not "${text}"`,
+    ]),
     ['SECRET', 'short', 'SECRET must be text of at least 8 characters'],
   ])('says what %s=%s must be', (name, value, fault) => {
     expect(faultsOf({ [name]: value })).toEqual([fault])
+  })
+
+  test('takes origins with a slash and a port', () => {
+    const origins = ['http://a', 'https://a:8443/', 'http://[::1]:80', 'HTTP://A']
+    expect(readConfig(Schema, { ORIGINS: origins.join(',') })).toMatchObject({ ORIGINS: origins })
   })
 
   test('says all faults in one line', () => {

@@ -6,6 +6,7 @@ export function parseEnvValue(schema: TSchema, text: string): unknown {
   if (Type.IsInteger(schema) || Type.IsNumber(schema)) return parseNumber(text)
   if (Type.IsBoolean(schema)) return BOOLEANS[text.toLowerCase()]
   if (Type.IsArray(schema)) return parseList(schema.items, text)
+  if (isOrigin(schema)) return isHttpOrigin(text) ? text : undefined
   return isWebAddress(schema) && !isHttpUrl(text) ? undefined : text
 }
 
@@ -29,6 +30,7 @@ export function expectation(schema: TSchema): string {
   if (Type.IsBoolean(schema)) return 'true or false'
   if (Type.IsArray(schema)) return `a comma-separated list, each ${expectation(schema.items)}`
   if (Type.IsEnum(schema)) return `one of ${schema.enum.join(', ')}`
+  if (isOrigin(schema)) return 'an http or https address without a path'
   if (isWebAddress(schema)) return 'an http or https address'
   return `text${length(schema)}${pattern(schema)}`
 }
@@ -60,4 +62,14 @@ function isWebAddress(schema: object): boolean {
 function isHttpUrl(text: string): boolean {
   const protocol = URL.parse(text)?.protocol
   return protocol === 'http:' || protocol === 'https:'
+}
+
+function isOrigin(schema: object): boolean {
+  return 'format' in schema && schema.format === 'origin'
+}
+
+// What is more than an origin would be dropped in silence, and more be allowed than was meant.
+function isHttpOrigin(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && isHttpUrl(text) && url.href === `${url.origin}/`
 }
