@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   event_too_large: rule(413, 'The event is too large.'),
   uri_too_long: rule(414, 'The address is too long.'),
   unsupported_media_type: rule(415, 'The body must be JSON.'),
+  expectation_failed: rule(417, 'The expectation cannot be met.'),
   no_tasks: rule(422, 'There are no tasks.'),
   too_many_tasks: rule(422, 'There are too many tasks.'),
   duplicate_task_id: rule(422, 'Two tasks have the same id.'),

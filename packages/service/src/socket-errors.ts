@@ -2,7 +2,7 @@ import type { Server, ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorCode, ProblemError } from '@tributary/protocol'
-import { problemHeaders } from './problem-answers.ts'
+import { problemHeaders, writeProblem } from './problem-answers.ts'
 
 /** What Node says of bytes that are no HTTP request; see `clientError` of `node:http`. */
 interface ClientError extends Error {
@@ -23,6 +23,11 @@ export class SocketErrors {
 
   watch(server: Server): void {
     server.prependListener('request', (request, response) => this.#responses.set(request.socket, response))
+    // Without a listener Node answers 417 by itself, and without a word.
+    server.on('checkExpectation', ({ headers }, response) => {
+      const detail = `The only Expect that is met is 100-continue; leave out ${JSON.stringify(headers.expect)}.`
+      writeProblem(response, new ProblemError('expectation_failed', detail))
+    })
   }
 
   answer(error: ClientError, socket: Socket): void {

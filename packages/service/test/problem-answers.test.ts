@@ -249,6 +249,16 @@ describe('a path', () => {
     expect(answer).toMatch(/allow: GET, HEAD, OPTIONS, POST/i)
   })
 
+  test('that expects what nobody can meet is a 417, and the connection goes on', async () => {
+    const { port } = await serve()
+    const ask = (more: string) => `GET /healthz HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
+    const answer = await sendRaw(port, ask('Expect: a miracle\r\n') + ask('Connection: close\r\n'))
+    expect(answer).toMatch(/^HTTP\/1.1 417 /)
+    expect(answer).toContain('"code":"expectation_failed"')
+    expect(answer).toContain('leave out \\"a miracle\\"')
+    expect(answer).toContain('HTTP/1.1 200 ')
+  })
+
   test('that is not percent-encoded UTF-8 is a 400', async () => {
     const { url } = await serve()
     const answer = await ask(`${url}/api/%ff`)
