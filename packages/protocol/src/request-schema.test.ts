@@ -195,7 +195,12 @@ edges(
   [{}, { format: 'envelope', events: 'a,b', timeout: 1, lastEventId: '', since: '0', token: 't' }],
   [{ format: 'xml' }, { timeout: 0 }, { timeout: 1.5 }, { lastEventId: 'x'.repeat(129) }],
 )
-edges('ManagedStreamQuery', ManagedStreamQuery, [{ groups: 'a,b', sessionId: 's' }], [{ sessionId: '' }])
+edges(
+  'ManagedStreamQuery',
+  ManagedStreamQuery,
+  [{ groups: 'a,b', sessionId: 's' }],
+  [{ sessionId: '' }, { sessionId: 's\n' }],
+)
 edges(
   'RunParams',
   RunParams,

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { Name } from './send.ts'
 
 /** How an event's data is written: the payload alone, or the whole event. */
 export const StreamFormat = Type.Enum(['payload', 'envelope'])
@@ -36,7 +37,7 @@ export type StreamQuery = Static<typeof StreamQuery>
 export const ManagedStreamQuery = Type.Object({
   ...streamQuery,
   groups: Type.Optional(Type.String({ maxLength: 8192, description: 'Groups to join, comma-separated.' })),
-  sessionId: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  sessionId: Type.Optional(Name),
   metadata: Type.Optional(
     Type.String({ maxLength: 8192, description: 'Development only: connection metadata, as a JSON object.' }),
   ),
