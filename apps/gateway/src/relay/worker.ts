@@ -104,7 +104,10 @@ export class Worker {
         this.avoid()
         throw new WorkerUnreachableError(this.url, error)
       }
-      throw new ProblemError('upstream_failed', `A worker did not answer: ${message}`, { cause: error })
+      const why = code === 'task_timeout' ? `within ${whole.timeoutMs / 1000} s` : `(${message})`
+      throw new ProblemError('upstream_failed', `The worker ${this.url} did not answer ${why}`, {
+        cause: error,
+      })
     }
   }
 
