@@ -10,6 +10,7 @@ import {
   type StartingPoint,
 } from './event-log.ts'
 import { LogWindow } from './log-window.ts'
+import { RecentFrames } from './recent-frames.ts'
 
 export interface MirrorLogOptions {
   /** The run whose log is mirrored. */
@@ -25,6 +26,7 @@ export class MirrorLog implements ReadableLog {
   readonly #now: () => number
   readonly #window: LogWindow
   readonly #listeners = new EntryListeners()
+  readonly #recent = new RecentFrames()
   #closed = false
 
   constructor({ runId, retention, now }: MirrorLogOptions) {
@@ -62,7 +64,9 @@ export class MirrorLog implements ReadableLog {
     this.#closed = terminal
     if (n > this.head.n + 1) this.#window.lose({ ms, n: n - 1 })
     this.#window.add(entry, this.#now())
+    this.#recent.add(entry)
     this.#listeners.tell([entry])
+    if (this.#closed) this.#recent.clear()
   }
 
   /** A cursor ahead of the mirror is no gap before the end: the owner may be ahead of it too. */

@@ -12,6 +12,7 @@ import {
 } from '../event-log.ts'
 import { logEntry } from '../log-entry.ts'
 import { LogWindow } from '../log-window.ts'
+import { RecentFrames } from '../recent-frames.ts'
 
 /** A log in the memory of this process: gone with it. */
 export class MemoryEventLog implements EventLog {
@@ -20,6 +21,7 @@ export class MemoryEventLog implements EventLog {
   readonly #now: () => number
   readonly #window: LogWindow
   readonly #listeners = new EntryListeners()
+  readonly #recent = new RecentFrames()
   #closed = false
 
   constructor(name: string, { runId, retention }: OpenOptions, now: () => number) {
@@ -87,7 +89,11 @@ export class MemoryEventLog implements EventLog {
   }
 
   #add(entries: readonly LogEntry[]): void {
-    for (const entry of entries) this.#window.add(entry, entry.position.ms)
+    for (const entry of entries) {
+      this.#window.add(entry, entry.position.ms)
+      this.#recent.add(entry)
+    }
     this.#listeners.tell(entries)
+    if (this.#closed) this.#recent.clear()
   }
 }
