@@ -1,4 +1,10 @@
-import { type Metadata, type NewEvent, type Priority, ProblemError } from '@tributary/protocol'
+import {
+  isControlEvent,
+  type Metadata,
+  type NewEvent,
+  type Priority,
+  ProblemError,
+} from '@tributary/protocol'
 
 // As `EventType` of the protocol has it: a name that would break out of its line is none.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these three are what may not be there
@@ -18,7 +24,8 @@ export interface CheckedEvent {
  * each replay.
  *
  * @param maxBytes of data and metadata as JSON.
- * @throws ProblemError `event_too_large`; `invalid_request` where the name or the data cannot be sent.
+ * @throws ProblemError `event_too_large`; `invalid_request` where the name or the data cannot be sent, or the
+ *   name is a control frame's.
  */
 export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
   const { type, source, priority = 'normal', metadata } = event
@@ -26,6 +33,12 @@ export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
     throw new ProblemError(
       'invalid_request',
       'An event needs a name of 1 to 256 characters without CR, LF or NUL',
+    )
+  }
+  if (isControlEvent(type)) {
+    throw new ProblemError(
+      'invalid_request',
+      `${JSON.stringify(type)} is what a stream says of itself; give the event another name`,
     )
   }
   const json = event.json ?? toJson('data', event.data)

@@ -88,9 +88,11 @@ export class RunMirror {
   /** Resolves once the mirror holds this number or the worker can say no more, and within a moment at the latest. */
   async reach(n: number): Promise<void> {
     await this.opened
-    if (this.log.head.n >= n || this.closed) return
+    if (this.log.head.n >= n || this.log.closed || this.closed) return
     const reached = Promise.withResolvers<void>()
-    const untail = this.log.tail(({ position }) => position.n >= n && reached.resolve())
+    const untail = this.log.tail(({ position }) => {
+      if (position.n >= n || this.log.closed) reached.resolve()
+    })
     const offClosed = this.onClosed(reached.resolve)
     const cancel = this.#options.clock.after(REACH_MS, reached.resolve)
     await reached.promise

@@ -26,7 +26,7 @@ export function isJson(contentType: string | string[] | undefined): boolean {
 
 /**
  * What an event says of an answer: its body parsed where it is JSON, as text where it is text, as base64
- * otherwise; cut at `maxResultBytes`, where JSON becomes a string.
+ * otherwise and where it is compressed; cut at `maxResultBytes`, where JSON becomes a string.
  *
  * @throws InvalidJsonError
  */
@@ -37,6 +37,9 @@ export function taskResult(
   const cut = body.byteLength > maxResultBytes
   const kept = cut ? body.subarray(0, maxResultBytes) : body
   const base = { status, headers: { ...headers } }
+  // Nobody asked for it compressed, but for the task itself: it gets what came.
+  if (isEncoded(headers))
+    return { ...base, body: base64(kept), encoding: 'base64', truncated: cut || truncated }
   if (isJson(headers['content-type'])) {
     if (body.byteLength === 0) return { ...base, body: null, truncated: false }
     const parsed = parse(body)
@@ -47,8 +50,15 @@ export function taskResult(
   if (body.byteLength === 0 || TEXT_TYPE.test(headers['content-type'] ?? '')) {
     return { ...base, body: decode(kept, cut || truncated), truncated: cut || truncated }
   }
-  const base64 = Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength).toString('base64')
-  return { ...base, body: base64, encoding: 'base64', truncated: cut || truncated }
+  return { ...base, body: base64(kept), encoding: 'base64', truncated: cut || truncated }
+}
+
+function isEncoded({ 'content-encoding': encoding }: Readonly<Record<string, string>>): boolean {
+  return encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity'
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
 function parse(body: Uint8Array): unknown {
