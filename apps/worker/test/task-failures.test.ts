@@ -1,10 +1,9 @@
 import { once } from 'node:events'
 import { createServer as createTlsServer } from 'node:https'
-import { allDataOf, dataOf, FakeClock, freePort } from '@tributary/testkit'
+import { allDataOf, dataOf, FakeClock, freePort, SELF_SIGNED } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { listen, serveHttp, serveTcp } from './local-server.ts'
 import { startWorker } from './running-worker.ts'
-import { SELF_SIGNED } from './self-signed.ts'
 
 /** The final event of the one task. */
 async function failureOf(
