@@ -118,7 +118,10 @@ async function held({ clock, worker, gateway }: Services) {
       worker.deps.scheduler.originCount,
       worker.deps.scheduler.laneCount,
     ],
-    logs: [(await worker.deps.store.names()).length, (await gateway.deps.store.names()).length],
+    logs: [
+      (await worker.deps.store.list({ limit: 100_000 })).length,
+      (await gateway.deps.store.list({ limit: 100_000 })).length,
+    ],
     timers: clock.timerCount,
     resources: resources.toSorted(),
   }

@@ -19,6 +19,36 @@ export interface Append {
   readonly audience?: Audience
 }
 
+/** What changes together with an append, in the same step. */
+export interface AppendOptions {
+  /**
+   * Small texts that are kept with the log: set, or taken away where `null`. Not for readers; for the owner, who
+   * finds them again when the log is opened after a restart.
+   */
+  readonly attributes?: Readonly<Record<string, string | null>>
+  /**
+   * Which executor appends, counted up by each that takes the log over. Once a higher one has appended, a lower
+   * one is refused. Default: not checked.
+   */
+  readonly epoch?: number
+}
+
+/** What makes an append happen once, however often it is asked for. */
+export interface OnceKey {
+  /** Within the log, 1 to 512 characters. */
+  readonly key: string
+  /** Of what is asked for: the same key with another is a mistake of the caller. */
+  readonly fingerprint: string
+  /** How long the key is remembered, in ms. */
+  readonly windowMs: number
+}
+
+/** What came of an append with a key. */
+export type OnceAnswer =
+  | { readonly replayed: false; readonly entries: readonly LogEntry[] }
+  /** The key was there: nothing was appended. `first` is what the first of the batch got then; none of an empty one. */
+  | { readonly replayed: true; readonly first: Position | undefined }
+
 /** Where a reader goes on, and what it is told first. */
 export interface StartingPoint {
   /** The reader gets what has a higher number. */
@@ -73,15 +103,24 @@ export interface ReadableLog {
  * One owner appends. What is appended in one call stands together, and listeners hear of it in order.
  */
 export interface EventLog extends ReadableLog {
+  /** As they stand now; changed by appends only. */
+  readonly attributes: ReadonlyMap<string, string>
   /**
-   * Appends all of the batch or nothing.
+   * Appends all of the batch or nothing. An empty batch changes the attributes alone.
    *
    * @throws LogClosedError after the terminal event; FrameError on a type that no frame can carry; TypeError on data
-   *   that is no JSON.
+   *   that is no JSON; StaleEpochError; StoreUnavailableError where it cannot be stored.
    */
-  append(batch: readonly Append[]): Promise<readonly LogEntry[]>
-  /** Appends the terminal event; whatever comes later is refused. @throws LogClosedError the second time. */
-  close(terminal: Append): Promise<LogEntry>
+  append(batch: readonly Append[], options?: AppendOptions): Promise<readonly LogEntry[]>
+  /**
+   * Appends a batch once: the same key within its window appends nothing, also after a restart. Calls of one key
+   * that overlap append once, too.
+   *
+   * @throws as `append`; OnceConflictError where the key was used for something else.
+   */
+  appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer>
+  /** Appends the terminal event; whatever comes later is refused. @throws as `append`; LogClosedError the second time. */
+  close(terminal: Append, options?: AppendOptions): Promise<LogEntry>
 }
 
 /** How much of a topic is kept. What is older by either measure is trimmed. */
@@ -95,28 +134,46 @@ export interface OpenOptions {
   readonly runId?: string
   /** Per class of topic. Asked once for each topic. */
   readonly retention: (topic: Topic) => Retention
+  /** Stored with a log that is new, before `open` answers; one that was there has its own. */
+  readonly attributes?: Readonly<Record<string, string>>
 }
+
+/** A log as the store lists it. */
+export interface LogSummary {
+  readonly name: string
+  readonly head: Position
+  readonly closed: boolean
+  readonly attributes: ReadonlyMap<string, string>
+}
+
+export interface ListOptions {
+  /** Only names that begin so. */
+  readonly prefix?: string
+  /** Only names after this one, by their code units. */
+  readonly after?: string
+  /** Default 256. */
+  readonly limit?: number
+}
+
+/** Whether appends can be stored. */
+export type StoreHealth =
+  | { readonly status: 'ok' }
+  /** `reason` is for people, and says what to do. */
+  | { readonly status: 'degraded'; readonly reason: string }
 
 /** Where logs live. */
 export interface EventStore extends AsyncDisposable {
+  /** Whether what is appended is there after the process has ended. */
+  readonly durable: boolean
+  /** As the last write left it. */
+  readonly health: StoreHealth
   /** Opens a log, or goes on with it. The same name answers the same log. */
   open(name: string, options: OpenOptions): Promise<EventLog>
   /** Forgets a log and all that is in it. */
   drop(name: string): Promise<void>
   /** Trims every log to its retention. Also done at an interval. */
   trim(): Promise<void>
-  /** The names of the logs there are. */
-  names(): Promise<readonly string[]>
+  /** The logs there are, by name, a page at a time. */
+  list(options?: ListOptions): Promise<readonly LogSummary[]>
   close(): Promise<void>
-}
-
-/** An append to a log that has ended. */
-export class LogClosedError extends Error {
-  override readonly name = 'LogClosedError'
-  readonly code = 'log_closed'
-  readonly retryable = false
-
-  constructor(log: string) {
-    super(`The log ${log} has ended; nothing can be appended to it`)
-  }
 }

@@ -1,16 +1,22 @@
 export {
   type Append,
+  type AppendOptions,
   DEFAULT_PAGE_LIMIT,
   type EventLog,
   type EventStore,
-  LogClosedError,
+  type ListOptions,
   type LogEntry,
+  type LogSummary,
+  type OnceAnswer,
+  type OnceKey,
   type OpenOptions,
   type Page,
   type ReadableLog,
   type ReadOptions,
   type Retention,
   type StartingPoint,
+  type StoreHealth,
 } from './event-log.ts'
+export { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from './log-error.ts'
 export { MirrorLog, type MirrorLogOptions } from './mirror-log.ts'
 export { StoredEvent } from './stored-event.ts'

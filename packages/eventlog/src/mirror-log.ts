@@ -1,14 +1,7 @@
 import { type Cursor, formatEventId, type Position } from '@tributary/protocol'
 import { EntryListeners } from './entry-listeners.ts'
-import {
-  LogClosedError,
-  type LogEntry,
-  type Page,
-  type ReadableLog,
-  type ReadOptions,
-  type Retention,
-  type StartingPoint,
-} from './event-log.ts'
+import type { LogEntry, Page, ReadableLog, ReadOptions, Retention, StartingPoint } from './event-log.ts'
+import { LogClosedError } from './log-error.ts'
 import { LogWindow } from './log-window.ts'
 import { RecentFrames } from './recent-frames.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { OpenOptions } from '../src/index.ts'
+import type { EventStore, OpenOptions } from '../src/index.ts'
 import { dataOf, event, KEEP_ALL, type OpenStore, openedLog, readAll, resume } from './log-fixture.ts'
 
 /** How every adapter keeps its logs apart. */
@@ -15,7 +15,7 @@ export function storeContract(name: string, openStore: OpenStore): void {
       await again.append([event(2)])
       expect(dataOf(await readAll(t.log))).toEqual([1, 2])
       expect(await readAll(other)).toEqual([])
-      expect((await t.store.names()).toSorted()).toEqual(['log', 'other'])
+      expect(await namesOf(t.store)).toEqual(['log', 'other'])
     })
 
     it('forgets what is dropped, and begins anew under its name', async () => {
@@ -24,7 +24,7 @@ export function storeContract(name: string, openStore: OpenStore): void {
       await t.store.drop('log')
       await t.store.drop('log')
       await t.store.drop('never there')
-      expect(await t.store.names()).toEqual([])
+      expect(await namesOf(t.store)).toEqual([])
       t.clock.advance(1)
       const anew = await t.store.open('log', KEEP_ALL)
       expect(await readAll(anew)).toEqual([])
@@ -39,4 +39,8 @@ export function storeContract(name: string, openStore: OpenStore): void {
       expect(t.clock.timerCount).toBe(0)
     })
   })
+}
+
+async function namesOf(store: EventStore): Promise<string[]> {
+  return (await store.list()).map(({ name }) => name)
 }

@@ -1,18 +1,22 @@
 import { type Cursor, formatEventId, type Position, PositionSequence } from '@tributary/protocol'
 import { EntryListeners } from '../entry-listeners.ts'
-import {
-  type Append,
-  type EventLog,
-  LogClosedError,
-  type LogEntry,
-  type OpenOptions,
-  type Page,
-  type ReadOptions,
-  type StartingPoint,
+import type {
+  Append,
+  AppendOptions,
+  EventLog,
+  LogEntry,
+  OnceAnswer,
+  OnceKey,
+  OpenOptions,
+  Page,
+  ReadOptions,
+  StartingPoint,
 } from '../event-log.ts'
 import { logEntry } from '../log-entry.ts'
+import { LogClosedError, StaleEpochError } from '../log-error.ts'
 import { LogWindow } from '../log-window.ts'
 import { RecentFrames } from '../recent-frames.ts'
+import { OnceKeys } from './once-keys.ts'
 
 /** A log in the memory of this process: gone with it. */
 export class MemoryEventLog implements EventLog {
@@ -22,12 +26,16 @@ export class MemoryEventLog implements EventLog {
   readonly #window: LogWindow
   readonly #listeners = new EntryListeners()
   readonly #recent = new RecentFrames()
+  readonly #attributes: Map<string, string>
+  readonly #onceKeys = new OnceKeys()
+  #epoch = 0
   #closed = false
 
-  constructor(name: string, { runId, retention }: OpenOptions, now: () => number) {
+  constructor(name: string, { runId, retention, attributes = {} }: OpenOptions, now: () => number) {
     this.name = name
     this.#runId = runId
     this.#now = now
+    this.#attributes = new Map(Object.entries(attributes))
     this.#window = new LogWindow({
       openedMs: Math.trunc(now()),
       retention,
@@ -47,17 +55,33 @@ export class MemoryEventLog implements EventLog {
     return this.#runId === undefined ? formatEventId({ ms, n }) : formatEventId({ runId: this.#runId, ms, n })
   }
 
-  async append(batch: readonly Append[]): Promise<readonly LogEntry[]> {
-    if (this.#closed) throw new LogClosedError(this.name)
+  get attributes(): ReadonlyMap<string, string> {
+    return this.#attributes
+  }
+
+  async append(batch: readonly Append[], options?: AppendOptions): Promise<readonly LogEntry[]> {
+    this.#refuse(options)
     const entries = this.#entriesOf(batch)
+    this.#change(options)
     this.#add(entries)
     return entries
   }
 
-  async close(terminal: Append): Promise<LogEntry> {
-    if (this.#closed) throw new LogClosedError(this.name)
+  async appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer> {
+    this.#refuse()
+    const known = this.#onceKeys.find(once, this.name, this.#now())
+    if (known !== undefined) return known
+    const entries = this.#entriesOf(batch)
+    this.#onceKeys.add(once, entries[0]?.position, this.#now())
+    this.#add(entries)
+    return { replayed: false, entries }
+  }
+
+  async close(terminal: Append, options?: AppendOptions): Promise<LogEntry> {
+    this.#refuse(options)
     const [entry] = this.#entriesOf([terminal])
     if (entry === undefined) throw new Error('a batch of one is empty')
+    this.#change(options)
     this.#closed = true
     this.#add([entry])
     return entry
@@ -76,7 +100,22 @@ export class MemoryEventLog implements EventLog {
   }
 
   trim(): void {
-    this.#window.trim(this.#now())
+    const now = this.#now()
+    this.#window.trim(now)
+    this.#onceKeys.trim(now)
+  }
+
+  #refuse({ epoch }: AppendOptions = {}): void {
+    if (this.#closed) throw new LogClosedError(this.name)
+    if (epoch !== undefined && epoch < this.#epoch) throw new StaleEpochError(this.name, epoch, this.#epoch)
+  }
+
+  #change({ attributes = {}, epoch = this.#epoch }: AppendOptions = {}): void {
+    this.#epoch = epoch
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value === null) this.#attributes.delete(key)
+      else this.#attributes.set(key, value)
+    }
   }
 
   /** The entries of a batch, which may still be refused: nothing is appended yet, and no number is taken. */

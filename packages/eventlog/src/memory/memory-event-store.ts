@@ -1,5 +1,13 @@
 import { type Clock, systemClock } from '@tributary/protocol'
-import type { EventLog, EventStore, OpenOptions } from '../event-log.ts'
+import {
+  DEFAULT_PAGE_LIMIT,
+  type EventLog,
+  type EventStore,
+  type ListOptions,
+  type LogSummary,
+  type OpenOptions,
+  type StoreHealth,
+} from '../event-log.ts'
 import { MemoryEventLog } from './memory-event-log.ts'
 
 /** How often logs are trimmed by age where nothing is appended to them. */
@@ -14,6 +22,8 @@ export interface MemoryEventStoreOptions {
 
 /** Logs in the memory of this process. */
 export class MemoryEventStore implements EventStore {
+  readonly durable = false
+  readonly health: StoreHealth = { status: 'ok' }
   readonly #logs = new Map<string, MemoryEventLog>()
   readonly #clock: Clock
   readonly #stopTrimming: () => void
@@ -43,8 +53,13 @@ export class MemoryEventStore implements EventStore {
     for (const log of this.#logs.values()) log.trim()
   }
 
-  async names(): Promise<readonly string[]> {
-    return [...this.#logs.keys()]
+  async list({ prefix = '', after = '', limit = DEFAULT_PAGE_LIMIT }: ListOptions = {}) {
+    const names = [...this.#logs.keys()].filter((name) => name.startsWith(prefix) && name > after)
+    // The default order is that of code units, as `>` is.
+    return names
+      .toSorted()
+      .slice(0, limit)
+      .flatMap((name) => summaryOf(this.#logs.get(name)))
   }
 
   async close(): Promise<void> {
@@ -55,4 +70,10 @@ export class MemoryEventStore implements EventStore {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+function summaryOf(log: MemoryEventLog | undefined): LogSummary[] {
+  if (log === undefined) return []
+  const { name, head, closed, attributes } = log
+  return [{ name, head, closed, attributes: new Map(attributes) }]
 }

@@ -1,0 +1,39 @@
+/** An append to a log that has ended. */
+export class LogClosedError extends Error {
+  override readonly name = 'LogClosedError'
+  readonly code = 'log_closed'
+  readonly retryable = false
+
+  constructor(log: string) {
+    super(`The log ${log} has ended; nothing can be appended to it`)
+  }
+}
+
+/** An append by an executor whose log has been taken over. */
+export class StaleEpochError extends Error {
+  override readonly name = 'StaleEpochError'
+  readonly code = 'stale_epoch'
+  readonly retryable = false
+
+  constructor(log: string, epoch: number, current: number) {
+    super(`The log ${log} was taken over: epoch ${epoch} is past, ${current} appends now`)
+  }
+}
+
+/** The same key for something else. */
+export class OnceConflictError extends Error {
+  override readonly name = 'OnceConflictError'
+  readonly code = 'once_conflict'
+  readonly retryable = false
+
+  constructor(log: string) {
+    super(`The key was used for another append to the log ${log}`)
+  }
+}
+
+/** What cannot be stored now, as on a full disk. `cause` is what the engine said. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError'
+  readonly code = 'store_unavailable'
+  readonly retryable = true
+}
