@@ -1,3 +1,5 @@
+import { ProblemError } from '@tributary/protocol'
+
 /** An append to a log that has ended. */
 export class LogClosedError extends Error {
   override readonly name = 'LogClosedError'
@@ -31,9 +33,15 @@ export class OnceConflictError extends Error {
   }
 }
 
-/** What cannot be stored now, as on a full disk. `cause` is what the engine said. */
-export class StoreUnavailableError extends Error {
-  override readonly name = 'StoreUnavailableError'
-  readonly code = 'store_unavailable'
-  readonly retryable = true
+/** When to try again what could not be stored, in seconds. */
+const STORE_RETRY_AFTER_S = 5
+
+/** What cannot be stored now, as on a full disk. Whoever asked is answered so; `cause` is what the engine said. */
+export class StoreUnavailableError extends ProblemError {
+  constructor(reason: string, cause?: unknown) {
+    super('store_unavailable', `Nothing can be stored now: ${reason}`, {
+      retryAfterS: STORE_RETRY_AFTER_S,
+      cause,
+    })
+  }
 }
