@@ -1,3 +1,4 @@
+export { DEFAULT_MAX_RETRY_MS, DEFAULT_RETRY_MS } from './backoff.ts'
 export {
   type Fetch,
   type FetchAnswer,
@@ -6,5 +7,7 @@ export {
   openStream,
   type StreamPart,
 } from './open-stream.ts'
-export { DEFAULT_MAX_RETRY_MS, DEFAULT_RETRY_MS, type ReadStreamOptions, readStream } from './read-stream.ts'
+export { type ReadStreamOptions, readStream } from './read-stream.ts'
+export type { RequestHeaders } from './request-headers.ts'
 export { StreamError, type StreamErrorReason } from './stream-error.ts'
+export type { HeartbeatInterval } from './watchdog.ts'

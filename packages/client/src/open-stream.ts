@@ -1,7 +1,13 @@
 import { EventTooLongError, type HttpMethod, SseDecoder, type WireEvent } from '@tributary/protocol'
+import { type Body, bodyChunks } from './body-chunks.ts'
+import { type RequestHeaders, requestHeaders } from './request-headers.ts'
+import { retryAfterMs } from './retry-after.ts'
 import { StreamError } from './stream-error.ts'
 
-/** The part of `fetch` that a reader needs; a browser's, Node's, undici's and a guarded one all fit. */
+/**
+ * The part of `fetch` that a reader needs; a browser's, Node's, undici's and a guarded one all fit. The signal ends
+ * the request, and the body after it.
+ */
 export type Fetch = (
   url: string,
   init: {
@@ -9,6 +15,8 @@ export type Fetch = (
     headers: Record<string, string>
     body?: string
     signal: AbortSignal
+    cache?: 'no-store'
+    credentials?: 'include'
   },
 ) => Promise<FetchAnswer>
 
@@ -16,7 +24,9 @@ export type Fetch = (
 export interface FetchAnswer {
   readonly status: number
   readonly headers: { get(name: string): string | null }
-  readonly body: AsyncIterable<Uint8Array> | null
+  readonly body: Body | null
+  /** What answered, after redirects. Default: what was asked. */
+  readonly url?: string
 }
 
 export interface OpenStreamOptions {
@@ -24,7 +34,8 @@ export interface OpenStreamOptions {
   readonly fetch: Fetch
   /** Default GET. */
   readonly method?: HttpMethod
-  readonly headers?: Readonly<Record<string, string>>
+  /** Beside `Accept`. A function is called for each attempt; while it fails, the stream is tried again. */
+  readonly headers?: RequestHeaders
   readonly body?: string
   /** The cursor to go on from. */
   readonly lastEventId?: string | undefined
@@ -33,10 +44,21 @@ export interface OpenStreamOptions {
   readonly maxEventChars?: number | undefined
 }
 
+/** Who is told when bytes are waited for, and when they are not. */
+export interface ByteWatch {
+  pause(): void
+  resume(): void
+}
+
 /** An open stream. Its events come once, in order. */
 export interface OpenStream {
   readonly headers: FetchAnswer['headers']
-  /** Ends when the stream does. @throws StreamError where it breaks. */
+  /** What answered, after redirects. */
+  readonly url: string
+  /**
+   * Ends when the stream does. A chunk is read when its events are asked for, so a slow reader slows the server
+   * down, and no more is held than a chunk and one event that has not ended. @throws StreamError where it breaks.
+   */
   readonly events: AsyncGenerator<StreamPart>
 }
 
@@ -49,28 +71,34 @@ export type StreamPart =
 /** What is read of an answer that is no stream. */
 const MAX_ERROR_CHARS = 4_096
 
+/** Statuses below 500 that may be another one next time. RFC 9110, 15.5.9; RFC 8470, 5.2; RFC 6585, 4. */
+const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([408, 425, 429])
+
 /**
  * Opens a stream once. Answers `undefined` on 204: there is nothing more.
  *
  * @throws StreamError where the answer is no stream or there is none; the signal's reason where it is aborted.
  */
-export async function openStream(options: OpenStreamOptions): Promise<OpenStream | undefined> {
+export async function openStream(
+  options: OpenStreamOptions,
+  nowMs: () => number = Date.now,
+  watch?: ByteWatch,
+): Promise<OpenStream | undefined> {
   const { url, fetch, method = 'GET', headers = {}, body, lastEventId, signal } = options
+  const failed = (message: string) => (error: unknown) => {
+    signal.throwIfAborted()
+    throw new StreamError('connection', message, { cause: error, retryable: true })
+  }
+  const sent = await requestHeaders(headers, lastEventId).catch(failed('The headers could not be made'))
+  signal.throwIfAborted()
   const answer = await fetch(url, {
     method,
-    headers: {
-      accept: 'text/event-stream',
-      ...headers,
-      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
-    },
+    headers: sent,
     ...(body === undefined ? {} : { body }),
     signal,
-  }).catch((error: unknown) => {
-    signal.throwIfAborted()
-    throw new StreamError('connection', 'The stream could not be opened', { cause: error, retryable: true })
-  })
+  }).catch(failed('The stream could not be opened'))
   if (answer.status === 204) return undefined
-  if (answer.status !== 200) throw await refused(answer)
+  if (answer.status !== 200) throw await refused(answer, nowMs())
   const contentType = answer.headers.get('content-type') ?? 'nothing'
   if (!/^text\/event-stream\b/i.test(contentType)) {
     throw new StreamError('content_type', `The answer is ${contentType}, not text/event-stream`, {
@@ -79,27 +107,27 @@ export async function openStream(options: OpenStreamOptions): Promise<OpenStream
       body: await beginningOf(answer),
     })
   }
-  return { headers: answer.headers, events: parts(answer, options) }
+  return { headers: answer.headers, url: answer.url || url, events: parts(answer, options, watch) }
 }
 
-async function refused(answer: FetchAnswer): Promise<StreamError> {
-  const { status } = answer
-  const retryAfterS = Number(answer.headers.get('retry-after') ?? Number.NaN)
+async function refused(answer: FetchAnswer, nowMs: number): Promise<StreamError> {
+  const { status, headers } = answer
   return new StreamError('status', `The answer was HTTP ${status}`, {
     // A server that is overloaded or not there yet may be soon; one that refuses will again.
-    retryable: status === 408 || status === 429 || status >= 500,
+    retryable: RETRYABLE_STATUSES.has(status) || status >= 500,
     status,
     body: await beginningOf(answer),
-    retryAfterMs: Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
+    retryAfterMs: retryAfterMs(headers.get('retry-after'), nowMs),
   })
 }
 
 /** What is no stream may have no end: no more of it is read than is kept. */
 async function beginningOf({ body }: FetchAnswer): Promise<string> {
+  if (body === null) return ''
   const decoder = new TextDecoder()
   let text = ''
   try {
-    for await (const chunk of body ?? []) {
+    for await (const chunk of bodyChunks(body)) {
       text += decoder.decode(chunk, { stream: true })
       if (text.length >= MAX_ERROR_CHARS) break
     }
@@ -110,8 +138,9 @@ async function beginningOf({ body }: FetchAnswer): Promise<string> {
 }
 
 async function* parts(
-  answer: FetchAnswer,
+  { body }: FetchAnswer,
   { signal, maxEventChars }: OpenStreamOptions,
+  watch: ByteWatch | undefined,
 ): AsyncGenerator<StreamPart> {
   let ready: StreamPart[] = []
   const decoder = new SseDecoder({
@@ -120,13 +149,15 @@ async function* parts(
     onRetry: (retryMs) => ready.push({ retryMs }),
     ...(maxEventChars === undefined ? {} : { maxEventChars }),
   })
-  if (answer.body === null) return
+  if (body === null) return
   try {
-    for await (const chunk of answer.body) {
+    for await (const chunk of bodyChunks(body)) {
+      watch?.pause()
       decoder.feed(chunk)
       const batch = ready
       ready = []
       yield* batch
+      watch?.resume()
     }
   } catch (error) {
     signal.throwIfAborted()

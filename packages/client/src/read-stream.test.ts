@@ -1,45 +1,18 @@
 import { FakeClock, ScriptedUpstream, steps } from '@tributary/testkit'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { afterAll, describe, expect, it } from 'vitest'
+import { readAll } from '../test/read-all.ts'
 import { type Fetch, openStream } from './open-stream.ts'
-import { type ReadStreamOptions, readStream } from './read-stream.ts'
-import type { StreamError } from './stream-error.ts'
+import { readStream } from './read-stream.ts'
 
 const dispatcher = new Agent()
 const fetch: Fetch = (url, init) => undiciFetch(url, { ...init, dispatcher })
 
 afterAll(() => dispatcher.destroy())
 
+const connection = steps.frame({ event: 'connection', data: { status: 'connected' } })
+const heartbeat = steps.frame({ event: 'heartbeat', data: { timestamp: 0 } })
 const tick = (n: number) => steps.frame({ id: String(n), event: 'tick', data: n })
-
-/** Reads a stream to its end, on a clock that goes on by itself whenever the reader waits. */
-async function readAll(url: string, options: Partial<ReadStreamOptions> = {}) {
-  const waits: number[] = []
-  const interrupts: (StreamError | undefined)[] = []
-  const clock = new FakeClock()
-  const eager = {
-    now: () => clock.now(),
-    every: () => () => undefined,
-    after(delayMs: number, callback: () => void) {
-      waits.push(delayMs)
-      setImmediate(callback)
-      return () => undefined
-    },
-  }
-  const events: string[] = []
-  const { signal } = new AbortController()
-  const stream = readStream({
-    url,
-    fetch,
-    signal,
-    clock: eager,
-    random: () => 1,
-    onInterrupt: (error) => interrupts.push(error),
-    ...options,
-  })
-  for await (const { data } of stream) events.push(data)
-  return { events, waits, interrupts }
-}
 
 describe('readStream', () => {
   it('resumes after the last id whenever it breaks, and ends on 204', async () => {
@@ -81,11 +54,109 @@ describe('readStream', () => {
       '/s',
       [late],
       [steps.raw('retry: 86400000\n\n'), steps.end()],
-      [steps.raw('retry: 0\n\n'), steps.end()],
+      [tick(1), steps.raw('retry: 0\n\n'), steps.end()],
       [steps.answer(204)],
     )
     const { waits } = await readAll(`${upstream.url}/s`, { maxRetryMs: 500 })
     expect(waits).toEqual([500, 500, 100])
+  })
+
+  it('waits as long as Retry-After says beyond its own maximum, in seconds and as a date', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const clock = new FakeClock()
+    const refusal = (retryAfter: string) => steps.answer(429, { 'retry-after': retryAfter })
+    const inAMinute = new Date(clock.now() + 60_000).toUTCString()
+    upstream.script(
+      '/s',
+      [refusal('60')],
+      [refusal(inAMinute)],
+      [refusal('soon')],
+      [refusal('86400')],
+      [steps.answer(204)],
+    )
+    const { waits } = await readAll(`${upstream.url}/s`, {}, clock)
+    expect(waits).toEqual([61_000, 62_000, 4_000, 300_000])
+  })
+
+  it.each([408, 425, 429, 500, 502, 503, 504])('tries again after HTTP %i', async (status) => {
+    await using upstream = await ScriptedUpstream.start()
+    upstream.script('/s', [steps.answer(status)], [tick(1), steps.end()], [steps.answer(204)])
+    const { events, interrupts } = await readAll(`${upstream.url}/s`)
+    expect(events).toEqual(['1'])
+    expect(interrupts[0]).toMatchObject({ code: 'status', status, retryable: true })
+  })
+
+  it('waits longer each time for a server that lets it in and says nothing', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const mute = [connection, heartbeat, steps.end()]
+    upstream.script(
+      '/s',
+      mute,
+      mute,
+      [connection, steps.destroy()],
+      [...mute.slice(0, 2), tick(1), steps.end()],
+      [steps.answer(204)],
+    )
+    const { waits } = await readAll(`${upstream.url}/s`)
+    expect(waits).toEqual([1_000, 2_000, 4_000, 1_000])
+  })
+
+  it('begins anew after a stream that stood for long, and after one that the server ended in time', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const clock = new FakeClock()
+    const timeout = steps.frame({ event: 'disconnected', data: { reason: 'timeout', reconnect: true } })
+    upstream.script(
+      '/s',
+      [steps.destroy()],
+      [connection, steps.end()],
+      [connection, steps.frame({ id: 'long' }), steps.end()],
+      [steps.destroy()],
+      [connection, timeout, steps.end()],
+      [steps.answer(204)],
+    )
+    const onId = () => clock.advance(5_000)
+    const { waits } = await readAll(`${upstream.url}/s`, { onId }, clock)
+    expect(waits).toEqual([1_000, 2_000, 1_000, 2_000, 1_000])
+  })
+
+  it('takes a busy stream for a refusal, and its retry: for the least wait', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const busy = [
+      steps.raw('retry: 3000\n\n'),
+      steps.frame({ event: 'disconnected', data: { reason: 'busy', reconnect: true } }),
+      steps.end(),
+    ]
+    upstream.script('/s', busy, busy, busy, [steps.answer(204)])
+    const { waits } = await readAll(`${upstream.url}/s`, { random: () => 0 })
+    expect(waits).toEqual([3_100, 3_100, 3_100])
+    await using again = await ScriptedUpstream.start()
+    again.script('/s', busy, busy, busy, [steps.answer(204)])
+    expect((await readAll(`${again.url}/s`)).waits).toEqual([6_000, 9_000, 15_000])
+  })
+
+  it('ends for good after a disconnected event that says so, and not after any other', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const disconnected = (data: unknown) => steps.frame({ event: 'disconnected', data })
+    upstream.script(
+      '/s',
+      [
+        disconnected('no JSON'),
+        disconnected(null),
+        disconnected({ reason: 'drain', reconnect: true }),
+        steps.end(),
+      ],
+      // Left open: it is the reader that goes.
+      [
+        tick(2),
+        steps.raw('retry: 86400000\n'),
+        disconnected({ reason: 'forced', reconnect: false }),
+        tick(3),
+      ],
+    )
+    const { events, waits } = await readAll(`${upstream.url}/s`)
+    expect(events.slice(3)).toEqual(['2', '{"reason":"forced","reconnect":false}'])
+    expect(waits).toHaveLength(1)
+    await upstream.requests[1]?.closed
   })
 
   it.each([

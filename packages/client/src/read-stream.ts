@@ -1,24 +1,29 @@
-import { type Clock, systemClock, type WireEvent } from '@tributary/protocol'
-import { type OpenStreamOptions, openStream } from './open-stream.ts'
+import { type Clock, isControlEvent, type WireEvent } from '@tributary/protocol'
+import { Backoff, type BackoffOptions } from './backoff.ts'
+import { type Ending, endingOf } from './disconnected.ts'
+import { type OpenStream, type OpenStreamOptions, openStream } from './open-stream.ts'
 import { StreamError } from './stream-error.ts'
+import { continuation, mayRepeat, type StreamRequest } from './stream-request.ts'
+import { wait, waitingClock } from './wait.ts'
+import { type HeartbeatInterval, Watchdog } from './watchdog.ts'
 
-export const DEFAULT_RETRY_MS = 1_000
-/** What a server asks for is taken for at least this, so that one that breaks at once is not asked without a pause. */
-const MIN_RETRY_MS = 100
-/** No wait between two attempts is longer. */
-export const DEFAULT_MAX_RETRY_MS = 30_000
+/** A stream that stood for so long was a good one, also without an event, in ms. */
+const STEADY_MS = 5_000
 
-export interface ReadStreamOptions extends OpenStreamOptions {
-  /** The longest wait before the first attempt to come back, until the server names another. Default 1,000. */
-  readonly retryMs?: number
-  /** Default 30,000. */
-  readonly maxRetryMs?: number
-  /** Default: the machine's. */
+export interface ReadStreamOptions extends OpenStreamOptions, BackoffOptions {
+  /**
+   * How often the server sends something at least, in ms: our servers a heartbeat every 30,000. When nothing at all
+   * came for 2.5 times as long, the headers included, the stream is resumed (`silent`). `learn`: as often as its
+   * heartbeats come, every 30,000 at least, and only once there was one. Default, and 0: silence may last, as with
+   * servers that send no heartbeats.
+   */
+  readonly heartbeatMs?: HeartbeatInterval
+  /** Default: the machine's, kept awake while the reader waits. */
   readonly clock?: Clock
-  /** 0 to 1. Default `Math.random`. */
-  readonly random?: () => number
   /** Called each time the stream stands. */
-  readonly onOpen?: (headers: { get(name: string): string | null }) => void
+  readonly onOpen?: (stream: Pick<OpenStream, 'headers' | 'url'>) => void
+  /** Called with each `id:` in its place between the events, before the event that bears it. */
+  readonly onId?: (id: string) => void
   /** Called each time it does not. */
   readonly onInterrupt?: (error: StreamError | undefined) => void
   /** Whether a stream that has ended by itself is over. Default: never, it is resumed. */
@@ -26,53 +31,136 @@ export interface ReadStreamOptions extends OpenStreamOptions {
 }
 
 /**
- * Reads a stream and resumes it whenever it breaks, from the last event id: backoff with full jitter that
- * honours `retry:` and `Retry-After`.
+ * Reads a stream and resumes it whenever it breaks or falls silent, from the last event id: backoff with full jitter
+ * that honours `retry:` and `Retry-After`, and begins anew once an attempt brought an event, stood for 5 s, or was
+ * ended by the server's timeout. A `busy` stream is a refusal, and its `retry:` what a `Retry-After` is.
  *
- * Ends on 204, and where `isOver` says so. @throws StreamError that trying again cannot mend; the signal's
- * reason where it is aborted.
+ * A POST is sent again only where it was refused with 429 or 503; once it stands, it is resumed as the run that its
+ * answer names, by GET, and where it names none it ends as the stream does.
+ *
+ * Ends on 204, after `disconnected` with `"reconnect": false`, and where `isOver` says so. @throws StreamError that
+ * trying again cannot mend; the signal's reason where it is aborted.
  */
 export async function* readStream(options: ReadStreamOptions): AsyncGenerator<WireEvent> {
-  const { clock = systemClock, random = Math.random, signal, onOpen, onInterrupt, isOver } = options
-  const { maxRetryMs = DEFAULT_MAX_RETRY_MS } = options
-  let retryMs = options.retryMs ?? DEFAULT_RETRY_MS
-  let { lastEventId } = options
-  let attempt = 0
-  for (;;) {
-    let failure: StreamError | undefined
-    try {
-      const stream = await openStream({ ...options, lastEventId })
-      if (stream === undefined) return
-      onOpen?.(stream.headers)
-      for await (const part of stream.events) {
-        attempt = 0
-        if ('retryMs' in part) retryMs = Math.min(Math.max(part.retryMs, MIN_RETRY_MS), maxRetryMs)
-        else if ('id' in part) lastEventId = part.id
-        else yield part.event
+  const { clock = waitingClock, signal, onInterrupt, isOver } = options
+  const reader = new StreamReader(options, clock)
+  let attempt = new AbortController()
+  const stop = () => attempt.abort(signal.reason)
+  signal.addEventListener('abort', stop)
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      attempt = new AbortController()
+      let failure: StreamError | undefined
+      try {
+        yield* reader.attempt(attempt)
+        if (reader.isFinal) return
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof StreamError) || !error.retryable) throw error
+        failure = error
       }
-    } catch (error) {
-      if (!(error instanceof StreamError) || !error.retryable) throw error
-      failure = error
+      if (failure === undefined && isOver?.()) return
+      if (!reader.mayGoOn(failure)) {
+        if (failure === undefined) return
+        throw failure
+      }
+      onInterrupt?.(failure)
+      await wait(reader.waitMs(failure), clock, signal)
     }
-    if (failure === undefined && isOver?.()) return
-    onInterrupt?.(failure)
-    const backoffMs = Math.min(maxRetryMs, retryMs * 2 ** attempt) * random()
-    attempt = Math.min(attempt + 1, 16)
-    await wait(Math.min(maxRetryMs, (failure?.retryAfterMs ?? 0) + backoffMs), clock, signal)
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 
-function wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      cancel()
-      reject(signal.reason)
-    }
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener('abort', stop)
-      resolve()
+/** What a reader knows from one attempt to the next. */
+class StreamReader {
+  readonly #options: ReadStreamOptions
+  readonly #clock: Clock
+  readonly #backoff: Backoff
+  readonly #watchdog: Watchdog
+  #request: StreamRequest
+  #lastEventId: string | undefined
+  #ending: Ending | undefined
+  #isOver = false
+
+  constructor(options: ReadStreamOptions, clock: Clock) {
+    const { url, method = 'GET', body, lastEventId, heartbeatMs } = options
+    this.#options = options
+    this.#clock = clock
+    this.#backoff = new Backoff(options)
+    this.#watchdog = new Watchdog(clock, heartbeatMs)
+    this.#request = { url, method, ...(body === undefined ? {} : { body }) }
+    this.#lastEventId = lastEventId
+  }
+
+  /** Whether the server has said that there is nothing more. */
+  get isFinal(): boolean {
+    return this.#isOver
+  }
+
+  mayGoOn(failure: StreamError | undefined): boolean {
+    return mayRepeat(this.#request, failure)
+  }
+
+  waitMs(failure: StreamError | undefined): number {
+    return this.#backoff.nextMs(this.#ending === 'busy' ? this.#backoff.retryMs : failure?.retryAfterMs)
+  }
+
+  /** Opens the stream once, and reads it to its end. */
+  async *attempt(controller: AbortController): AsyncGenerator<WireEvent> {
+    const { fetch, headers = {}, maxEventChars, onOpen } = this.#options
+    const { signal } = controller
+    this.#ending = undefined
+    this.#watchdog.start((limitMs) => {
+      const message = `Nothing came for ${limitMs} ms`
+      controller.abort(new StreamError('silent', message, { retryable: true }))
     })
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-  })
+    try {
+      const stream = await openStream(
+        { ...this.#request, fetch, headers, maxEventChars, signal, lastEventId: this.#lastEventId },
+        () => this.#clock.now(),
+        this.#watchdog,
+      )
+      if (stream === undefined) {
+        this.#isOver = true
+        return
+      }
+      this.#watchdog.opened()
+      this.#request = continuation(this.#request, stream)
+      onOpen?.(stream)
+      yield* this.#events(stream)
+    } finally {
+      this.#watchdog.stop()
+    }
+  }
+
+  async *#events({ events }: OpenStream): AsyncGenerator<WireEvent> {
+    const openedAtMs = this.#clock.now()
+    try {
+      for await (const part of events) {
+        if ('retryMs' in part) this.#backoff.ask(part.retryMs)
+        else if ('id' in part) this.#takeId(part.id)
+        else {
+          this.#note(part.event)
+          yield part.event
+          if (this.#isOver) return
+        }
+      }
+    } finally {
+      if (this.#clock.now() - openedAtMs >= STEADY_MS) this.#backoff.reset()
+    }
+  }
+
+  #takeId(id: string): void {
+    this.#lastEventId = id
+    this.#options.onId?.(id)
+  }
+
+  #note(event: WireEvent): void {
+    if (event.type === 'heartbeat') this.#watchdog.beat()
+    this.#ending = endingOf(event)
+    this.#isOver = this.#ending === 'final'
+    if (this.#ending === 'timeout' || !isControlEvent(event.type)) this.#backoff.reset()
+  }
 }

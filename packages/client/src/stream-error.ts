@@ -8,6 +8,8 @@ export type StreamErrorReason =
   | 'connection'
   /** An event is longer than the reader allows. */
   | 'event_too_large'
+  /** Nothing came for longer than the server would be quiet. */
+  | 'silent'
 
 /** A stream that could not be opened, or broke. `cause` is what happened below. */
 export class StreamError extends Error {
