@@ -42,14 +42,14 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
       ? {}
       : { sampleUrl: samplesUrl, unregistered: (name: string) => simulatedTask(name, clock) }),
   })
-  const runs = new RunRegistry({
+  const runs = await RunRegistry.open({
     store,
     clock,
     source: 'worker',
     maxEvents: config.RUN_MAX_EVENTS,
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
-    onError: (error, run) => logger.error({ err: error, runId: run.id }, 'run failed'),
+    onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
   const streams = new StreamServer({
     clock,

@@ -29,6 +29,7 @@ export {
   UserStatus,
 } from './connection-view.ts'
 export {
+  CLOSED_MARK,
   CONTROL_EVENTS,
   ConnectionData,
   type ControlEvent,
@@ -72,6 +73,14 @@ export {
   parseEventId,
 } from './event-id.ts'
 export { isHeaderName, isHeaderValue } from './http-header.ts'
+export {
+  DEFAULT_POLL_LIMIT,
+  MAX_POLL_LIMIT,
+  MAX_POLL_WAIT_MS,
+  PollAnswer,
+  PollQuery,
+  pollQuery,
+} from './polling.ts'
 export { PROBLEM_CONTENT_TYPE, Problem, ProblemError, type ProblemOptions } from './problem.ts'
 export {
   CancelAnswer,
@@ -80,6 +89,7 @@ export {
   RunAccepted,
   RunKind,
   RunList,
+  RunListQuery,
   RunParams,
   RunStatus,
   RunView,

@@ -37,7 +37,29 @@ export const RunView = Type.Object(
 )
 export type RunView = Static<typeof RunView>
 
-export const RunList = Type.Object({ runs: Type.Array(RunView) })
+/** Which runs `GET /api/runs` tells of. */
+export const RunListQuery = Type.Object({
+  status: Type.Optional(RunStatus),
+  kind: Type.Optional(RunKind),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1_000, description: 'Runs in the answer. Default 100.' }),
+  ),
+  after: Type.Optional(
+    Type.String({ maxLength: 128, description: 'The `next` of the answer before: the page after it.' }),
+  ),
+})
+export type RunListQuery = Static<typeof RunListQuery>
+
+export const RunList = Type.Object({
+  runs: Type.Array(RunView),
+  next: Type.Optional(
+    Type.String({ description: 'There where there are more: the `after` of the next page.' }),
+  ),
+  unreachable: Type.Optional(
+    Type.Array(Type.String(), { description: 'Workers that did not answer; their runs are left out.' }),
+  ),
+})
+export type RunList = Static<typeof RunList>
 
 /** The answer to a start that asked for JSON instead of the stream. */
 export const RunAccepted = Type.Object({

@@ -1,13 +1,17 @@
-import { LogClosedError } from '@tributary/eventlog'
+import { LogClosedError, StaleEpochError, StoreUnavailableError } from '@tributary/eventlog'
 import { type Clock, type FinalRunStatus, ProblemError } from '@tributary/protocol'
 import type { Run, RunOutcome } from './run.ts'
-import { RunAbort } from './run-error.ts'
+import { RunAbort, RunSuspendedError } from './run-error.ts'
 
-/** Does what the run is for, appending as it goes, and answers what came of it. Stops when the signal says so. */
-export type RunWork = (run: Run) => Promise<RunOutcome>
+/**
+ * Does what the run is for, appending as it goes, and answers what came of it. Stops when the run's signal says so;
+ * answers `undefined` where it was drained before all was done. With a run that is resumed it goes on from what
+ * its log says.
+ */
+export type RunWork = (run: Run) => Promise<RunOutcome | undefined>
 
 export const DEFAULT_ABORT_GRACE_MS = 5_000
-/** How often the terminal event is tried, and how long after one failure the next. */
+/** How often the terminal event is tried that a log refuses, and how long after one failure the next. */
 const TERMINAL_TRIES = 5
 const TERMINAL_RETRY_MS = 1_000
 
@@ -25,19 +29,26 @@ interface Ending {
   readonly status?: FinalRunStatus
 }
 
-/** Takes a run from its beginning to its one terminal event, whatever its work does. Never rejects. */
+/**
+ * Takes a run from its beginning to its one terminal event, whatever its work does; or puts it down, to be gone on
+ * with after a restart. Never rejects.
+ */
 export async function executeRun(run: Run, work: RunWork, options: ExecuteOptions): Promise<void> {
   run.begin()
-  const { outcome, status } = await workToEnd(run, work, options)
-  await appendTerminal(run, () => run.finish(outcome, status), options)
+  const ending = await Promise.race([workToEnd(run, work, options), run.suspended])
+  if (ending === undefined) run.suspend()
+  else await appendTerminal(run, () => run.finish(ending.outcome, ending.status), options)
 }
 
-async function workToEnd(run: Run, work: RunWork, options: ExecuteOptions): Promise<Ending> {
+/** `undefined` where the work is to be gone on with later. */
+async function workToEnd(run: Run, work: RunWork, options: ExecuteOptions): Promise<Ending | undefined> {
   const overdue = new Overdue(run, options)
   try {
-    return { outcome: await Promise.race([work(run), overdue.promise]) }
+    const outcome = await Promise.race([work(run), overdue.promise])
+    return outcome === undefined ? undefined : { outcome }
   } catch (error) {
     const { reason } = run.signal
+    if (reason instanceof RunSuspendedError) return undefined
     if (reason instanceof RunAbort) {
       // That work ends with the reason it was stopped for is no fault of it.
       if (error !== reason) options.onError(error)
@@ -62,14 +73,20 @@ async function tellFailure(run: Run, error: unknown): Promise<RunOutcome> {
 }
 
 async function appendTerminal(run: Run, append: () => Promise<void>, options: ExecuteOptions): Promise<void> {
-  for (let tries = 1; tries <= TERMINAL_TRIES; tries++) {
+  for (let tries = 1; ; tries++) {
     try {
       return await append()
     } catch (error) {
       options.onError(error)
-      // Whoever ended it, it has ended.
-      if (error instanceof LogClosedError || tries === TERMINAL_TRIES) break
-      await new Promise<void>((resolve) => options.clock.after(TERMINAL_RETRY_MS, resolve))
+      // Whoever ended or took it, it is ours no more.
+      if (error instanceof LogClosedError || error instanceof StaleEpochError) break
+      // A store that is full or broken for now is waited for: the end of a run is not lost for it.
+      if (!(error instanceof StoreUnavailableError) && tries >= TERMINAL_TRIES) break
+      const again = Promise.withResolvers<'again'>()
+      const cancel = options.clock.after(TERMINAL_RETRY_MS, () => again.resolve('again'))
+      const next = await Promise.race([again.promise, run.suspended])
+      cancel()
+      if (next === undefined) break
     }
   }
   run.giveUp()
@@ -82,6 +99,7 @@ class Overdue {
 
   constructor({ signal }: Run, { clock, abortGraceMs = DEFAULT_ABORT_GRACE_MS }: ExecuteOptions) {
     const onAbort = () => {
+      if (signal.reason instanceof RunSuspendedError) return
       const overdue = () =>
         this.#rejected.reject(new Error(`The work of a run did not stop within ${abortGraceMs} ms`))
       this.#cancels.push(clock.after(abortGraceMs, overdue))

@@ -15,6 +15,7 @@ export { HandlerRegistry } from './handlers/handler-registry.ts'
 export { HandlerRunner, type HandlerRunnerOptions } from './handlers/handler-runner.ts'
 export { simulatedTask } from './handlers/simulated-task.ts'
 export type { ThreadPoolOptions } from './handlers/thread-pool.ts'
+export type { KnownRun } from './known-run.ts'
 export {
   type NamedTaskOptions,
   type PlannedNamedTask,
@@ -24,14 +25,20 @@ export {
   runNamedTask,
   type TaskPlace,
 } from './named-task.ts'
-export { Run, type RunOptions, type RunOutcome, type SettleTasks } from './run.ts'
-export { RunAbort } from './run-error.ts'
+export { type Attributes, Run, type RunOptions, type RunOutcome, type SettleTasks } from './run.ts'
+export { RunAbort, RunSuspendedError } from './run-error.ts'
+export { pageOfRuns, type RunPage } from './run-list.ts'
+export { type RunPast, readRunPast } from './run-past.ts'
+export { OnDisconnect } from './run-record.ts'
 export {
+  DEFAULT_DISCONNECT_GRACE_MS,
   DEFAULT_RUN_MAX_AGE_MS,
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
+  type RebuildWork,
   RunRegistry,
   type RunRegistryOptions,
+  type StartedOnce,
   type StartOptions,
 } from './run-registry.ts'
 export { type BoardTask, TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'

@@ -38,9 +38,12 @@ async function runOne(
   {
     act,
     aborted,
-  }: { act?: (setting: ReturnType<typeof openRuns>, stop: AbortController) => void; aborted?: unknown } = {},
+  }: {
+    act?: (setting: Awaited<ReturnType<typeof openRuns>>, stop: AbortController) => void
+    aborted?: unknown
+  } = {},
 ) {
-  const setting = openRuns()
+  const setting = await openRuns()
   const handlers = handlersOf(task)
   const stop = new AbortController()
   if (aborted !== undefined) stop.abort(aborted)

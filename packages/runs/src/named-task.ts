@@ -92,13 +92,15 @@ export interface NamedTaskOptions {
   readonly handlers: HandlerRunner
   readonly clock: Clock
   readonly log: TaskLog
+  /** Default 1. */
+  readonly attempt?: number
   /** Ends the task; its reason should say why, with a task's error code. */
   readonly signal: AbortSignal
 }
 
 /** Runs a handler, and notes on the board what comes of it. Never rejects. */
 export async function runNamedTask(task: PlannedNamedTask, options: NamedTaskOptions): Promise<void> {
-  const { board, handlers, clock, log, signal } = options
+  const { board, handlers, clock, log, signal, attempt = 1 } = options
   if (signal.aborted) {
     board.fail(task.id, messageOf(signal.reason), codeOf(signal.reason, signal))
     return
@@ -110,11 +112,14 @@ export async function runNamedTask(task: PlannedNamedTask, options: NamedTaskOpt
     stop.abort(new TaskError(`The task did not end within ${task.timeoutMs} ms`, { code: 'task_timeout' })),
   )
   try {
-    board.start(task.id, 1)
+    const started = board.start(task.id, attempt)
+    // What may not be done twice is not begun before it is stored that it was.
+    if (!task.idempotent) await started
+    stop.signal.throwIfAborted()
     const body = await handlers.run(task.name, {
       input: task.input,
       taskId: task.id,
-      attempt: 1,
+      attempt,
       signal: stop.signal,
       log,
       onProgress: (progress) => board.progress(task.id, progress),

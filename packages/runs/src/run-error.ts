@@ -22,3 +22,14 @@ export class RunAbort extends Error {
     return new RunAbort(`The run did not end within ${deadlineMs} ms`, 'deadline_exceeded', 'expired')
   }
 }
+
+/** This process has stopped to work at a run, which is stored as it stands: whoever is next goes on with it. */
+export class RunSuspendedError extends Error {
+  override readonly name = 'RunSuspendedError'
+  readonly code = 'run_suspended'
+  readonly retryable = true
+
+  constructor() {
+    super('The run was put down, to be gone on with after the restart')
+  }
+}

@@ -14,7 +14,7 @@ async function openBoard(
   options: Partial<TaskBoardOptions> & { idOf?: (n: number) => string } = {},
 ) {
   const { idOf = (n: number) => `t${n}`, ...boardOptions } = options
-  const setting = openRuns()
+  const setting = await openRuns()
   const begun = Promise.withResolvers<{ run: Run; board: TaskBoard }>()
   const done = Promise.withResolvers<void>()
   await setting.runs.start(anyRun(count), async (run) => {

@@ -1,9 +1,17 @@
-import type { Clock, TaskErrorCode, TaskFailure, TaskResult } from '@tributary/protocol'
+import type {
+  Clock,
+  RunEvents,
+  RunEventType,
+  TaskErrorCode,
+  TaskFailure,
+  TaskResult,
+} from '@tributary/protocol'
 import { aggregate, type FinishedTask } from './aggregated-result.ts'
 import { type FittedResult, fitResult } from './fit-result.ts'
 import { fitMessage } from './fit-text.ts'
-import type { Run, RunOutcome } from './run.ts'
+import type { Attributes, Run, RunOutcome } from './run.ts'
 import { RunAbort } from './run-error.ts'
+import type { RunPast } from './run-past.ts'
 
 /** Left of an event for what a reader of several runs puts into it: the name of its source. */
 const RESERVED_BYTES = 1_024
@@ -43,6 +51,8 @@ export interface TaskBoardOptions {
   readonly clock: Clock
   /** An event may not be larger. */
   readonly maxEventBytes: number
+  /** What an earlier executor of the run left. */
+  readonly past?: RunPast | undefined
   /** Whether every event of a task says who runs it, not just its start. Default false. */
   readonly tagSource?: boolean
 }
@@ -63,6 +73,8 @@ export class TaskBoard {
   #progressToldMs = Number.NEGATIVE_INFINITY
   /** Of the results that are held for the aggregated one. */
   #heldBytes = 0
+  /** For the next event. */
+  #attributes: Attributes | undefined
   #finishing: Promise<RunOutcome> | undefined
 
   constructor(run: Run, tasks: readonly BoardTask[], options: TaskBoardOptions) {
@@ -79,6 +91,7 @@ export class TaskBoard {
       }
       this.#tasks.set(task.id, { ...task, ...started })
     }
+    if (options.past !== undefined) this.#restore(options.past)
     run.settleWith((error, code) => {
       this.failRest(error, code)
       return this.#outcome(aggregate([], this.#failures, options.maxEventBytes).errors)
@@ -103,14 +116,46 @@ export class TaskBoard {
     return this.#tasks.get(taskId)?.failed ?? false
   }
 
-  start(taskId: string, attempt: number): void {
+  /** The attempts of a task that have begun, here or at an earlier executor. */
+  attemptsOf(taskId: string): number {
+    return this.#tasks.get(taskId)?.attempt ?? 0
+  }
+
+  /** Changes the run's attributes together with the next event that is appended. */
+  note(attributes: Attributes): void {
+    this.#attributes = { ...this.#attributes, ...attributes }
+  }
+
+  /**
+   * Where to go on with a task that an earlier executor left: the attempt to begin with, which its readers are told
+   * voids the one before; `undefined` where it is final, or may not be tried again and so was lost with that executor.
+   */
+  goOn(taskId: string, idempotent: boolean): number | undefined {
     const task = this.#open(taskId)
-    if (task === undefined) return
+    if (task === undefined) return undefined
+    if (task.attempt > 0 && !idempotent) {
+      this.fail(
+        taskId,
+        'The server ended in the midst of the task, which may not be tried again',
+        'worker_lost',
+      )
+      return undefined
+    }
+    if (task.attempt > 0) this.retry(taskId, 'worker_lost', 0)
+    return task.attempt + 1
+  }
+
+  /** Resolves once the start is stored: before that, nothing may be done that must not be done again. */
+  start(taskId: string, attempt: number): Promise<unknown> {
+    const task = this.#open(taskId)
+    if (task === undefined) return Promise.resolve()
     task.attempt = attempt
     task.startedMs ??= this.#options.clock.now()
     task.progressToldMs = Number.NEGATIVE_INFINITY
     task.progressTold = 0
-    this.#append(this.#run.emit('task_start', { taskId, taskName: task.name, attempt, source: task.source }))
+    return this.#append(
+      this.#emit('task_start', { taskId, taskName: task.name, attempt, source: task.source }),
+    )
   }
 
   /** Told at most ten times a second a task; the first 100 of an attempt always. */
@@ -124,7 +169,7 @@ export class TaskBoard {
     task.progressToldMs = now
     task.progressTold = percent
     this.#append(
-      this.#run.emit('task_progress', {
+      this.#emit('task_progress', {
         taskId,
         ...(step === undefined ? {} : { step }),
         ...(totalSteps === undefined ? {} : { totalSteps }),
@@ -141,7 +186,7 @@ export class TaskBoard {
     const task = this.#open(taskId)
     if (task === undefined) return
     this.#append(
-      this.#run.emit('task_retry', {
+      this.#emit('task_retry', {
         taskId,
         attempt: task.attempt + 1,
         reason,
@@ -179,7 +224,7 @@ export class TaskBoard {
     this.#finished.push(finished)
     this.#append(
       // The result is written out once: its JSON is put into that of the event.
-      this.#run.emitJson('task_complete', `${said.slice(0, -1)},"result":${json}}`).then((entry) => {
+      this.#emitJson('task_complete', `${said.slice(0, -1)},"result":${json}}`).then((entry) => {
         finished.eventId = entry.event.id
       }),
     )
@@ -195,7 +240,7 @@ export class TaskBoard {
     task.final = true
     task.failed = true
     this.#failures.push({ taskId, error, code })
-    this.#append(this.#run.emit('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) }))
+    this.#append(this.#emit('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) }))
     this.#tellRun()
   }
 
@@ -226,7 +271,8 @@ export class TaskBoard {
     else this.failRest('The run ended without this task', 'task_failed')
     await this.#flush()
     const { json, errors } = aggregate(this.#finished, this.#failures, this.#options.maxEventBytes)
-    await this.#run.emitJson('aggregated_result', json)
+    // Where an earlier executor came as far as that, only the end was missing.
+    if (this.#options.past?.aggregated !== true) await this.#run.emitJson('aggregated_result', json)
     return this.#outcome(errors)
   }
 
@@ -266,13 +312,47 @@ export class TaskBoard {
     if (step < this.total && Math.abs(now - this.#progressToldMs) < PROGRESS_INTERVAL_MS) return
     this.#progressToldMs = now
     const progress = Math.round((step / this.total) * 100)
-    this.#append(this.#run.emit('progress', { step, totalSteps: this.total, progress }))
+    this.#append(this.#emit('progress', { step, totalSteps: this.total, progress }))
+  }
+
+  #restore({ tasks }: RunPast): void {
+    for (const [taskId, { attempt, startedMs, final }] of tasks) {
+      const task = this.#tasks.get(taskId)
+      if (task === undefined) continue
+      task.attempt = attempt
+      task.startedMs = startedMs
+      if (final === undefined) continue
+      task.final = true
+      if (final.kind === 'complete') {
+        const { status, json, eventId } = final
+        this.#finished.push({ taskId, status, json: this.#hold(json), eventId })
+      } else {
+        task.failed = true
+        this.#failures.push({ taskId, error: final.error, code: final.code })
+      }
+    }
+    this.#run.count({ successCount: this.#finished.length, errorCount: this.#failures.length })
+  }
+
+  #emit<T extends Exclude<RunEventType, 'complete'>>(type: T, data: RunEvents[T]) {
+    return this.#run.emit(type, data, this.#takeAttributes())
+  }
+
+  #emitJson(type: Exclude<RunEventType, 'complete'>, json: string) {
+    return this.#run.emitJson(type, json, this.#takeAttributes())
+  }
+
+  #takeAttributes(): Attributes | undefined {
+    const attributes = this.#attributes
+    this.#attributes = undefined
+    return attributes
   }
 
   /** Appends are in order by themselves; the end waits for them all, where a failure comes out. */
-  #append(appending: Promise<unknown>): void {
+  #append<T>(appending: Promise<T>): Promise<T> {
     this.#appending += 1
     appending.then(this.#onAppended, this.#onFailed)
+    return appending
   }
 
   readonly #onAppended = (): void => {

@@ -8,12 +8,12 @@ import { RunRegistry, type RunRegistryOptions } from '../src/run-registry.ts'
 export const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** A registry in memory, on a clock that the test moves, and every error it reported. */
-export function openRuns(options: Partial<RunRegistryOptions> & { clock?: FakeClock } = {}) {
+export async function openRuns(options: Partial<RunRegistryOptions> & { clock?: FakeClock } = {}) {
   const { clock = new FakeClock(), store = new MemoryEventStore({ clock }) } = options
   const errors: unknown[] = []
-  const runs = new RunRegistry({
+  const runs = await RunRegistry.open({
     source: 'worker',
-    onError: (error) => void errors.push(error),
+    onError: (error: unknown) => void errors.push(error),
     ...options,
     clock,
     store,

@@ -8,7 +8,7 @@ import type { ReadableRun } from '../relay/relays.ts'
 /** The run of an id: one of this gateway, or a worker's. @throws ProblemError `run_not_found`, `upstream_unavailable`. */
 export async function findRun(runId: string, { runs, mirrors }: Deps): Promise<ReadableRun> {
   const run = runs.get(runId)
-  if (run !== undefined) return { kind: 'own', runId, log: run.log, run }
+  if (run !== undefined) return { kind: 'own', runId, log: await run.openLog(), run }
   const mirror = await mirrors.find(runId)
   return { kind: 'mirrored', runId, log: mirror.log, mirror }
 }

@@ -1,4 +1,5 @@
-import { CancelAnswer, RunList, RunParams, RunView, StreamQuery } from '@tributary/protocol'
+import { CancelAnswer, RunList, RunListQuery, RunParams, RunView, StreamQuery } from '@tributary/protocol'
+import { pageOfRuns } from '@tributary/runs'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { findRun, replyWithRun } from './run-stream.ts'
@@ -10,11 +11,15 @@ export function addRuns(app: App, deps: Deps): void {
   const { runs, pool } = deps
   app.get(
     '/api/runs',
-    { schema: { tags, summary: 'The runs there are, newest first', response: { 200: RunList } } },
-    async () => {
-      const all = [...runs.list().map((run) => run.view()), ...(await pool.list())]
-      return { runs: all.sort((a, b) => b.startedAt - a.startedAt) }
+    {
+      schema: {
+        tags,
+        summary: 'The runs there are, newest first',
+        querystring: RunListQuery,
+        response: { 200: RunList },
+      },
     },
+    async ({ query }) => pageOfRuns([...runs.list(query).runs, ...(await pool.list())], query),
   )
   app.get(
     '/api/runs/:runId',

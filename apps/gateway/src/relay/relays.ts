@@ -8,7 +8,7 @@ import {
   ProblemError,
   type RelayRequest,
 } from '@tributary/protocol'
-import type { HandlerRunner, Run, RunRegistry, RunWork, StartOptions, TaskLog } from '@tributary/runs'
+import type { HandlerRunner, KnownRun, RunRegistry, RunWork, StartOptions, TaskLog } from '@tributary/runs'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
 import { runHybrid } from './hybrid.ts'
 import { planHybrid } from './hybrid-plan.ts'
@@ -23,7 +23,7 @@ const RUN_EVENTS = /^\/api\/runs\/([^/?]+)\/events(?:\?|$)/
 
 /** A run that can be read here: one of this gateway, or a worker's through its mirror. */
 export type ReadableRun =
-  | { readonly kind: 'own'; readonly runId: string; readonly log: ReadableLog; readonly run: Run }
+  | { readonly kind: 'own'; readonly runId: string; readonly log: ReadableLog; readonly run: KnownRun }
   | {
       readonly kind: 'mirrored'
       readonly runId: string

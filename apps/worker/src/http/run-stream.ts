@@ -1,5 +1,5 @@
-import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
-import type { Run } from '@tributary/runs'
+import type { Naming, RunAccepted, StreamQuery } from '@tributary/protocol'
+import type { KnownRun } from '@tributary/runs'
 import { replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
@@ -7,14 +7,14 @@ import type { Deps } from '../deps.ts'
 /** Answers with a run's stream. */
 export async function replyWithRun(
   reply: FastifyReply,
-  run: Run,
+  run: KnownRun,
   query: StreamQuery,
   naming: Naming,
   { streams, config, logger }: Deps,
 ): Promise<FastifyReply> {
   await replyWithLog(reply, {
     streams,
-    log: run.log,
+    log: await run.openLog(),
     runId: run.id,
     query,
     naming,
@@ -25,20 +25,10 @@ export async function replyWithRun(
   return reply
 }
 
-/** The run of an id. @throws ProblemError `run_not_found`. */
-export function findRun(runId: string, { runs }: Deps): Run {
-  const run = runs.get(runId)
-  if (run !== undefined) return run
-  throw new ProblemError(
-    'run_not_found',
-    `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`,
-  )
-}
-
 /** Answers the request that started a run: with its stream, or with 202 and where to read it. */
 export async function replyWithNewRun(
   reply: FastifyReply,
-  run: Run,
+  run: KnownRun,
   query: StreamQuery,
   deps: Deps,
 ): Promise<FastifyReply> {
@@ -57,7 +47,7 @@ function prefersJson(accept = ''): boolean {
 export async function replyWithStartedRun(
   reply: FastifyReply,
   query: StreamQuery,
-  start: () => Promise<Run>,
+  start: () => Promise<KnownRun>,
   deps: Deps,
 ): Promise<FastifyReply> {
   const run = await startOrResume(reply, query, { start, find: (runId) => deps.runs.get(runId) })

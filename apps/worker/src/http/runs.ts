@@ -1,7 +1,7 @@
-import { CancelAnswer, RunList, RunParams, RunView, StreamQuery } from '@tributary/protocol'
+import { CancelAnswer, RunList, RunListQuery, RunParams, RunView, StreamQuery } from '@tributary/protocol'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
-import { findRun, replyWithRun } from './run-stream.ts'
+import { replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
 
@@ -9,13 +9,20 @@ const tags = ['runs']
 export function addRuns(app: App, deps: Deps): void {
   app.get(
     '/api/runs',
-    { schema: { tags, summary: 'The runs there are, newest first', response: { 200: RunList } } },
-    async () => ({ runs: deps.runs.list().map((run) => run.view()) }),
+    {
+      schema: {
+        tags,
+        summary: 'The runs there are, newest first',
+        querystring: RunListQuery,
+        response: { 200: RunList },
+      },
+    },
+    async ({ query }) => deps.runs.list(query),
   )
   app.get(
     '/api/runs/:runId',
     { schema: { tags, summary: 'Where a run stands', params: RunParams, response: { 200: RunView } } },
-    async ({ params }) => findRun(params.runId, deps).view(),
+    async ({ params }) => deps.runs.find(params.runId).view(),
   )
   app.get(
     '/api/runs/:runId/events',
@@ -27,13 +34,13 @@ export function addRuns(app: App, deps: Deps): void {
         querystring: StreamQuery,
       },
     },
-    ({ params, query }, reply) => replyWithRun(reply, findRun(params.runId, deps), query, 'standard', deps),
+    ({ params, query }, reply) => replyWithRun(reply, deps.runs.find(params.runId), query, 'standard', deps),
   )
   app.post(
     '/api/runs/:runId/cancel',
     { schema: { tags, summary: 'Cancel a run', params: RunParams, response: { 200: CancelAnswer } } },
     async ({ params }) => {
-      const run = findRun(params.runId, deps)
+      const run = deps.runs.find(params.runId)
       const cancelled = deps.runs.cancel(run)
       await run.ended
       return { runId: run.id, status: run.status, cancelled }
