@@ -80,6 +80,12 @@ export const RECONNECTS: Readonly<Record<DisconnectReason, boolean>> = {
 /** The `retry:` of a final `disconnected`: as good as never, for an EventSource knows no "stop" in band. */
 export const NEVER_RETRY_MS = 86_400_000
 
+/**
+ * What the `id:` of a `disconnected` ends in after which no reader is to come back by itself. One that does so all
+ * the same says it in its `Last-Event-ID`, and is answered 204: the one word on which an EventSource stops.
+ */
+export const CLOSED_MARK = '.closed'
+
 /** An upstream of a run is away and is being waited for. */
 export const SourceUnavailableData = Type.Object({
   source: Type.String(),

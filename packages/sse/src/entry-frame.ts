@@ -40,7 +40,8 @@ export function eventFrame(event: EventHead, json: string, { format, naming }: F
   return toBytes(encodeFrame(event.id === null ? fields : { id: event.id, ...fields }))
 }
 
-function envelopeJson(
+/** A whole event as JSON, from the JSON of its data. */
+export function envelopeJson(
   { id, type, timestamp, priority, source, version, metadata }: EventHead,
   json: string,
 ): string {

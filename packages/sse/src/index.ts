@@ -1,3 +1,4 @@
+export { type BusyOptions, busyOf, busyStream } from './busy.ts'
 export {
   DEFAULT_FORM,
   type EventHead,
@@ -15,9 +16,13 @@ export {
   sseHeaders,
 } from './header-builder.ts'
 export { LogReader, type LogReaderOptions, type OverflowPolicy } from './log-reader.ts'
-export { LogStream, type ServeOptions, StreamServer, type StreamServerOptions } from './log-stream.ts'
+export { LogStream, type ServeOptions } from './log-stream.ts'
 export { NodeSink } from './node-sink.ts'
+export { type PollOptions, pollLog } from './poll-log.ts'
+export { PollPage } from './poll-page.ts'
 export { type CursorCarriers, type RequestCursor, requestCursor } from './request-cursor.ts'
+export { StreamServer, type StreamServerOptions } from './stream-server.ts'
 export type { StreamSink } from './stream-sink.ts'
 export { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
+export { DEFAULT_MAX_WAITING_POLLS, WaitingPolls } from './waiting-polls.ts'
 export { WebSink } from './web-sink.ts'

@@ -1,0 +1,95 @@
+import type { LogEntry, ReadableLog } from '@tributary/eventlog'
+import { type Clock, type Cursor, DEFAULT_POLL_LIMIT, type Naming, type Topic } from '@tributary/protocol'
+import { DEFAULT_FORM } from './entry-frame.ts'
+import { PageReader } from './page-reader.ts'
+import { PollPage } from './poll-page.ts'
+import type { WaitingPolls } from './waiting-polls.ts'
+
+export interface PollOptions {
+  readonly log: ReadableLog
+  readonly clock: Pick<Clock, 'after'>
+  /** What the reader presented. */
+  readonly cursor?: Cursor | undefined
+  /** The same as it came. */
+  readonly cursorText?: string | undefined
+  /**
+   * Where a reader without a cursor begins: at the oldest event, as of a run; or at the head, and then it is
+   * answered at once, with the cursor to wait from.
+   */
+  readonly startAt: 'oldest' | 'head'
+  /** Default `DEFAULT_POLL_LIMIT`. */
+  readonly limit?: number | undefined
+  /** How long it may wait for the first event, in ms. Default 0. */
+  readonly waitMs?: number | undefined
+  /** Aborted where nobody waits for the answer any more. */
+  readonly signal?: AbortSignal
+  /** Where it is counted while it waits. */
+  readonly waiting?: WaitingPolls
+  /** The names of the events. Default `standard`. */
+  readonly naming?: Naming
+  /** Default: all there are. */
+  readonly topics?: readonly Topic[]
+  /** Whether an entry is for this reader. Default: every one. */
+  readonly accepts?: (entry: LogEntry) => boolean
+  /** How it hears of entries that may be for it, while it waits. Default: the log's own `tail`. */
+  readonly tail?: ReadableLog['tail']
+}
+
+/**
+ * Reads a page of a log after a cursor. Where there is nothing yet it waits for the first event, until its time
+ * is over, the log ends, or whoever asked goes away.
+ *
+ * @throws ProblemError `overloaded` where too many wait.
+ */
+export async function pollLog(options: PollOptions): Promise<PollPage> {
+  const { log, cursor, cursorText, startAt, topics, waitMs = 0, naming = DEFAULT_FORM.naming } = options
+  const start = cursor === undefined ? undefined : await log.locate(cursor, topics)
+  const reader = new PageReader({
+    log,
+    after: start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 }),
+    beginsAtOldest: cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0,
+    ...(start?.gap === undefined ? {} : { gap: start.gap, from: cursorText }),
+    ...(start?.lostUpTo === undefined ? {} : { lostUpTo: start.lostUpTo }),
+    limit: options.limit ?? DEFAULT_POLL_LIMIT,
+    topics,
+    accepts: options.accepts,
+  })
+  const answersAtOnce = cursor === undefined && startAt === 'head'
+  if (!answersAtOnce) {
+    await reader.read()
+    if (waitMs > 0 && reader.isEmpty) await waitForMore(reader, options, waitMs)
+  }
+  return new PollPage({ ...reader.page(), naming })
+}
+
+async function waitForMore(reader: PageReader, options: PollOptions, waitMs: number): Promise<void> {
+  const { log, clock, signal, waiting, tail = (listener) => log.tail(listener) } = options
+  const over = { is: signal?.aborted === true }
+  let wake: () => void = () => undefined
+  const end = () => {
+    over.is = true
+    wake()
+  }
+  const done = waiting?.add(end)
+  const cancel = clock.after(waitMs, end)
+  signal?.addEventListener('abort', end, { once: true })
+  const untail = tail((entry) => {
+    if (reader.concerns(entry)) wake()
+  })
+  try {
+    while (!over.is && reader.isEmpty) {
+      const woken = Promise.withResolvers<void>()
+      wake = woken.resolve
+      // What was appended since the last read was told to nobody who would wake.
+      if (!reader.isAtHead) wake()
+      await woken.promise
+      // The last time too: what was for others moves the cursor on.
+      if (signal?.aborted !== true) await reader.read()
+    }
+  } finally {
+    untail()
+    signal?.removeEventListener('abort', end)
+    cancel()
+    done?.()
+  }
+}

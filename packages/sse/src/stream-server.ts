@@ -1,0 +1,106 @@
+import type { Clock, ConnectionData, DisconnectReason, Position } from '@tributary/protocol'
+import { EventStream } from './event-stream.ts'
+import { HeartbeatFrames } from './heartbeat-frames.ts'
+import { sendGap } from './log-reader.ts'
+import { LogStream, type ServeOptions } from './log-stream.ts'
+import { type PollOptions, pollLog } from './poll-log.ts'
+import type { PollPage } from './poll-page.ts'
+import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
+import { WaitingPolls } from './waiting-polls.ts'
+
+/** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
+const TIMEOUT_JITTER = 0.1
+
+export interface StreamServerOptions {
+  readonly clock: Clock
+  /** Default 30,000. */
+  readonly heartbeatMs?: number
+  /** What a reader is told to wait before it comes back. Default 3,000. */
+  readonly retryMs?: number
+  /** Bytes that wait for a reader at most. Default 262,144. */
+  readonly outboxMaxBytes?: number
+  /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
+  readonly maxWaitingPolls?: number
+  /** 0 to 1. Default `Math.random`. */
+  readonly random?: () => number
+}
+
+/** What all streams of a service share: one timer, one heartbeat, the bounds. */
+export class StreamServer {
+  readonly #options: StreamServerOptions
+  readonly #wheel: TimerWheel
+  readonly #heartbeats = new HeartbeatFrames()
+  readonly #streams = new Set<LogStream>()
+  readonly #polls: WaitingPolls
+
+  constructor(options: StreamServerOptions) {
+    this.#options = options
+    this.#wheel = new TimerWheel(options.clock)
+    this.#polls = new WaitingPolls(options.maxWaitingPolls)
+  }
+
+  /** The streams that are open. */
+  get size(): number {
+    return this.#streams.size
+  }
+
+  /**
+   * Opens a stream over a log, and tells its reader so: `connection`, and the gap where there is one. Replay
+   * and live follow once the caller has noted the stream and calls its `start()`.
+   */
+  async serve(options: ServeOptions): Promise<LogStream> {
+    const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics } = options
+    const { retryMs = 3_000, outboxMaxBytes } = this.#options
+    const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
+    const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
+    const stream = new EventStream(sink(), outboxMaxBytes)
+    const from = cursorText ?? log.idOf(after)
+    const data: ConnectionData = {
+      status: 'connected',
+      emitterId: connectionId,
+      clientId: connectionId,
+      ...(runId === undefined ? {} : { runId }),
+      resumed: cursor !== undefined,
+    }
+    // No id before a gap: the cursor that was presented leads nowhere any more.
+    stream.control('connection', data, start?.gap === undefined ? { retryMs, id: from } : { retryMs })
+    const lostUpTo = start?.lostUpTo ?? after
+    if (start?.gap !== undefined) {
+      sendGap(stream, { from, to: log.idOf(lostUpTo), reason: start.gap }, log.idOf(after))
+    }
+    const beginsAtOldest =
+      cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0
+    const opened = new LogStream(stream, after, options, beginsAtOldest ? undefined : lostUpTo.n)
+    this.#keep(opened, options.timeoutMs)
+    return opened
+  }
+
+  /** Reads a page of a log, as `pollLog` does; waiting polls share the timer of the streams. */
+  poll(options: Omit<PollOptions, 'clock'>): Promise<PollPage> {
+    const clock = { after: (delayMs: number, end: () => void) => this.#wheel.schedule(delayMs, end) }
+    return pollLog({ waiting: this.#polls, ...options, clock })
+  }
+
+  /** Ends every stream that is open now. */
+  endAll(reason: DisconnectReason): void {
+    for (const stream of this.#streams) stream.end(reason)
+  }
+
+  #keep(opened: LogStream, timeoutMs: number): void {
+    const { clock, heartbeatMs = 30_000, random = Math.random } = this.#options
+    const beat = () => {
+      cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
+      if (opened.stream.hasRoomFor(1)) opened.heartbeat(this.#heartbeats, clock.now())
+    }
+    let cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
+    // The wheel calls back up to two ticks late, and a timeout is kept.
+    const endsInMs = Math.max(0, timeoutMs * (1 - TIMEOUT_JITTER * random()) - 2 * DEFAULT_TICK_MS)
+    const cancelTimeout = this.#wheel.schedule(endsInMs, () => opened.end('timeout'))
+    this.#streams.add(opened)
+    opened.stream.onEnd(() => {
+      cancelBeat()
+      cancelTimeout()
+      this.#streams.delete(opened)
+    })
+  }
+}

@@ -1,0 +1,54 @@
+import { ProblemError } from '@tributary/protocol'
+
+/** Polls that wait at a time, unless told otherwise. */
+export const DEFAULT_MAX_WAITING_POLLS = 20_000
+/** Seconds until one that found no room should try again. */
+const FULL_RETRY_AFTER_S = 5
+
+/** The polls that wait for an event: so many at most, and all of them can be answered at once. */
+export class WaitingPolls {
+  readonly #max: number
+  readonly #ends = new Set<() => void>()
+  #closed = false
+
+  /** @param max default `DEFAULT_MAX_WAITING_POLLS`. */
+  constructor(max = DEFAULT_MAX_WAITING_POLLS) {
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#ends.size
+  }
+
+  /**
+   * Adds one that begins to wait; the answer takes it away again.
+   *
+   * @param end called where it is to wait no longer.
+   * @throws ProblemError `overloaded` where there are too many.
+   */
+  add(end: () => void): () => void {
+    if (this.#closed) {
+      end()
+      return () => undefined
+    }
+    if (this.#ends.size >= this.#max) {
+      throw new ProblemError(
+        'overloaded',
+        'Too many polls are waiting; try again in a moment, or without waiting.',
+        {
+          retryAfterS: FULL_RETRY_AFTER_S,
+        },
+      )
+    }
+    // A function of its own, so that each is there once.
+    const added = () => end()
+    this.#ends.add(added)
+    return () => void this.#ends.delete(added)
+  }
+
+  /** From here on nobody waits; the answer are those who do, each to be called once. */
+  close(): (() => void)[] {
+    this.#closed = true
+    return [...this.#ends]
+  }
+}
