@@ -27,6 +27,7 @@ export class Backoff {
   readonly #maxRetryAfterMs: number
   readonly #random: () => number
   #retryMs: number
+  #askedMs = 0
   #failures = 0
 
   constructor({ retryMs = DEFAULT_RETRY_MS, maxRetryMs, random = Math.random }: BackoffOptions) {
@@ -36,13 +37,14 @@ export class Backoff {
     this.#random = random
   }
 
-  /** The ceiling of the first wait. */
-  get retryMs(): number {
-    return this.#retryMs
+  /** The server's last `retry:`. */
+  get askedMs(): number {
+    return this.#askedMs
   }
 
-  /** Takes the server's `retry:` for it, within the bounds. */
+  /** Takes the server's `retry:` for the ceiling of the first wait, within the bounds. */
   ask(retryMs: number): void {
+    this.#askedMs = retryMs
     this.#retryMs = Math.min(Math.max(retryMs, MIN_RETRY_MS), this.#maxRetryMs)
   }
 

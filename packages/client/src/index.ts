@@ -1,4 +1,5 @@
 export { DEFAULT_MAX_RETRY_MS, DEFAULT_RETRY_MS } from './backoff.ts'
+export { EventSource, type EventSourceEventMap, type EventSourceInit } from './event-source.ts'
 export {
   type Fetch,
   type FetchAnswer,
@@ -10,4 +11,5 @@ export {
 export { type ReadStreamOptions, readStream } from './read-stream.ts'
 export type { RequestHeaders } from './request-headers.ts'
 export { StreamError, type StreamErrorReason } from './stream-error.ts'
+export { StreamErrorEvent } from './stream-error-event.ts'
 export type { HeartbeatInterval } from './watchdog.ts'

@@ -104,7 +104,7 @@ class StreamReader {
   }
 
   waitMs(failure: StreamError | undefined): number {
-    return this.#backoff.nextMs(this.#ending === 'busy' ? this.#backoff.retryMs : failure?.retryAfterMs)
+    return this.#backoff.nextMs(this.#ending === 'busy' ? this.#backoff.askedMs : failure?.retryAfterMs)
   }
 
   /** Opens the stream once, and reads it to its end. */

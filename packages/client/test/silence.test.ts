@@ -2,6 +2,7 @@ import { FakeClock, ScriptedUpstream, steps } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { type ReadStreamOptions, readStream } from '../src/read-stream.ts'
 import type { StreamError } from '../src/stream-error.ts'
+import { settled, until } from './settled.ts'
 
 const tick = (n: number) => steps.frame({ id: String(n), event: 'tick', data: n })
 const heartbeat = steps.frame({ event: 'heartbeat', data: { timestamp: 0 } })
@@ -25,13 +26,6 @@ function readerOf(url: string, options: Partial<ReadStreamOptions>) {
     ...options,
   })
   return { clock, stop, events, interrupts, interrupted: interrupted.promise }
-}
-
-/** Lets a reader that was asked on come to where it waits for bytes. */
-const settled = () => new Promise((resolve) => setImmediate(resolve))
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await settled()
 }
 
 describe('readStream on a stream that falls silent', () => {
