@@ -23,6 +23,7 @@ export class EventStream {
   #end: StreamEnd | undefined
   #eventsSent = 0
   #bytesSent = 0
+  #eventsDropped = 0
 
   /** @param maxBytes the bound of its outbox. Default `DEFAULT_OUTBOX_MAX_BYTES`. */
   constructor(sink: StreamSink, maxBytes = DEFAULT_OUTBOX_MAX_BYTES) {
@@ -44,6 +45,16 @@ export class EventStream {
 
   get bytesSent(): number {
     return this.#bytesSent
+  }
+
+  /** Events of low priority that its reader went without, for it had no room. */
+  get eventsDropped(): number {
+    return this.#eventsDropped
+  }
+
+  /** Counts an event that its reader goes without. */
+  countDropped(): void {
+    this.#eventsDropped += 1
   }
 
   /** Whether a frame of this many bytes fits. An empty outbox takes any, so whatever is allowed is delivered. */
@@ -75,12 +86,19 @@ export class EventStream {
     if (!this.ended) this.#write(frame)
   }
 
-  /** Says why, and ends. The second call does nothing. */
-  end(reason: DisconnectReason, message?: string): void {
+  /**
+   * Says why, and ends. The second call does nothing.
+   *
+   * @param id the cursor that its reader is left with. Default: the last it was sent.
+   */
+  end(reason: DisconnectReason, message?: string, id?: string): void {
     if (this.ended) return
     const reconnect = RECONNECTS[reason]
     const data: DisconnectedData = { reason, reconnect, ...(message === undefined ? {} : { message }) }
-    this.control('disconnected', data, reconnect ? {} : { retryMs: NEVER_RETRY_MS })
+    this.control('disconnected', data, {
+      ...(reconnect ? {} : { retryMs: NEVER_RETRY_MS }),
+      ...(id === undefined ? {} : { id }),
+    })
     this.#finish(reason)
     this.#sink.end()
   }

@@ -15,6 +15,7 @@ export {
   type StreamHeaders,
   sseHeaders,
 } from './header-builder.ts'
+export { HeartbeatFrames } from './heartbeat-frames.ts'
 export { LogReader, type LogReaderOptions, type OverflowPolicy } from './log-reader.ts'
 export { LogStream, type ServeOptions } from './log-stream.ts'
 export { NodeSink } from './node-sink.ts'

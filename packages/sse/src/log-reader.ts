@@ -7,7 +7,7 @@ import type { EventStream } from './event-stream.ts'
 export type OverflowPolicy =
   /** It reads on from the log at its own pace. */
   | 'catch_up'
-  /** It is closed as a slow consumer, to resume. */
+  /** It goes without what is of low priority, and is told so; at anything else it is closed, to resume. */
   | 'disconnect'
 
 export interface LogReaderOptions {
@@ -23,8 +23,8 @@ export interface LogReaderOptions {
   readonly topics?: () => readonly Topic[]
   /** Whether an entry is for this reader. Default: every one. */
   readonly accepts?: (entry: LogEntry) => boolean
-  /** Called when the log is closed and the reader has all of it. */
-  readonly onComplete?: () => void
+  /** Called when the log is closed and the reader has all of it, but perhaps the terminal event, if not for it. */
+  readonly onComplete?: (hasTerminal: boolean) => void
   /** Called where the log cannot be read. */
   readonly onError?: (error: unknown) => void
 }
@@ -44,6 +44,9 @@ export class LogReader {
   #toldUpToN: number | undefined
   #state: 'replaying' | 'live' | 'stopped' = 'replaying'
   #completed = false
+  #sentN = 0
+  // Where it stood before the first of the events that it went without and was not told of.
+  #beforeDropped: Position | undefined
 
   constructor(options: LogReaderOptions) {
     this.#options = options
@@ -79,7 +82,26 @@ export class LogReader {
   /** Takes note of how far a live reader has come without an entry, so that it never falls back behind that. */
   settle(): Position {
     this.#position = this.position
-    return this.#position
+    return this.#beforeDropped ?? this.#position
+  }
+
+  /** Notes that it goes without an event, which is in no log or is the next of this one. */
+  drop(position?: Position): void {
+    if (position === undefined) this.settle()
+    this.#beforeDropped ??= this.#position
+    this.#position = position ?? this.#position
+    this.#options.stream.countDropped()
+  }
+
+  /** Tells what it went without. Until then its cursor stays before that: who resumes from there gets it after all. */
+  tellDropped(): void {
+    const { log, stream } = this.#options
+    const from = this.#beforeDropped
+    if (from === undefined) return
+    this.#beforeDropped = undefined
+    // Not the head: what is sent next may be one of a batch.
+    const to = log.idOf(this.#position)
+    sendGap(stream, { from: log.idOf(from), to, reason: 'overflow' }, to)
   }
 
   /** Takes the entry that was just appended; whoever replays will read it. Answers whether it was sent. */
@@ -103,12 +125,12 @@ export class LogReader {
     }
     const frame = entryFrame(entry, form)
     if (stream.hasRoomFor(frame.byteLength)) {
-      this.#position = entry.position
-      stream.send(frame)
+      this.#send(entry, frame)
       this.#completeAtEnd()
       return true
     }
     if (overflow === 'catch_up') this.#readFrom(n - 1)
+    else if (entry.event.priority === 'low') this.drop(entry.position)
     else {
       // Not live any more: it has not come as far as the head.
       this.#state = 'replaying'
@@ -175,17 +197,24 @@ export class LogReader {
       const frame = entryFrame(entry, form)
       while (!stream.ended && !stream.hasRoomFor(frame.byteLength)) await stream.drained()
       if (stream.ended || this.#state === 'stopped') return false
-      stream.send(frame)
+      this.#send(entry, frame)
     }
     this.#moveTo(entry.position)
     return true
+  }
+
+  #send(entry: LogEntry, frame: Uint8Array): void {
+    this.tellDropped()
+    this.#position = entry.position
+    this.#sentN = entry.position.n
+    this.#options.stream.send(frame)
   }
 
   #completeAtEnd(): void {
     const { log, onComplete } = this.#options
     if (this.#completed || !log.closed || this.#position.n < log.head.n) return
     this.#completed = true
-    onComplete?.()
+    onComplete?.(this.#sentN === log.head.n)
   }
 }
 

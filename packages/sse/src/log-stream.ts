@@ -1,5 +1,12 @@
 import type { LogEntry, ReadableLog } from '@tributary/eventlog'
-import type { Cursor, DisconnectReason, Position, Topic } from '@tributary/protocol'
+import {
+  CLOSED_MARK,
+  type Cursor,
+  type DisconnectReason,
+  type Position,
+  RECONNECTS,
+  type Topic,
+} from '@tributary/protocol'
 import { DEFAULT_FORM, type FrameForm } from './entry-frame.ts'
 import type { EventStream, StreamEnd } from './event-stream.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
@@ -53,7 +60,9 @@ export class LogStream {
       overflow,
       ...(topics === undefined ? {} : { topics }),
       ...(accepts === undefined ? {} : { accepts }),
-      onComplete: () => stream.end('complete'),
+      // Who has the terminal event is known by its cursor. Who filtered it out gets that cursor here.
+      onComplete: (hasTerminal) =>
+        stream.end('complete', undefined, hasTerminal ? undefined : log.idOf(log.head)),
       onError: (error) => {
         onError?.(error)
         stream.end('upstream_lost')
@@ -86,12 +95,21 @@ export class LogStream {
     return this.#reader.offer(entry)
   }
 
+  /** Goes without an event of low priority that is in no log and finds no room. Its reader is told of that. */
+  drop(): void {
+    this.#reader.drop()
+  }
+
   heartbeat(frames: HeartbeatFrames, timestamp: number): void {
+    this.#reader.tellDropped()
     this.stream.controlFrame(frames.frame(this.lastEventId, timestamp))
   }
 
+  /** Says why, and ends. Who is not to come back, and does all the same, is known by its cursor then. */
   end(reason: DisconnectReason, message?: string): void {
-    this.stream.end(reason, message)
+    // Who has the terminal event is known by that.
+    const staysAway = !RECONNECTS[reason] && reason !== 'complete'
+    this.stream.end(reason, message, staysAway ? `${this.lastEventId}${CLOSED_MARK}` : undefined)
   }
 
   onEnd(listener: (end: StreamEnd) => void): void {

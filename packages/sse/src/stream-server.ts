@@ -5,6 +5,7 @@ import { sendGap } from './log-reader.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
+import { spread } from './spread.ts'
 import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 import { WaitingPolls } from './waiting-polls.ts'
 
@@ -83,7 +84,19 @@ export class StreamServer {
 
   /** Ends every stream that is open now. */
   endAll(reason: DisconnectReason): void {
-    for (const stream of this.#streams) stream.end(reason)
+    for (const opened of this.#streams) opened.end(reason)
+  }
+
+  /**
+   * Ends every stream to be resumed elsewhere, and answers every poll that waits: over a time where they are many,
+   * so that not all come back at once. From here on no poll waits. Streams that are opened in between end at the end.
+   *
+   * @param overMs the longest it may take. @param limit aborted when there is no more time.
+   */
+  async drain(overMs: number, limit?: AbortSignal): Promise<void> {
+    const streams = [...this.#streams].map((opened) => () => opened.end('drain'))
+    await spread([...this.#polls.close(), ...streams], { clock: this.#options.clock, overMs, limit })
+    this.endAll('drain')
   }
 
   #keep(opened: LogStream, timeoutMs: number): void {

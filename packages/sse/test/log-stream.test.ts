@@ -120,7 +120,45 @@ describe('a stream ends', () => {
     await t.log.close({ event: { type: 'complete', data: 'end', source: 's' } })
     const text = await textOf(body)
     expect(text).not.toContain('event: complete')
-    expect(text).toContain('retry: 86400000\nevent: disconnected\n')
+    // The cursor on which its next attempt is answered 204.
+    expect(text).toContain(`retry: 86400000\nid: ${t.log.idOf(t.log.head)}\nevent: disconnected\n`)
+  })
+
+  it.each(['forced', 'replaced'] as const)('for good (%s), with a cursor that says so', async (reason) => {
+    await using t = await fixture()
+    const { sink, rest } = webReader()
+    const stream = await t.streams.serve(t.options({ sink: () => sink }))
+    stream.start()
+    await append(t.log, [1])
+    const id = `${stream.lastEventId}.closed`
+    stream.end(reason)
+    expect((await rest()).at(-1)).toMatchObject({ type: 'disconnected', id })
+  })
+
+  it('for all in a drain, the first at once and the rest over the time, with the polls that wait', async () => {
+    await using t = await fixture()
+    const polls = Array.from({ length: 20 }, () =>
+      t.streams.poll({ log: t.log, startAt: 'oldest', waitMs: 50_000 }),
+    )
+    for (let n = 0; n < 40; n++) {
+      const { sink } = webReader()
+      const stream = await t.streams.serve(t.options({ sink: () => sink }))
+      stream.start()
+    }
+    const drained = t.streams.drain(30_000)
+    await Promise.all(polls.slice(0, 15))
+    expect(t.streams.size).toBe(40)
+    t.clock.advance(50)
+    await Promise.all(polls)
+    expect(t.streams.size).toBe(30)
+    t.clock.advance(50)
+    const late = webReader()
+    await t.streams.serve(t.options({ sink: () => late.sink }))
+    t.clock.advance(50)
+    await drained
+    expect([t.streams.size, t.clock.timerCount]).toEqual([0, 1])
+    expect((await late.rest()).at(-1)?.data).toBe('{"reason":"drain","reconnect":true}')
+    expect((await t.streams.poll({ log: t.log, startAt: 'oldest', waitMs: 50_000 })).entries).toEqual([])
   })
 
   it('for all at once, each told why', async () => {

@@ -47,6 +47,7 @@ export function logWith(log: ReadableLog, other: Partial<Pick<ReadableLog, 'loca
     idOf: (position) => log.idOf(position),
     locate: (cursor, topics) => log.locate(cursor, topics),
     read: (afterN, options) => log.read(afterN, options),
+    position: (topics) => log.position(topics),
     tail: (listener) => log.tail(listener),
     ...other,
   }
