@@ -28,7 +28,8 @@ export interface ServiceOptions extends NonNullable<Parameters<typeof createWork
   readonly port?: number
 }
 
-const BASE = { NODE_ENV: 'test', LOG_LEVEL: 'silent' }
+/** In memory: a service in this process is not there to be killed. What is, is a process of its own. */
+const BASE = { NODE_ENV: 'test', LOG_LEVEL: 'silent', STORE: 'memory' }
 
 /** Starts a worker in this process. It may call this machine, unless `env` says otherwise. */
 export async function startWorker({

@@ -1,3 +1,4 @@
+import { StoreUnavailableError } from '@tributary/eventlog'
 import { hubPlugin } from '@tributary/hub/fastify'
 import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
 import type { Deps } from './deps.ts'
@@ -9,7 +10,7 @@ import { addRuns } from './http/runs.ts'
 
 /** Builds the gateway's app. It never listens. */
 export async function createGatewayApp(deps: Deps): Promise<App> {
-  const { logger, authenticator, drain, hub, runs, streams, config } = deps
+  const { logger, authenticator, drain, hub, runs, streams, store, config } = deps
   const app = await createApp({
     name: 'Tributary gateway',
     version: '0.1.0',
@@ -17,6 +18,11 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     drain,
+    components: () => ({ store: store.health }),
+    ready: async () => {
+      if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
+      return true
+    },
   })
   await app.register(hubPlugin, { hub })
   addManagedStreams(app, deps)

@@ -57,6 +57,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxEvents: config.RUN_MAX_EVENTS,
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
+    disconnectGraceMs: config.DISCONNECT_GRACE_MS,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
   const streams = new StreamServer({

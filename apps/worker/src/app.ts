@@ -1,3 +1,4 @@
+import { StoreUnavailableError } from '@tributary/eventlog'
 import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
 import type { Deps } from './deps.ts'
 import { addDemonstrations } from './http/demonstrations.ts'
@@ -7,7 +8,7 @@ import { addSampleApi } from './http/sample-api.ts'
 
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
-  const { logger, authenticator, drain, runs, streams, config } = deps
+  const { logger, authenticator, drain, runs, streams, store, config } = deps
   const app = await createApp({
     name: 'Tributary worker',
     version: '0.1.0',
@@ -15,6 +16,11 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     drain,
+    components: () => ({ store: store.health }),
+    ready: async () => {
+      if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
+      return true
+    },
   })
   addParallelTasks(app, deps)
   addRuns(app, deps)

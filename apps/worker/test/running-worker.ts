@@ -24,6 +24,7 @@ export async function startWorker(
   const config = readWorkerConfig({
     NODE_ENV: 'test',
     LOG_LEVEL: 'silent',
+    STORE: 'memory',
     WORKER_PORT: String(port),
     OUTBOUND_ALLOW: '127.0.0.1,localhost',
     ...env,

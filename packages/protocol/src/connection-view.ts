@@ -71,5 +71,18 @@ export const ResetAnswer = Type.Object({
   }),
 })
 
-export const HealthAnswer = Type.Object({ status: Type.Enum(['ok', 'draining']) })
+/** Whether a part of a service does what it is there for. */
+export const ComponentHealth = Type.Union([
+  Type.Object({ status: Type.Literal('ok') }),
+  Type.Object({
+    status: Type.Literal('degraded'),
+    reason: Type.String({ description: 'For people: what is wrong, and what to do.' }),
+  }),
+])
+export type ComponentHealth = Static<typeof ComponentHealth>
+
+export const HealthAnswer = Type.Object({
+  status: Type.Enum(['ok', 'degraded', 'draining']),
+  components: Type.Optional(Type.Record(Type.String(), ComponentHealth)),
+})
 export const ReadyAnswer = Type.Object({ status: Type.Literal('ready') })

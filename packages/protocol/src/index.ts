@@ -17,6 +17,7 @@ export { type Clock, systemClock } from './clock.ts'
 export {
   CloseAnswer,
   CloseQuery,
+  ComponentHealth,
   ConnectionList,
   ConnectionView,
   GroupStatus,

@@ -5,7 +5,7 @@ import { type ApiDescription, documentApi } from './api-documents.ts'
 import type { App } from './app.ts'
 import { type Authenticator, authenticateRequests } from './auth.ts'
 import { type Drain, refuseWhileDraining } from './drain.ts'
-import { addHealth, type ReadyCheck } from './health.ts'
+import { addHealth, type ComponentsCheck, type ReadyCheck } from './health.ts'
 import { acceptJsonOnly } from './json-body.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
 import { answerProblems, writeProblem } from './problem-answers.ts'
@@ -19,6 +19,8 @@ export interface AppOptions extends ApiDescription {
   readonly authenticator: Authenticator
   /** What refuses new requests once it has begun. */
   readonly drain: Drain
+  /** How the parts of the service are, for `/healthz`. Default: none to tell of. */
+  readonly components?: ComponentsCheck
   /** Whether requests can be served now, for `/readyz`. Default: always. */
   readonly ready?: ReadyCheck
   /** The most bytes of a request's body. Default 1 MiB; a route may set its own. */
@@ -81,6 +83,11 @@ export async function createApp(options: AppOptions): Promise<App> {
   answerProblems(app, { maxParamLength: MAX_PARAM_LENGTH })
   authenticateRequests(app, options.authenticator)
   await documentApi(app, options)
-  addHealth(app, { drain: options.drain, ...(options.ready === undefined ? {} : { ready: options.ready }) })
+  const { drain, components, ready } = options
+  addHealth(app, {
+    drain,
+    ...(components === undefined ? {} : { components }),
+    ...(ready === undefined ? {} : { ready }),
+  })
   return app
 }

@@ -1,12 +1,19 @@
-import { HealthAnswer, ProblemError, ReadyAnswer } from '@tributary/protocol'
+import { type ComponentHealth, HealthAnswer, ProblemError, ReadyAnswer } from '@tributary/protocol'
 import type { App } from './app.ts'
 import { type Drain, drainingError } from './drain.ts'
 
 /** Whether requests can be served. To say why not it throws a `ProblemError`. */
 export type ReadyCheck = () => Promise<boolean>
 
+/** How the parts of a service are, by name. */
+export type ComponentsCheck = () => Readonly<Record<string, ComponentHealth>>
+
+const NO_COMPONENTS: ComponentsCheck = () => ({})
+
 export interface HealthOptions {
   readonly drain: Drain
+  /** Default: there are none to tell of. */
+  readonly components?: ComponentsCheck
   /** Default: always ready. */
   readonly ready?: ReadyCheck
 }
@@ -17,7 +24,8 @@ const READY_TIMEOUT_MS = 2000
 const ALWAYS = { config: { auth: 'none', whileDraining: 'serve' }, logLevel: 'warn' } as const
 
 /** Adds `/healthz`, which says that the process lives, and `/readyz`, which says that it can serve. */
-export function addHealth(app: App, { drain, ready = async () => true }: HealthOptions): void {
+export function addHealth(app: App, options: HealthOptions): void {
+  const { drain, components = NO_COMPONENTS, ready = async () => true } = options
   app.get(
     '/healthz',
     {
@@ -26,7 +34,13 @@ export function addHealth(app: App, { drain, ready = async () => true }: HealthO
     },
     async (_request, reply) => {
       reply.header('cache-control', 'no-store')
-      return { status: drain.state === 'serving' ? ('ok' as const) : ('draining' as const) }
+      const parts = components()
+      const degraded = Object.values(parts).some(({ status }) => status === 'degraded')
+      const serving = degraded ? ('degraded' as const) : ('ok' as const)
+      return {
+        status: drain.state === 'serving' ? serving : ('draining' as const),
+        ...(Object.keys(parts).length === 0 ? {} : { components: { ...parts } }),
+      }
     },
   )
 

@@ -9,6 +9,8 @@ import { SECRET_VARIABLES } from './service-config.ts'
 export interface Service {
   readonly app: App
   readonly drain: Drain
+  /** Called once it listens: for work that readers may come for, or that calls the service itself. */
+  begin?(): Promise<void>
   /** Closes what is left when the app is closed: stores, pools. Also called when listening fails. */
   close?(): Promise<void> | void
 }
@@ -52,6 +54,7 @@ export async function runService<Config extends Readonly<Record<string, unknown>
     life.began(service)
     const address = options.address(config)
     await listen(app, address)
+    await service.begin?.()
   } catch (error) {
     // A signal while it starts makes listening fail; the drain under way ends the process.
     if (life.isEnding) return

@@ -17,7 +17,20 @@ export const serviceConfig = {
     default: 'info',
     description: 'What is logged, from this level on.',
   }),
-  STORE: Type.Enum(['memory'], { default: 'memory', description: 'Where logs are kept.' }),
+  STORE: Type.Enum(['sqlite', 'memory'], {
+    default: 'sqlite',
+    description: 'Where logs and runs are kept: in a file, or in memory, and then lost with the process.',
+  }),
+  DATA_DIR: Type.String({
+    minLength: 1,
+    default: '.data',
+    description: 'The folder of the file, made where it is missing. One process at a time may have it open.',
+  }),
+  STORE_SYNC: Type.Enum(['normal', 'full'], {
+    default: 'normal',
+    description:
+      'What a write waits for. `normal` survives the end of the process in any way; `full` a power loss too.',
+  }),
   AUTH_STATIC_TOKENS: Type.Optional(
     Type.String({ description: 'Outside production: `token=user[:role|role];…`.' }),
   ),
@@ -48,6 +61,17 @@ export const serviceConfig = {
   RUN_MAX_EVENTS: Type.Integer({ minimum: 100, default: 100_000, description: 'Events kept of a run.' }),
   RUN_MAX_AGE_MS: Milliseconds(86_400_000, 'How long a finished run is kept.', 0),
   RUN_MAX_COUNT: Type.Integer({ minimum: 0, default: 10_000, description: 'Finished runs that are kept.' }),
+  DISCONNECT_GRACE_MS: Milliseconds(
+    10_000,
+    'How long a run with `onDisconnect: "cancel"` waits for a reader to come back.',
+    0,
+  ),
+  IDEMPOTENCY_WINDOW_MS: Type.Integer({
+    minimum: 1_000,
+    maximum: 604_800_000,
+    default: 86_400_000,
+    description: 'How long an `Idempotency-Key` is remembered.',
+  }),
   TASK_CONCURRENCY: Type.Integer({
     minimum: 1,
     default: 16,
