@@ -125,7 +125,10 @@ it.each(SOURCES)('%s comes back to a gateway that was killed and started again',
 
 it('our EventSource is closed for good by whoever closes its connection', async () => {
   await using gateway = await startGateway({ env: ENV })
-  const source = new EventSource(`${gateway.url}/api/sse/managed/connect`, { headers: HEADERS })
+  // As code for the native one takes it.
+  const source: globalThis.EventSource = new EventSource(`${gateway.url}/api/sse/managed/connect`, {
+    headers: HEADERS,
+  })
   const closed = Promise.withResolvers<void>()
   const states: number[] = []
   source.onerror = () => {

@@ -32,11 +32,11 @@ export interface EventSourceInit extends BackoffOptions {
 export interface EventSourceEventMap {
   open: Event
   message: MessageEvent
-  /** A stream's own event of this name comes as a message. */
-  error: StreamErrorEvent | MessageEvent
+  /** A `StreamErrorEvent`; a stream's own event of this name comes as a message. */
+  error: Event
 }
 
-type Handler<E> = ((this: EventSource, event: E) => unknown) | null
+type Handler<E> = ((event: E) => unknown) | null
 type Listen = Parameters<EventTarget['addEventListener']>
 type Unlisten = Parameters<EventTarget['removeEventListener']>
 
@@ -70,7 +70,7 @@ export class EventSource extends EventTarget {
   #lastEventId: string
   #open: HandlerSlot<Event> | undefined
   #message: HandlerSlot<MessageEvent> | undefined
-  #error: HandlerSlot<StreamErrorEvent | MessageEvent> | undefined
+  #error: HandlerSlot<Event> | undefined
 
   /** Connects at once. @throws DOMException `SyntaxError` where the URL is none. */
   constructor(url: string | URL, init: EventSourceInit = {}) {
@@ -103,11 +103,11 @@ export class EventSource extends EventTarget {
     this.#message = this.#replace('message', this.#message, handler)
   }
 
-  get onerror(): Handler<StreamErrorEvent | MessageEvent> {
+  get onerror(): Handler<Event> {
     return this.#error?.handler ?? null
   }
 
-  set onerror(handler: Handler<StreamErrorEvent | MessageEvent>) {
+  set onerror(handler: Handler<Event>) {
     this.#error = this.#replace('error', this.#error, handler)
   }
 

@@ -22,10 +22,10 @@ export interface ReadStreamOptions extends OpenStreamOptions, BackoffOptions {
   readonly clock?: Clock
   /** Called each time the stream stands. */
   readonly onOpen?: (stream: Pick<OpenStream, 'headers' | 'url'>) => void
+  /** Called each time it does not, before it is tried again; without an error where the server ended it. */
+  readonly onInterrupt?: (error: StreamError | undefined) => void
   /** Called with each `id:` in its place between the events, before the event that bears it. */
   readonly onId?: (id: string) => void
-  /** Called each time it does not. */
-  readonly onInterrupt?: (error: StreamError | undefined) => void
   /** Whether a stream that has ended by itself is over. Default: never, it is resumed. */
   readonly isOver?: () => boolean
 }
