@@ -23,7 +23,7 @@ const PAGE = `<!doctype html>
   },
 })}</script>
 <script type="module">
-  import { EventSource as OurEventSource } from '@tributary/client'
+  import { EventSource as OurEventSource } from "@tributary/client"
   const CONNECT = '/api/sse/managed/connect?timeout=1000'
   const open = {
     native: () => new EventSource(CONNECT + '&token=alice-token'),
