@@ -1,10 +1,14 @@
 /** `pnpm bench <name> [rounds]`: runs one benchmark. Each file beside this one that exports `run` is one. */
+import { benchReconnect } from './reconnect.ts'
 import { benchRelay } from './relay.ts'
+import { benchRunLog } from './run-log.ts'
 import { benchWorker } from './worker.ts'
 
 const BENCHMARKS: Readonly<Record<string, (rounds: number | undefined) => Promise<void>>> = {
   worker: benchWorker,
   relay: benchRelay,
+  reconnect: benchReconnect,
+  'run-log': benchRunLog,
 }
 
 const [name = '', rounds] = process.argv.slice(2)

@@ -7,9 +7,8 @@ import pLimit from 'p-limit'
 import { Agent, request } from 'undici'
 import { BenchProcess } from './child-process.ts'
 import { median, report } from './figures.ts'
+import { CONCURRENCY, parallelTasks, TASKS, type Timed, timed } from './parallel-tasks.ts'
 
-const TASKS = 1_000
-const CONCURRENCY = 50
 const WARM_UP_ROUNDS = 8
 const DEFAULT_ROUNDS = 10
 const TARGET = 1.5
@@ -62,36 +61,4 @@ async function bareLoop(apiUrl: string, agent: Agent): Promise<Timed> {
   })
   const ms = performance.now() - startedAt
   return { ms, complete: bodies.length === TASKS }
-}
-
-/** From the request to the last byte of its stream. What came is looked at when the time is taken. */
-async function parallelTasks(workerUrl: string, apiUrl: string): Promise<Timed> {
-  const startedAt = performance.now()
-  const tasks = Array.from({ length: TASKS }, (_, index) => ({
-    id: `t${index}`,
-    url: `${apiUrl}/items/${index}`,
-  }))
-  const { statusCode, body } = await request(`${workerUrl}/api/sse/emitter/parallel-tasks`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ tasks, concurrency: CONCURRENCY }),
-  })
-  const text = await body.text()
-  const ms = performance.now() - startedAt
-  const started = text.split('event: task_start\n').length - 1
-  const completed = text.split('event: task_complete\n').length - 1
-  const counted = text.includes(`"successCount":${TASKS},"errorCount":0`)
-  return { ms, complete: statusCode === 200 && started === TASKS && completed === TASKS && counted }
-}
-
-interface Timed {
-  readonly ms: number
-  /** Whether everything came that was to come. */
-  readonly complete: boolean
-}
-
-async function timed(work: () => Promise<Timed>): Promise<number> {
-  const { ms, complete } = await work()
-  if (!complete) throw new Error('calls or events are missing')
-  return ms
 }
