@@ -74,11 +74,24 @@ export interface Page {
   readonly entries: readonly LogEntry[]
   /** Whether there were more when the page was read. */
   readonly hasMore: boolean
-  /** The newest position that was gone for a reader of these topics when the page was read; none: nothing was. */
+  /**
+   * The newest position after the one read from that was gone for a reader of these topics when the page was read;
+   * none: nothing was.
+   */
   readonly lostUpTo?: Position
 }
 
 export const DEFAULT_PAGE_LIMIT = 256
+
+/** From where to where a log's events are kept. */
+export interface LogRange {
+  /** The oldest that is kept; none where nothing is. */
+  readonly first?: Position
+  /** The newest there was, kept or not; `{ms: <opened>, n: 0}` where there was none. */
+  readonly last: Position
+  /** Up to where something is gone; none where all is there. */
+  readonly trimmedUpTo?: Position
+}
 
 /** What readers need of a log. */
 export interface ReadableLog {
@@ -93,6 +106,8 @@ export interface ReadableLog {
   locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint>
   /** The entries after `n`, in order. */
   read(afterN: number, options?: ReadOptions): Promise<Page>
+  /** From where to where the events of these topics are kept; those of all where none are named. */
+  position(topics?: readonly Topic[]): Promise<LogRange>
   /** Calls `listener` with each entry once it is appended, in order, until the answer is called. */
   tail(listener: (entry: LogEntry) => void): () => void
 }

@@ -6,6 +6,7 @@ export {
   type EventStore,
   type ListOptions,
   type LogEntry,
+  type LogRange,
   type LogSummary,
   type OnceAnswer,
   type OnceKey,

@@ -1,7 +1,9 @@
-import type { Cursor, GapReason, Position, Topic } from '@tributary/protocol'
+import type { Cursor, Position, Topic } from '@tributary/protocol'
+import { type LogView, locate, lostUpTo, rangeOf } from './cursor-location.ts'
 import {
   DEFAULT_PAGE_LIMIT,
   type LogEntry,
+  type LogRange,
   type Page,
   type ReadOptions,
   type Retention,
@@ -11,18 +13,21 @@ import { PositionTrail } from './position-trail.ts'
 import { TopicIndex } from './topic-index.ts'
 
 /** How long it is remembered that a topic was trimmed after its last entry went. */
-const TRIM_MEMORY_MS = 86_400_000
+export const TRIM_MEMORY_MS = 86_400_000
 /** Trimmed and empty topics that are remembered at most; past it the gap is told to more readers than need be. */
-const MAX_EMPTY_TOPICS = 100_000
+export const MAX_EMPTY_TOPICS = 100_000
 
 /** Everything of a log that is not under a topic of an audience. */
-const NO_TOPIC: readonly Topic[] = ['']
+export const NO_TOPIC: Topic = ''
+const NO_TOPICS: readonly Topic[] = [NO_TOPIC]
 
 export interface LogWindowOptions {
   /** Whose log it is, where it is a run's: a cursor that names another is of another log. */
   readonly runId?: string
   /** When the log began: a cursor from before is of another log. */
   readonly openedMs: number
+  /** Where the log stands, if something was appended before the window. Default: nothing was. */
+  readonly head?: Position
   readonly retention: (topic: Topic) => Retention
 }
 
@@ -37,10 +42,10 @@ export class LogWindow {
   // Up to where something is gone that may have been under any topic.
   #forgotten: Position | undefined
 
-  constructor({ runId, openedMs, retention }: LogWindowOptions) {
+  constructor({ runId, openedMs, head, retention }: LogWindowOptions) {
     this.#runId = runId
     this.#zero = { ms: openedMs, n: 0 }
-    this.#head = this.#zero
+    this.#head = head ?? this.#zero
     this.#retention = retention
   }
 
@@ -55,16 +60,11 @@ export class LogWindow {
 
   /** Entries come in order, each higher than the one before. */
   add(entry: LogEntry, nowMs: number): void {
-    this.#head = entry.position
+    if (entry.position.n > this.#head.n) this.#head = entry.position
     // Without topics, the one index of the log knows them all.
     if (entry.topics.length > 0) this.#trail.add(entry.position)
-    for (const topic of entry.topics.length === 0 ? NO_TOPIC : entry.topics) {
-      let index = this.#topics.get(topic)
-      if (index === undefined) {
-        index = new TopicIndex(topic, this.#retention(topic))
-        this.#topics.set(topic, index)
-      }
-      index.add(entry, nowMs)
+    for (const topic of entry.topics.length === 0 ? NO_TOPICS : entry.topics) {
+      this.#indexOf(topic).add(entry, nowMs)
     }
   }
 
@@ -87,14 +87,27 @@ export class LogWindow {
     if (position.n > (this.#forgotten?.n ?? 0)) this.#forgotten = position
   }
 
-  #forget(index: TopicIndex): void {
-    this.#topics.delete(index.topic)
-    if (index.trimmedUpTo !== undefined) this.lose(index.trimmedUpTo)
+  /** Notes that a topic was trimmed up to here elsewhere. */
+  trimTopic(topic: Topic, position: Position): void {
+    this.#indexOf(topic).trimUpTo(position)
+  }
+
+  /** The newest that was trimmed of a topic, as far as it is known here. */
+  trimmedUpTo(topic: Topic): Position | undefined {
+    return this.#topics.get(topic)?.trimmedUpTo
+  }
+
+  /** Lets go of entries that are kept elsewhere. What is asked about readers from before is then asked there. */
+  evictUpTo(n: number): void {
+    for (const index of this.#topics.values()) {
+      index.evictUpTo(n)
+      if (index.size === 0 && (index.trimmedUpTo?.n ?? 0) <= n) this.#topics.delete(index.topic)
+    }
   }
 
   read(afterN: number, { topics, limit = DEFAULT_PAGE_LIMIT }: ReadOptions = {}): Page {
     const selected = this.#select(topics)
-    const lostUpTo = this.#lostUpTo(selected)
+    const gone = lostUpTo({ topics: selected, lost: this.#forgotten, zero: this.#zero })
     const runs = selected
       .map((index) => ({ index, next: index.indexAfter(afterN) }))
       .filter(({ index, next }) => next < index.size)
@@ -116,69 +129,44 @@ export class LogWindow {
       }
     }
     const page = { entries, hasMore: runs.length > 0 }
-    return lostUpTo.n === 0 ? page : { ...page, lostUpTo }
+    return gone.n <= afterN ? page : { ...page, lostUpTo: gone }
   }
 
   locate(cursor: Cursor, topics?: readonly Topic[]): StartingPoint {
-    const selected = this.#select(topics)
-    const lostUpTo = this.#lostUpTo(selected)
-    if (cursor.kind === 'time') {
-      // 0 asks for whatever there is: what is gone is not missed.
-      const misses = cursor.ms > 0 && lostUpTo.n > 0 && lostUpTo.ms > cursor.ms
-      return this.#goOn(this.#lastUpTo(cursor.ms, selected), selected, misses ? 'expired' : undefined)
-    }
-    const { runId, ms, n } = cursor
-    if (runId !== undefined && runId !== this.#runId) return this.#goOn(this.#zero, selected, 'log_lost')
-    if (n > this.#head.n) return this.#goOn(this.#zero, selected, 'ahead')
-    if (this.#isOfAnotherLog({ ms, n }, selected)) return this.#goOn(this.#zero, selected, 'log_lost')
-    return this.#goOn({ ms, n }, selected, n < lostUpTo.n ? 'expired' : undefined)
+    return locate(this.#view(topics), cursor)
   }
 
-  /** Passes over what is gone, unless something that is kept would be passed over with it. */
-  #goOn(from: Position, selected: readonly TopicIndex[], gap: GapReason | undefined): StartingPoint {
-    const told = gap === undefined ? {} : { gap }
-    const lostUpTo = this.#lostUpTo(selected)
-    if (lostUpTo.n <= from.n) return { after: from, ...told }
-    for (const index of selected) {
-      const next = index.indexAfter(from.n)
-      const keepsEarlier = next < index.size && index.at(next).position.n <= lostUpTo.n
-      if (keepsEarlier) return { after: from, lostUpTo, ...told }
+  range(topics?: readonly Topic[]): LogRange {
+    return rangeOf(this.#view(topics))
+  }
+
+  #view(topics: readonly Topic[] | undefined): LogView {
+    return {
+      runId: this.#runId,
+      zero: this.#zero,
+      head: this.#head,
+      lost: this.#forgotten,
+      topics: this.#select(topics),
+      fits: (position) => this.#trail.fits(position),
     }
-    return { after: lostUpTo, ...told }
+  }
+
+  #indexOf(topic: Topic): TopicIndex {
+    let index = this.#topics.get(topic)
+    if (index === undefined) {
+      index = new TopicIndex(topic, this.#retention(topic))
+      this.#topics.set(topic, index)
+    }
+    return index
+  }
+
+  #forget(index: TopicIndex): void {
+    this.#topics.delete(index.topic)
+    if (index.trimmedUpTo !== undefined) this.lose(index.trimmedUpTo)
   }
 
   #select(topics: readonly Topic[] | undefined): TopicIndex[] {
     if (topics === undefined) return [...this.#topics.values()]
     return topics.flatMap((topic) => this.#topics.get(topic) ?? [])
-  }
-
-  /** The newest position that is gone for a reader of these topics. */
-  #lostUpTo(selected: readonly TopicIndex[]): Position {
-    let newest = this.#forgotten ?? this.#zero
-    for (const { trimmedUpTo } of selected) if (trimmedUpTo && trimmedUpTo.n > newest.n) newest = trimmedUpTo
-    return newest
-  }
-
-  /** The newest position, over these topics, that is not later than `ms`. */
-  #lastUpTo(ms: number, selected: readonly TopicIndex[]): Position {
-    let newest = this.#zero
-    for (const index of selected) {
-      const next = index.indexLaterThan(ms)
-      if (next === 0) continue
-      const { position } = index.at(next - 1)
-      if (position.n > newest.n) newest = position
-    }
-    return newest
-  }
-
-  /** Times rise with the numbers, so a cursor of this log fits between its neighbours. */
-  #isOfAnotherLog(cursor: Position, selected: readonly TopicIndex[]): boolean {
-    const { ms, n } = cursor
-    // Before the first event of a log that was named by its run, not by its time.
-    if (n === 0 && ms === 0) return false
-    if (ms < this.#zero.ms || ms > this.#head.ms) return true
-    if (n === 0) return ms !== this.#zero.ms
-    if (n === this.#head.n) return ms !== this.#head.ms
-    return !this.#trail.fits(cursor) || selected.some((index) => !index.fits(cursor))
   }
 }

@@ -1,6 +1,14 @@
 import { type Cursor, formatEventId, type Position } from '@tributary/protocol'
 import { EntryListeners } from './entry-listeners.ts'
-import type { LogEntry, Page, ReadableLog, ReadOptions, Retention, StartingPoint } from './event-log.ts'
+import type {
+  LogEntry,
+  LogRange,
+  Page,
+  ReadableLog,
+  ReadOptions,
+  Retention,
+  StartingPoint,
+} from './event-log.ts'
 import { LogClosedError } from './log-error.ts'
 import { LogWindow } from './log-window.ts'
 import { RecentFrames } from './recent-frames.ts'
@@ -73,6 +81,10 @@ export class MirrorLog implements ReadableLog {
 
   async read(afterN: number, options?: ReadOptions): Promise<Page> {
     return this.#window.read(afterN, options)
+  }
+
+  async position(): Promise<LogRange> {
+    return this.#window.range()
   }
 
   tail(listener: (entry: LogEntry) => void): () => void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { topicFits } from './cursor-location.ts'
 import { logEntry } from './log-entry.ts'
 import { TopicIndex } from './topic-index.ts'
 
@@ -43,12 +44,12 @@ describe('TopicIndex', () => {
 
   it('knows whether a position could stand beside its entries', () => {
     const index = filled(5, 4)
-    expect(index.fits({ ms: 20, n: 4 })).toBe(true)
-    expect(index.fits({ ms: 21, n: 4 })).toBe(false)
-    expect(index.fits({ ms: 25, n: 5 })).toBe(true)
-    expect(index.fits({ ms: 19, n: 5 })).toBe(false)
-    expect(index.fits({ ms: 31, n: 5 })).toBe(false)
-    expect(index.fits({ ms: 99, n: 99 })).toBe(true)
-    expect(index.fits({ ms: 1, n: 1 })).toBe(true)
+    expect(topicFits(index, { ms: 20, n: 4 })).toBe(true)
+    expect(topicFits(index, { ms: 21, n: 4 })).toBe(false)
+    expect(topicFits(index, { ms: 25, n: 5 })).toBe(true)
+    expect(topicFits(index, { ms: 19, n: 5 })).toBe(false)
+    expect(topicFits(index, { ms: 31, n: 5 })).toBe(false)
+    expect(topicFits(index, { ms: 99, n: 99 })).toBe(true)
+    expect(topicFits(index, { ms: 1, n: 1 })).toBe(true)
   })
 })

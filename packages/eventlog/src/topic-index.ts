@@ -1,12 +1,13 @@
 import type { Position, Topic } from '@tributary/protocol'
+import type { TopicView } from './cursor-location.ts'
 import type { LogEntry, Retention } from './event-log.ts'
 
 /** The entries of one topic, oldest first, bounded by its retention. */
-export class TopicIndex {
+export class TopicIndex implements TopicView {
   readonly topic: Topic
   readonly #retention: Retention
   #entries: LogEntry[] = []
-  // Entries before #start are trimmed; they are let go of in bulk, so that trimming one is cheap.
+  // Entries before #start are gone; they are let go of in bulk, so that trimming one is cheap.
   #start = 0
   #trimmedUpTo: Position | undefined
 
@@ -19,7 +20,10 @@ export class TopicIndex {
     return this.#entries.length - this.#start
   }
 
-  /** The newest entry that was trimmed away. */
+  get first(): Position | undefined {
+    return this.#entries[this.#start]?.position
+  }
+
   get trimmedUpTo(): Position | undefined {
     return this.#trimmedUpTo
   }
@@ -35,10 +39,19 @@ export class TopicIndex {
       this.#trimmedUpTo = this.at(0).position
       this.#start += 1
     }
-    if (this.#start > 64 && this.#start * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#start)
-      this.#start = 0
-    }
+    this.#compact()
+  }
+
+  /** Takes note that it was trimmed up to here elsewhere. */
+  trimUpTo(position: Position): void {
+    if (position.n > (this.#trimmedUpTo?.n ?? 0)) this.#trimmedUpTo = position
+    this.evictUpTo(position.n)
+  }
+
+  /** Lets go of entries that are kept elsewhere. */
+  evictUpTo(n: number): void {
+    this.#start += this.indexAfter(n)
+    this.#compact()
   }
 
   /** The `index`th entry that is kept. The caller stays below `size`. */
@@ -58,14 +71,27 @@ export class TopicIndex {
     return this.#firstIndex((position) => position.ms > ms)
   }
 
-  /** Whether a position could stand in the same log as these entries. */
-  fits({ ms, n }: Position): boolean {
-    const next = this.indexAfter(n)
-    if (next < this.size && this.at(next).position.ms < ms) return false
-    const before = next === 0 ? this.#trimmedUpTo : this.at(next - 1).position
-    if (before === undefined) return true
-    if (before.n === n) return before.ms === ms
-    return before.n < n ? before.ms <= ms : before.ms >= ms
+  after(n: number): Position | undefined {
+    return this.#entries[this.#start + this.indexAfter(n)]?.position
+  }
+
+  upTo(n: number): Position | undefined {
+    return this.#before(this.indexAfter(n))
+  }
+
+  until(ms: number): Position | undefined {
+    return this.#before(this.indexLaterThan(ms))
+  }
+
+  #before(index: number): Position | undefined {
+    return index === 0 ? undefined : this.at(index - 1).position
+  }
+
+  #compact(): void {
+    if (this.#start > 64 && this.#start * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#start)
+      this.#start = 0
+    }
   }
 
   /** Binary search: both the number and the time only rise along the index. */

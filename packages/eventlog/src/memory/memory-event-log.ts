@@ -5,6 +5,7 @@ import type {
   AppendOptions,
   EventLog,
   LogEntry,
+  LogRange,
   OnceAnswer,
   OnceKey,
   OpenOptions,
@@ -93,6 +94,10 @@ export class MemoryEventLog implements EventLog {
 
   async read(afterN: number, options?: ReadOptions): Promise<Page> {
     return this.#window.read(afterN, options)
+  }
+
+  async position(topics?: readonly string[]): Promise<LogRange> {
+    return this.#window.range(topics)
   }
 
   tail(listener: (entry: LogEntry) => void): () => void {

@@ -1,0 +1,91 @@
+import type { Cursor, Position, Topic } from '@tributary/protocol'
+import type { LogEntry, Page, ReadOptions, StartingPoint } from './event-log.ts'
+import { LogWindow, type LogWindowOptions } from './log-window.ts'
+import { RecentFrames } from './recent-frames.ts'
+
+/** What an entry takes beside its data, roughly, in bytes. */
+const ENTRY_BYTES = 300
+
+export interface RecentTailOptions extends LogWindowOptions {
+  /** The newest position that is not in the tail; the place before the first where all of the log is. */
+  readonly base: Position
+  readonly head: Position
+  /** Entries that stay when the older ones are let go of; there are up to twice as many. */
+  readonly maxEvents: number
+  /** The same in bytes. */
+  readonly maxBytes: number
+}
+
+/**
+ * The newest entries of a log that is kept on a disk. Whoever has come as far as its base is answered from here,
+ * and exactly: what a topic has lost behind the base is known by the entries in front of it.
+ */
+export class RecentTail {
+  readonly #window: LogWindow
+  readonly #frames = new RecentFrames()
+  readonly #maxEvents: number
+  readonly #maxBytes: number
+  #entries: LogEntry[] = []
+  #bytes = 0
+  #base: Position
+
+  constructor(options: RecentTailOptions) {
+    this.#window = new LogWindow(options)
+    this.#base = options.base
+    this.#maxEvents = options.maxEvents
+    this.#maxBytes = options.maxBytes
+  }
+
+  /** What needs no more than the newest entries to be answered. */
+  get window(): LogWindow {
+    return this.#window
+  }
+
+  /** Entries come in order, each higher than the one before. */
+  add(entry: LogEntry, nowMs: number): void {
+    this.#window.add(entry, nowMs)
+    this.#frames.add(entry)
+    this.#entries.push(entry)
+    this.#bytes += bytesOf(entry)
+    if (this.#entries.length >= 2 * this.#maxEvents || this.#bytes >= 2 * this.#maxBytes) this.#evict()
+  }
+
+  /** Where a reader goes on; `undefined` where that is for the disk to say. */
+  locate(cursor: Cursor, topics?: readonly Topic[]): StartingPoint | undefined {
+    const hasAll = this.#base.n === 0
+    const isRecent = cursor.kind === 'time' ? cursor.ms >= this.#base.ms : cursor.n >= this.#base.n
+    if (!hasAll && (!isRecent || (cursor.kind === 'time' && cursor.ms === 0))) return undefined
+    const start = this.#window.locate(cursor, topics)
+    if (hasAll || start.after.n >= this.#base.n) return start
+    // Who comes from another log goes on at the oldest, which is not here.
+    return start.gap === 'ahead' || start.gap === 'log_lost' ? undefined : { ...start, after: this.#base }
+  }
+
+  /** The entries after `n`; `undefined` where some of them are not here. */
+  read(afterN: number, options?: ReadOptions): Page | undefined {
+    return afterN < this.#base.n ? undefined : this.#window.read(afterN, options)
+  }
+
+  /** Lets go of the frames, for a log that has ended. */
+  clearFrames(): void {
+    this.#frames.clear()
+  }
+
+  #evict(): void {
+    let count = 0
+    let bytes = this.#bytes
+    for (const entry of this.#entries) {
+      if (this.#entries.length - count <= this.#maxEvents && bytes <= this.#maxBytes) break
+      bytes -= bytesOf(entry)
+      this.#base = entry.position
+      count += 1
+    }
+    this.#entries = this.#entries.slice(count)
+    this.#bytes = bytes
+    this.#window.evictUpTo(this.#base.n)
+  }
+}
+
+function bytesOf({ event, topics }: LogEntry): number {
+  return ENTRY_BYTES * (1 + topics.length) + 2 * event.json.length
+}

@@ -1,0 +1,69 @@
+import {
+  type Audience,
+  audienceTopics,
+  type Metadata,
+  type Position,
+  Priority,
+  type Topic,
+} from '@tributary/protocol'
+import type { Append, LogEntry } from '../event-log.ts'
+import { type EntryDraft, entryDraft, placedEntry } from '../log-entry.ts'
+import { NO_TOPIC } from '../log-window.ts'
+import { optionalTextOf, positionOf, type Row, textOf } from './row.ts'
+
+/** An entry that has no place yet, and the texts of its row. */
+export interface RowDraft {
+  readonly entry: EntryDraft
+  readonly metadata: string | null
+  readonly audience: string | null
+}
+
+/** @throws as `entryDraft` */
+export function rowDraft({ event, audience }: Append): RowDraft {
+  const entry = entryDraft(event, audience)
+  const { metadata } = event
+  return {
+    entry,
+    metadata: metadata === undefined ? null : JSON.stringify(metadata),
+    audience: audience === undefined ? null : JSON.stringify(audience),
+  }
+}
+
+/** The entry of a row; its data stays the text that it is. */
+export function entryOf(row: Row, idOf: (position: Position) => string): LogEntry {
+  const position = positionOf(row)
+  const audience = audienceOf(row)
+  const metadataText = optionalTextOf(row, 'metadata')
+  const metadata: Metadata | undefined = metadataText === undefined ? undefined : JSON.parse(metadataText)
+  const draft = {
+    type: textOf(row, 'type'),
+    source: textOf(row, 'source'),
+    priority: priorityOf(row),
+    metadata,
+    json: textOf(row, 'data'),
+    audience,
+    topics: audience === undefined ? [] : audienceTopics(audience),
+  }
+  return placedEntry(draft, position, idOf(position))
+}
+
+/** The topics that a row is found by, in a log that has topics. */
+export function topicsOf(row: Row): readonly Topic[] {
+  const audience = audienceOf(row)
+  return audience === undefined ? [NO_TOPIC] : indexedTopics(audienceTopics(audience))
+}
+
+/** The topics that an entry is found by, in a log that has topics. */
+export function indexedTopics(topics: readonly Topic[]): readonly Topic[] {
+  return topics.length === 0 ? [NO_TOPIC] : topics
+}
+
+function audienceOf(row: Row): Audience | undefined {
+  const text = optionalTextOf(row, 'audience')
+  return text === undefined ? undefined : JSON.parse(text)
+}
+
+function priorityOf(row: Row): Priority {
+  const text = optionalTextOf(row, 'priority')
+  return Priority.enum.find((priority) => priority === text) ?? 'normal'
+}

@@ -1,0 +1,12 @@
+export {
+  DEFAULT_LOCK_WAIT_MS,
+  type Synchronous,
+} from './database-file.ts'
+export {
+  DEFAULT_TAIL_MAX_BYTES,
+  DEFAULT_TAIL_MAX_EVENTS,
+  DEFAULT_TRIM_INTERVAL_MS,
+  SqliteEventStore,
+  type SqliteEventStoreOptions,
+} from './sqlite-event-store.ts'
+export { StoreOpenError } from './store-open-error.ts'

@@ -1,0 +1,268 @@
+import { type Cursor, formatEventId, type Position, type Topic } from '@tributary/protocol'
+import { locate, rangeOf } from '../cursor-location.ts'
+import { EntryListeners } from '../entry-listeners.ts'
+import type {
+  Append,
+  AppendOptions,
+  EventLog,
+  LogEntry,
+  LogRange,
+  OnceAnswer,
+  OnceKey,
+  Page,
+  ReadOptions,
+  Retention,
+  StartingPoint,
+} from '../event-log.ts'
+import { LogClosedError } from '../log-error.ts'
+import { RecentTail } from '../recent-tail.ts'
+import { entryOf, rowDraft } from './event-row.ts'
+import { attributesOf, type LogRecord } from './log-record.ts'
+import { LogRows } from './log-rows.ts'
+import { type AppendRequest, type LogState, LogWriter, type Written } from './log-writer.ts'
+import type { ReadTurns } from './read-turns.ts'
+import { positionOf, type Row } from './row.ts'
+import { RowTrimmer } from './row-trimmer.ts'
+import type { Statements } from './statements.ts'
+import type { Write, WriteQueue } from './write-queue.ts'
+
+/** What the logs of a store share. */
+export interface LogStore {
+  readonly sql: Statements
+  readonly writes: WriteQueue
+  readonly reads: ReadTurns
+  readonly now: () => number
+  /** What an error of the engine is answered as. */
+  readonly failure: (error: unknown) => Error
+  readonly tailMaxEvents: number
+  readonly tailMaxBytes: number
+  /** Told of rows that were appended, for they may be too many. */
+  readonly onAppended: (rows: number) => void
+  readonly onClosed: (log: SqliteEventLog) => void
+}
+
+/** A log in a database file. The newest of it is in memory, too, where it is read from as long as it can be. */
+export class SqliteEventLog implements EventLog {
+  readonly id: number
+  readonly name: string
+  readonly trimmer: RowTrimmer
+  readonly #rows: LogRows
+  readonly #record: LogRecord
+  readonly #store: LogStore
+  readonly #retention: (topic: Topic) => Retention
+  readonly #writer: LogWriter
+  readonly #listeners = new EntryListeners()
+  readonly #attributes: Map<string, string>
+  // As those who read are told; the writer is ahead of it within a transaction.
+  #state: LogState
+  #dropped = false
+  #tail: RecentTail
+
+  constructor(record: LogRecord, retention: (topic: Topic) => Retention, store: LogStore) {
+    const { id, name, runId, head, closed, epoch } = record
+    const { sql, now } = store
+    const idOf = (position: Position) => this.idOf(position)
+    this.id = id
+    this.name = name
+    this.#record = record
+    this.#store = store
+    this.#retention = retention
+    this.#state = { head, closed, epoch }
+    this.#attributes = attributesOf(sql, id)
+    this.#rows = new LogRows({ sql, record, retention, nowMs: now(), idOf })
+    this.trimmer = new RowTrimmer({
+      sql,
+      log: id,
+      rows: this.#rows,
+      head: () => this.head,
+      onLost: (position) => this.#lose(position),
+    })
+    const { topics } = this.#rows
+    this.#writer = new LogWriter({ log: id, name, topics, state: this.#state, sql, now, idOf })
+    this.#tail = closed ? this.#newTail(head) : this.#loadedTail(runId === undefined)
+  }
+
+  get head(): Position {
+    return this.#state.head
+  }
+
+  get closed(): boolean {
+    return this.#state.closed
+  }
+
+  get attributes(): ReadonlyMap<string, string> {
+    return this.#attributes
+  }
+
+  idOf({ ms, n }: Position): string {
+    const { runId } = this.#record
+    return runId === undefined ? formatEventId({ ms, n }) : formatEventId({ runId, ms, n })
+  }
+
+  async append(batch: readonly Append[], options?: AppendOptions): Promise<readonly LogEntry[]> {
+    const { entries } = await this.#write({ drafts: batch.map(rowDraft), options })
+    return entries
+  }
+
+  async appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer> {
+    const { entries, known } = await this.#write({ drafts: batch.map(rowDraft), once })
+    return known === undefined ? { replayed: false, entries } : { replayed: true, first: known.first }
+  }
+
+  async close(terminal: Append, options?: AppendOptions): Promise<LogEntry> {
+    const { entries } = await this.#write({ drafts: [rowDraft(terminal)], options, closes: true })
+    const [entry] = entries
+    if (entry === undefined) throw new Error('a batch of one is empty')
+    return entry
+  }
+
+  async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
+    return this.#tail.locate(cursor, topics) ?? (await this.#read(() => locate(this.#view(topics), cursor)))
+  }
+
+  async read(afterN: number, options: ReadOptions = {}): Promise<Page> {
+    return (
+      this.#tail.read(afterN, options) ??
+      (await this.#read(() => this.#rows.read(afterN, this.#view(options.topics), options)))
+    )
+  }
+
+  async position(topics?: readonly Topic[]): Promise<LogRange> {
+    return await this.#read(() => rangeOf(this.#view(topics)))
+  }
+
+  tail(listener: (entry: LogEntry) => void): () => void {
+    return this.#listeners.add(this.head.n, listener)
+  }
+
+  /** Trims what is read from here on. The rows are deleted after that, in slices. */
+  trim(): void {
+    const nowMs = this.#store.now()
+    this.#tail.window.trim(nowMs)
+    this.#rows.ageCuts.trim(nowMs)
+  }
+
+  /** Lets go of what is in memory of a log that has ended; it is read from the disk then. */
+  release(): void {
+    this.#tail = this.#newTail(this.head)
+  }
+
+  /** Refuses whatever comes, as the log is dropped. */
+  drop(): void {
+    this.#dropped = true
+    this.#writer.drop()
+    this.release()
+  }
+
+  #lose(position: Position): void {
+    this.#rows.lose(position)
+    this.#tail.window.lose(position)
+  }
+
+  async #write(request: AppendRequest): Promise<Written> {
+    if (this.closed || this.#dropped) throw new LogClosedError(this.name)
+    const { promise, resolve, reject } = Promise.withResolvers<Written>()
+    let written: Written | undefined
+    const write: Write = {
+      rows: Math.max(1, request.drafts.length),
+      write: () => {
+        const answer = this.#writer.write(request)
+        if (answer instanceof Error) return answer
+        written = answer
+        return undefined
+      },
+      settle: () => {
+        if (written === undefined) return
+        try {
+          this.#apply(request, written)
+          resolve(written)
+        } catch (error) {
+          reject(error)
+        }
+      },
+      fail: reject,
+      rollBack: () => this.#writer.rollBack(this.#state),
+    }
+    this.#store.writes.add(write)
+    return await promise
+  }
+
+  /** Takes note of what is stored now, and tells it. */
+  #apply({ options = {}, closes = false }: AppendRequest, { entries, known }: Written): void {
+    if (known !== undefined) return
+    for (const [key, value] of Object.entries(options.attributes ?? {})) {
+      if (value === null) this.#attributes.delete(key)
+      else this.#attributes.set(key, value)
+    }
+    const head = entries.at(-1)?.position ?? this.head
+    this.#state = { head, closed: closes, epoch: options.epoch ?? this.#state.epoch }
+    for (const entry of entries) this.#tail.add(entry, entry.position.ms)
+    this.#store.onAppended(entries.length)
+    try {
+      this.#listeners.tell(entries)
+    } finally {
+      if (closes) {
+        this.#tail.clearFrames()
+        this.#store.onClosed(this)
+      }
+    }
+  }
+
+  #view(topics: readonly Topic[] | undefined) {
+    return this.#rows.view(this.head, this.#tail.window, topics)
+  }
+
+  async #read<T>(read: () => T): Promise<T> {
+    return await this.#store.reads.run(() => {
+      try {
+        return read()
+      } catch (error) {
+        throw this.#store.failure(error)
+      }
+    })
+  }
+
+  #newTail(base: Position): RecentTail {
+    const { runId, zero, head } = { ...this.#record, head: this.head }
+    return new RecentTail({
+      ...(runId === undefined ? {} : { runId }),
+      openedMs: zero.ms,
+      base,
+      head,
+      retention: this.#retention,
+      maxEvents: this.#store.tailMaxEvents,
+      maxBytes: this.#store.tailMaxBytes,
+    })
+  }
+
+  /** The newest rows, and what is known to be trimmed among them. */
+  #loadedTail(hasTopics: boolean): RecentTail {
+    const { sql, tailMaxEvents, tailMaxBytes, now } = this.#store
+    const newest: LogEntry[] = []
+    let base: Position | undefined
+    let bytes = 0
+    for (const row of sql.of('newestEvents').iterate(this.id, tailMaxEvents + 1)) {
+      const entry = entryOf(row satisfies Row, (position) => this.idOf(position))
+      bytes += entry.event.json.length
+      base = positionOf(row)
+      if (newest.length === tailMaxEvents || bytes > tailMaxBytes) break
+      newest.push(entry)
+    }
+    // Where the first there ever was is among them, there is nothing before it.
+    const oldest = newest.at(-1)
+    if (oldest?.position.n === 1 || this.head.n === 0) base = this.#record.zero
+    else if (oldest !== undefined && base?.n === oldest.position.n) newest.pop()
+    const tail = this.#newTail(base ?? this.head)
+    for (const entry of newest.toReversed()) tail.add(entry, now())
+    if (this.#rows.lost !== undefined) tail.window.lose(this.#rows.lost)
+    if (hasTopics) this.#trimTopics(tail, base ?? this.head)
+    else tail.window.trimTopic('', this.#rows.deletedUpTo)
+    return tail
+  }
+
+  #trimTopics(tail: RecentTail, base: Position): void {
+    for (const { name, position } of this.#rows.topics?.deletedUpTo() ?? []) {
+      if (position.n > base.n) tail.window.trimTopic(name, position)
+    }
+  }
+}

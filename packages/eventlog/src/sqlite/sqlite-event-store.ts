@@ -1,0 +1,292 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { type Clock, systemClock, type Topic } from '@tributary/protocol'
+import {
+  DEFAULT_PAGE_LIMIT,
+  type EventLog,
+  type EventStore,
+  type ListOptions,
+  type LogSummary,
+  type OpenOptions,
+  type Retention,
+  type StoreHealth,
+} from '../event-log.ts'
+import { DEFAULT_LOCK_WAIT_MS, openDatabase, type Synchronous } from './database-file.ts'
+import { attributesOf, type LogRecord, logRecord } from './log-record.ts'
+import { LogTrimmer } from './log-trimmer.ts'
+import { ReadTurns } from './read-turns.ts'
+import { integerOf, type Row } from './row.ts'
+import { type LogStore, SqliteEventLog } from './sqlite-event-log.ts'
+import { Statements } from './statements.ts'
+import { faultReason, unavailable } from './store-fault.ts'
+import { WriteQueue } from './write-queue.ts'
+
+/** How often logs are trimmed by age where nothing is appended to them. */
+export const DEFAULT_TRIM_INTERVAL_MS = 30_000
+/** How often it is tried whether the disk takes anything again. */
+const PROBE_INTERVAL_MS = 5_000
+const PROBE_BYTES = 65_536
+/** The newest entries of a log that are in memory; up to twice as many. */
+export const DEFAULT_TAIL_MAX_EVENTS = 2_048
+/** The same in bytes. */
+export const DEFAULT_TAIL_MAX_BYTES = 4_194_304
+/** Logs that have ended and are in memory all the same, as their readers are about to read the end. */
+const ENDED_LOGS = 32
+/** After every name there is. */
+const LAST_NAME = '\u{10ffff}'
+
+export interface SqliteEventStoreOptions {
+  /** The database file; it is made where it is not there, and so is its folder. */
+  readonly path: string
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  /** Default `DEFAULT_TRIM_INTERVAL_MS`. */
+  readonly trimIntervalMs?: number
+  /** What a power loss may take. Default `normal`. */
+  readonly synchronous?: Synchronous
+  /** How long another process is waited for that has the file open. Default `DEFAULT_LOCK_WAIT_MS`. */
+  readonly lockWaitMs?: number
+  /** The newest entries of each log that are in memory, and up to twice as many. Default `DEFAULT_TAIL_MAX_EVENTS`. */
+  readonly tailMaxEvents?: number
+  /** The same in bytes. Default `DEFAULT_TAIL_MAX_BYTES`. */
+  readonly tailMaxBytes?: number
+  /** Told of what failed besides the calls that were answered with it: trimming, checkpoints. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** Logs in one database file of this machine, which this process has for itself. */
+export class SqliteEventStore implements EventStore {
+  readonly durable = true
+  readonly #options: SqliteEventStoreOptions
+  readonly #clock: Clock
+  readonly #db: DatabaseSync
+  readonly #sql: Statements
+  readonly #writes: WriteQueue
+  readonly #trimmer: LogTrimmer
+  readonly #logStore: LogStore
+  readonly #logs = new Map<string, SqliteEventLog>()
+  readonly #opening = new Map<string, Promise<SqliteEventLog>>()
+  readonly #ended = new Set<SqliteEventLog>()
+  readonly #stopTrimming: () => void
+  #stopProbing: (() => void) | undefined
+  #health: StoreHealth = { status: 'ok' }
+  #closing: Promise<void> | undefined
+
+  /** @throws StoreOpenError where the file cannot be opened, or another process has it. */
+  static async open(options: SqliteEventStoreOptions): Promise<SqliteEventStore> {
+    const { path, synchronous = 'normal', lockWaitMs = DEFAULT_LOCK_WAIT_MS } = options
+    return new SqliteEventStore(options, await openDatabase({ path, synchronous, lockWaitMs }))
+  }
+
+  private constructor(options: SqliteEventStoreOptions, db: DatabaseSync) {
+    const { path, clock = systemClock, trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS } = options
+    const failure = (error: unknown) => unavailable(error, path)
+    this.#options = options
+    this.#clock = clock
+    this.#db = db
+    this.#sql = new Statements(db)
+    this.#writes = new WriteQueue({
+      sql: this.#sql,
+      isInTransaction: () => db.isTransaction,
+      failure,
+      onOutcome: (error) => this.#onOutcome(error),
+    })
+    this.#trimmer = new LogTrimmer({
+      sql: this.#sql,
+      writes: this.#writes,
+      now: () => clock.now(),
+      logs: () => this.#logs.values(),
+      onError: (error) => this.#report(error),
+    })
+    this.#logStore = {
+      sql: this.#sql,
+      writes: this.#writes,
+      reads: new ReadTurns(),
+      now: () => clock.now(),
+      failure,
+      tailMaxEvents: options.tailMaxEvents ?? DEFAULT_TAIL_MAX_EVENTS,
+      tailMaxBytes: options.tailMaxBytes ?? DEFAULT_TAIL_MAX_BYTES,
+      onAppended: (rows) => this.#trimmer.onAppended(rows),
+      onClosed: (log) => this.#onClosed(log),
+    }
+    this.#stopTrimming = clock.every(trimIntervalMs, () => void this.trim())
+    // What was dropped and not deleted before the process ended.
+    void this.#trimmer.run()
+  }
+
+  get health(): StoreHealth {
+    return this.#health
+  }
+
+  async open(name: string, options: OpenOptions): Promise<EventLog> {
+    const known = this.#logs.get(name)
+    if (known !== undefined) return known
+    let opening = this.#opening.get(name)
+    if (opening === undefined) {
+      opening = this.#open(name, options).finally(() => this.#opening.delete(name))
+      this.#opening.set(name, opening)
+    }
+    return await opening
+  }
+
+  async drop(name: string): Promise<void> {
+    await this.#opening.get(name)
+    const log = this.#logs.get(name)
+    await this.#written(
+      () => void this.#sql.of('dropLog').run(name),
+      () => {
+        log?.drop()
+        if (log !== undefined) this.#forget(log)
+      },
+    )
+    void this.#trimmer.run()
+  }
+
+  async trim(): Promise<void> {
+    for (const log of this.#logs.values()) log.trim()
+    await this.#trimmer.run()
+  }
+
+  async list({ prefix = '', after = '', limit = DEFAULT_PAGE_LIMIT }: ListOptions = {}) {
+    const from = after > prefix ? after : prefix
+    try {
+      const rows: readonly Row[] = this.#sql.of('listLogs').all(from, after, `${prefix}${LAST_NAME}`, limit)
+      return rows.map((row) => this.#summary(logRecord(this.#sql, row)))
+    } catch (error) {
+      throw this.#logStore.failure(error)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#stopTrimming()
+    this.#stopProbing?.()
+    await this.#trimmer.close()
+    this.#writes.close()
+    this.#logs.clear()
+    this.#db.close()
+  }
+
+  async #open(name: string, options: OpenOptions): Promise<SqliteEventLog> {
+    // What waits may drop a log of this name.
+    const found = this.#writes.isEmpty ? this.#find(name) : undefined
+    const record = found ?? (await this.#create(name, options))
+    const log = this.#logOf(record, options.retention)
+    this.#logs.set(name, log)
+    if (record.closed) this.#onClosed(log)
+    return log
+  }
+
+  #find(name: string): LogRecord | undefined {
+    try {
+      const row = this.#row(name)
+      return row === undefined ? undefined : logRecord(this.#sql, row)
+    } catch (error) {
+      throw this.#logStore.failure(error)
+    }
+  }
+
+  #row(name: string): Row | undefined {
+    return this.#sql.of('findLog').get(name)
+  }
+
+  /** The record of a log that is new, unless it is there. */
+  async #create(name: string, { runId, attributes = {} }: OpenOptions): Promise<LogRecord> {
+    await this.#written(() => {
+      if (this.#row(name) !== undefined) return
+      const openedMs = Math.trunc(this.#clock.now())
+      const row: Row = this.#sql.of('insertLog').get(name, runId ?? null, openedMs) ?? {}
+      const id = integerOf(row, 'id')
+      for (const [key, value] of Object.entries(attributes)) this.#sql.of('setAttribute').run(id, key, value)
+    })
+    const record = this.#find(name)
+    if (record === undefined) throw new Error(`the log ${name} was dropped while it was opened`)
+    return record
+  }
+
+  #logOf(record: LogRecord, retention: (topic: Topic) => Retention): SqliteEventLog {
+    try {
+      return new SqliteEventLog(record, retention, this.#logStore)
+    } catch (error) {
+      throw this.#logStore.failure(error)
+    }
+  }
+
+  #written(write: () => void, settled: () => void = () => {}): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#writes.add({
+      rows: 1,
+      write: () => {
+        write()
+        return undefined
+      },
+      settle: () => {
+        settled()
+        resolve()
+      },
+      fail: reject,
+      rollBack: () => {},
+    })
+    return promise
+  }
+
+  #summary({ id, name, head, closed }: LogRecord): LogSummary {
+    return { name, head, closed, attributes: attributesOf(this.#sql, id) }
+  }
+
+  /** Keeps the newest few of those that have ended. */
+  #onClosed(log: SqliteEventLog): void {
+    this.#ended.add(log)
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= ENDED_LOGS) return
+      this.#forget(oldest)
+      oldest.release()
+    }
+  }
+
+  #forget(log: SqliteEventLog): void {
+    this.#ended.delete(log)
+    if (this.#logs.get(log.name) === log) this.#logs.delete(log.name)
+  }
+
+  #onOutcome(error: unknown): void {
+    if (error === undefined) {
+      if (this.#health.status === 'ok') return
+      this.#health = { status: 'ok' }
+      this.#stopProbing?.()
+      this.#stopProbing = undefined
+      return
+    }
+    this.#health = { status: 'degraded', reason: faultReason(error, this.#options.path) }
+    this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => this.#probe())
+    this.#report(error)
+  }
+
+  #report(error: unknown): void {
+    try {
+      this.#options.onError?.(error)
+    } catch {
+      // Whoever listens fails by itself.
+    }
+  }
+
+  /** Writes something of a size, and takes it away again. */
+  #probe(): void {
+    this.#writes.transaction(() => {
+      this.#sql.of('fillProbe').run(PROBE_BYTES)
+      return true
+    })
+    if (this.#health.status !== 'ok') return
+    this.#writes.transaction(() => {
+      this.#sql.of('clearProbe').run()
+      return true
+    })
+  }
+}
