@@ -1,4 +1,10 @@
-import type { AudienceMember, ConnectionView, DisconnectReason } from '@tributary/protocol'
+import type { LogEntry } from '@tributary/eventlog'
+import {
+  type AudienceMember,
+  audienceIncludes,
+  type ConnectionView,
+  type DisconnectReason,
+} from '@tributary/protocol'
 import { DEFAULT_FORM, type FrameForm, type LogStream, type StreamEnd } from '@tributary/sse'
 
 /** What a caller says of a connection when it opens. */
@@ -71,6 +77,11 @@ export class Connection implements AudienceMember {
 
   wants(eventType: string): boolean {
     return this.#events === undefined || this.#events.has(eventType)
+  }
+
+  /** Whether an entry is for it. Asked at every offer and replay: it may have left the group it was found by. */
+  accepts({ event, audience }: LogEntry): boolean {
+    return this.wants(event.type) && audience !== undefined && audienceIncludes(audience, this)
   }
 
   /** For the hub, which keeps the index. */

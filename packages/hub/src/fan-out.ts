@@ -53,7 +53,8 @@ export class FanOut {
       if (stream.stream.hasRoomFor(frame.byteLength)) {
         stream.stream.send(frame)
         taken += 1
-      } else stream.end('slow_consumer')
+      } else if (event.priority === 'low') stream.drop()
+      else stream.end('slow_consumer')
     }
     this.#dispatched += taken
     return taken

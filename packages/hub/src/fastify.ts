@@ -1,9 +1,11 @@
-import { ProblemError } from '@tributary/protocol'
-import { NodeSink, requestCursor, type StreamHeaders, sseHeaders } from '@tributary/sse'
+import { MAX_POLL_WAIT_MS, ProblemError } from '@tributary/protocol'
+import { NodeSink, type StreamHeaders, sseHeaders } from '@tributary/sse'
+import { type CursorQuery, refuseStream, replyCursor, replyWithPage } from '@tributary/sse/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { ConnectOptions } from './connection.ts'
 import type { Hub } from './hub.ts'
+import type { PollOptions } from './hub-polls.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,12 +14,20 @@ declare module 'fastify' {
   interface FastifyReply {
     /**
      * Answers the request with a stream of the hub. The cursor is taken from the request where the options
-     * name none; headers set on the reply before go out with the stream.
+     * name none; headers set on the reply before go out with the stream. Who comes back by itself after its stream
+     * was ended for good is answered 204; and who comes back with a cursor to a hub that has no room for it now, a
+     * stream that tells it to come again.
      *
      * @param headers default: the plain headers of a stream.
      * @throws ProblemError as `Hub.connect`, which Fastify answers with its status.
      */
     connectToHub(options: ConnectOptions, headers?: StreamHeaders): Promise<void>
+    /**
+     * Answers the request with a page of the hub's log, as JSON. The cursor is taken as that of a stream.
+     *
+     * @throws ProblemError as `Hub.poll`.
+     */
+    pollHub(options: PollOptions): Promise<void>
   }
 }
 
@@ -25,7 +35,13 @@ export interface HubPluginOptions {
   readonly hub: Hub
 }
 
-/** Brings a hub into a Fastify app: `app.hub`, and `reply.connectToHub(…)`. All its streams end when the app closes. */
+/** Seconds until who came to a server that is about to stop should try again. */
+const CLOSING_RETRY_AFTER_S = 1
+
+/**
+ * Brings a hub into a Fastify app: `app.hub`, `reply.connectToHub(…)` and `reply.pollHub(…)`. All its streams end when
+ * the app closes.
+ */
 export const hubPlugin = fastifyPlugin(
   async (app: FastifyInstance, { hub }: HubPluginOptions) => {
     let closing = false
@@ -33,11 +49,29 @@ export const hubPlugin = fastifyPlugin(
     app.decorateReply(
       'connectToHub',
       async function (this: FastifyReply, options: ConnectOptions, headers = sseHeaders().build()) {
-        // A stream that is opened now would keep the server from closing as one of before.
-        if (closing) throw new ProblemError('draining', 'This server is about to stop', { retryAfterS: 1 })
-        await connect(hub, this, options, headers)
+        try {
+          // A stream that is opened now would keep the server from closing as one of before.
+          if (closing) throw closingError()
+          await connect(hub, this, options, headers)
+        } catch (error) {
+          const { lastEventId } = options
+          refuseStream(this, error, lastEventId === undefined ? queryOf(this.request) : { lastEventId }, {
+            headers,
+          })
+        }
       },
     )
+    app.decorateReply('pollHub', async function (this: FastifyReply, options: PollOptions) {
+      const { waitMs = 0, lastEventId = replyCursor(this, queryOf(this.request))?.text, ...rest } = options
+      await replyWithPage(this, (signal) =>
+        hub.poll({
+          ...rest,
+          ...(lastEventId === undefined ? {} : { lastEventId }),
+          waitMs: closing ? 0 : Math.min(waitMs, MAX_POLL_WAIT_MS),
+          signal,
+        }),
+      )
+    })
     app.addHook('preClose', async () => {
       closing = true
       hub.closeAll('drain')
@@ -52,21 +86,27 @@ async function connect(
   options: ConnectOptions,
   headers: StreamHeaders,
 ): Promise<void> {
+  const presented = options.lastEventId === undefined ? replyCursor(reply, queryOf(reply.request)) : undefined
+  if (presented?.isClosed) return void reply.code(204).send()
   if (reply.request.method === 'HEAD') return void reply.headers(headers).send()
-  await hub.connect({ ...cursorOf(reply.request), ...options }, () => {
-    // Not before: a refusal has headers of its own.
-    reply.headers(headers).hijack()
-    return new NodeSink(reply.raw, reply.getHeaders())
-  })
+  await hub.connect(
+    { ...(presented === undefined ? {} : { lastEventId: presented.text }), ...options },
+    () => {
+      // Not before: a refusal has headers of its own.
+      reply.headers(headers).hijack()
+      return new NodeSink(reply.raw, reply.getHeaders())
+    },
+  )
 }
 
-function cursorOf({ headers, query }: FastifyRequest): { lastEventId?: string } {
+function queryOf({ query }: FastifyRequest): CursorQuery {
   const { lastEventId, since } = query as Record<string, unknown>
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
-  const presented = requestCursor({
-    lastEventIdHeader: headers['last-event-id'],
-    lastEventId: text(lastEventId),
-    since: text(since),
+  return { lastEventId: text(lastEventId), since: text(since) }
+}
+
+function closingError(): ProblemError {
+  return new ProblemError('draining', 'This server is about to stop; try again in a moment.', {
+    retryAfterS: CLOSING_RETRY_AFTER_S,
   })
-  return presented === undefined ? {} : { lastEventId: presented.text }
 }

@@ -1,26 +1,58 @@
-import type { OpenOptions } from '@tributary/eventlog'
-import { userTopic } from '@tributary/protocol'
+import type { OpenOptions, Retention } from '@tributary/eventlog'
+import {
+  ALL_TOPIC,
+  connectionTopic,
+  groupTopic,
+  roleTopic,
+  sessionTopic,
+  type Topic,
+  userTopic,
+} from '@tributary/protocol'
 
 export const DEFAULT_HISTORY_MAX_EVENTS = 1_000
 export const DEFAULT_HISTORY_MAX_AGE_MS = 300_000
 export const DEFAULT_HISTORY_USER_MAX_AGE_MS = 86_400_000
 
+/** Whom an event is for, as far as it decides how long it is kept. */
+export type HistoryClass = 'users' | 'groups' | 'roles' | 'sessions' | 'connections' | 'all'
+
 export interface HistoryOptions {
+  /** Events kept of a topic, where its class says nothing else. Default 1,000. */
   readonly historyMaxEvents?: number
+  /** How long they are kept, in ms, where its class says nothing else. Default 5 minutes. */
   readonly historyMaxAgeMs?: number
+  /** The same for the topics of users: the queue of who is away. Default a day. */
   readonly historyUserMaxAgeMs?: number
+  /** What differs by class: how many events of each user, each group, … are kept, and how long. */
+  readonly history?: Readonly<Partial<Record<HistoryClass, Partial<Retention>>>>
 }
 
-const OF_USERS = userTopic('')
+const PREFIXES: readonly (readonly [prefix: string, HistoryClass])[] = [
+  [userTopic(''), 'users'],
+  [groupTopic(''), 'groups'],
+  [roleTopic(''), 'roles'],
+  [sessionTopic(''), 'sessions'],
+  [connectionTopic(''), 'connections'],
+]
 
-/** How much a hub keeps: what is for users longer than the rest, for they may be away. */
+/** How much a hub keeps of each topic. */
 export function historyRetention({
-  historyMaxEvents: maxEvents = DEFAULT_HISTORY_MAX_EVENTS,
+  historyMaxEvents = DEFAULT_HISTORY_MAX_EVENTS,
   historyMaxAgeMs = DEFAULT_HISTORY_MAX_AGE_MS,
   historyUserMaxAgeMs = DEFAULT_HISTORY_USER_MAX_AGE_MS,
+  history = {},
 }: HistoryOptions): OpenOptions['retention'] {
-  return (topic) => ({
-    maxEvents,
-    maxAgeMs: topic.startsWith(OF_USERS) ? historyUserMaxAgeMs : historyMaxAgeMs,
-  })
+  return (topic) => {
+    const kind = classOf(topic)
+    const {
+      maxEvents = historyMaxEvents,
+      maxAgeMs = kind === 'users' ? historyUserMaxAgeMs : historyMaxAgeMs,
+    } = history[kind] ?? {}
+    return { maxEvents, maxAgeMs }
+  }
+}
+
+function classOf(topic: Topic): HistoryClass {
+  if (topic === ALL_TOPIC) return 'all'
+  return PREFIXES.find(([prefix]) => topic.startsWith(prefix))?.[1] ?? 'all'
 }

@@ -2,6 +2,8 @@ import type { EventStore } from '@tributary/eventlog'
 import type { Clock, Metadata, Priority, Where } from '@tributary/protocol'
 import type { StreamServer } from '@tributary/sse'
 import type { Connection } from './connection.ts'
+import type { HistoryOptions } from './history-retention.ts'
+import type { SendOnce } from './send-once.ts'
 
 export const DEFAULT_NAMESPACE = 'hub'
 export const DEFAULT_SOURCE = 'gateway'
@@ -9,7 +11,7 @@ export const DEFAULT_STREAM_TIMEOUT_MS = 300_000
 export const DEFAULT_STREAM_MAX_TIMEOUT_MS = 3_600_000
 export const DEFAULT_MAX_EVENT_BYTES = 131_072
 
-export interface HubOptions {
+export interface HubOptions extends HistoryOptions {
   /** Where its log lives. */
   readonly store: EventStore
   /** Names its log in the store. Default `hub`. */
@@ -31,12 +33,10 @@ export interface HubOptions {
   readonly maxTimeoutMs?: number
   /** Bytes of an event's data and metadata, as JSON. Default 131,072. */
   readonly maxEventBytes?: number
-  /** Events kept of a topic. Default 1,000. */
-  readonly historyMaxEvents?: number
-  /** How long they are kept, in ms. Default 5 minutes. */
-  readonly historyMaxAgeMs?: number
-  /** The same for the topics of users: the queue of who is away. Default a day. */
-  readonly historyUserMaxAgeMs?: number
+  /** How long the key of a send is remembered, in ms. Default a day. */
+  readonly idempotencyWindowMs?: number
+  /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
+  readonly maxWaitingPolls?: number
   /** Called where a callback of a connection threw or rejected. Default: a warning of the process. */
   readonly onCallbackError?: (error: unknown, connection: Connection) => void
 }
@@ -50,6 +50,8 @@ export interface SendOptions {
   readonly source?: string
   /** Narrows whom it is for. */
   readonly where?: Where
+  /** So that the same send, asked for again, sends nothing and answers the same id. */
+  readonly once?: SendOnce
 }
 
 /** What the hub counts. */
@@ -59,4 +61,8 @@ export interface HubStats {
   readonly totalConnections: number
   /** Live events that an outbox took, each once for each outbox. */
   readonly eventsDispatched: number
+  /** Events of low priority that slow readers went without, and were told of. */
+  readonly eventsDropped: number
+  /** Polls that wait for an event. */
+  readonly waitingPolls: number
 }

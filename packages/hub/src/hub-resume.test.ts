@@ -44,6 +44,17 @@ describe('Hub, resuming', () => {
     expect(again.sink.received).toEqual([3, 4, 5])
   })
 
+  it('lets in whom a caller lets go on after an end for good', async () => {
+    await using setting = await openHub()
+    const { sink, connection } = await setting.connect()
+    setting.hub.close(connection.connectionId)
+    expect(sink.lastEventId).toMatch(/^\d+-0\.closed$/)
+    await setting.hub.broadcast('e', 1)
+    const again = await setting.connect({ lastEventId: sink.lastEventId ?? '' })
+    await settle()
+    expect(again.sink.received).toEqual([1])
+  })
+
   it('keeps what is for a user longer than the rest', async () => {
     await using setting = await openHub({ historyMaxAgeMs: 1_000, historyUserMaxAgeMs: 10_000 })
     const first = await setting.connect({ userId: 'ann' })
@@ -89,6 +100,22 @@ describe('Hub, a slow consumer', () => {
     await setting.hub.broadcast('e', 'x'.repeat(1_000))
     expect(sink.received).toHaveLength(1)
     expect(sink.closed).toBe(false)
+  })
+
+  it('goes without what is of low priority, is told so, and stays', async () => {
+    await using setting = await openHub({ streams: { outboxMaxBytes: 100 } })
+    const { hub } = setting
+    const { sink } = await setting.connect()
+    sink.pause()
+    await hub.broadcast('e', 'x'.repeat(90))
+    expect(await hub.broadcast('e', 'kept', { priority: 'low' })).toMatchObject({ delivered: 0 })
+    await hub.broadcast('e', 'not kept', { priority: 'low', ephemeral: true })
+    expect(hub.stats()).toMatchObject({ activeConnections: 1, eventsDropped: 2 })
+    sink.resume()
+    await hub.broadcast('e', 'last')
+    expect(sink.types).toEqual(['connection', 'e', 'gap', 'e'])
+    hub.closeAll()
+    expect(hub.stats()).toMatchObject({ eventsDropped: 2 })
   })
 
   it('is closed by an ephemeral event too', async () => {

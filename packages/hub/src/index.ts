@@ -3,6 +3,8 @@ export {
   DEFAULT_HISTORY_MAX_AGE_MS,
   DEFAULT_HISTORY_MAX_EVENTS,
   DEFAULT_HISTORY_USER_MAX_AGE_MS,
+  type HistoryClass,
+  type HistoryOptions,
 } from './history-retention.ts'
 export { Hub } from './hub.ts'
 export {
@@ -13,4 +15,7 @@ export {
   type HubStats,
   type SendOptions,
 } from './hub-options.ts'
-export { problemResponse, respondWithStream } from './web.ts'
+export type { PollOptions } from './hub-polls.ts'
+export type { SendReceipt } from './publisher.ts'
+export { DEFAULT_IDEMPOTENCY_WINDOW_MS, type SendOnce } from './send-once.ts'
+export { problemResponse, respondWithPage, respondWithStream } from './web.ts'

@@ -5,7 +5,8 @@ import fastify from 'fastify'
 import type { ConnectOptions } from '../src/connection.ts'
 import { hubPlugin } from '../src/fastify.ts'
 import type { Hub } from '../src/hub.ts'
-import { respondWithStream } from '../src/web.ts'
+import type { PollOptions } from '../src/hub-polls.ts'
+import { respondWithPage, respondWithStream } from '../src/web.ts'
 
 /** A real server whose `/stream` connects whom its query names. */
 export interface HubServer extends AsyncDisposable {
@@ -24,6 +25,10 @@ export async function startFastify(hub: Hub): Promise<HubServer> {
     await reply.connectToHub(connectOptions(new URL(request.url, 'http://localhost').searchParams))
     return reply
   })
+  app.get('/poll', async (request, reply) => {
+    await reply.pollHub(pollOptions(new URL(request.url, 'http://localhost').searchParams))
+    return reply
+  })
   const sockets = socketsOf(app.server)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const close = () => app.close()
@@ -33,9 +38,12 @@ export async function startFastify(hub: Hub): Promise<HubServer> {
 /** Route handlers of the Web's kind, on Node through Hono's adapter. */
 export async function startWeb(hub: Hub): Promise<HubServer> {
   const server = createServer(
-    getRequestListener((request) =>
-      respondWithStream(hub, request, connectOptions(new URL(request.url).searchParams)),
-    ),
+    getRequestListener((request) => {
+      const { pathname, searchParams } = new URL(request.url)
+      return pathname === '/poll'
+        ? respondWithPage(hub, request, pollOptions(searchParams))
+        : respondWithStream(hub, request, connectOptions(searchParams))
+    }),
   )
   const sockets = socketsOf(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -68,4 +76,9 @@ function connectOptions(query: URLSearchParams): ConnectOptions {
     ...(id === null ? {} : { connectionId: id }),
     ...(timeout === null ? {} : { timeoutMs: Number(timeout) }),
   }
+}
+
+function pollOptions(query: URLSearchParams): PollOptions {
+  const user = query.get('user')
+  return { waitMs: Number(query.get('wait') ?? 0), ...(user === null ? {} : { userId: user }) }
 }

@@ -125,6 +125,71 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     expect(hub.count()).toBe(0)
   })
 
+  it('answers 204 to who comes back by itself after an end for good, and lets in who comes anew', async () => {
+    await using hub = await openHub()
+    await using server = await start(hub)
+    const url = `${server.url}/stream?id=mine`
+    await using reader = await EventCollector.open(url)
+    await reader.waitFor('connection')
+    hub.close('mine')
+    await reader.ended
+    const id = reader.lastEventId ?? ''
+    const comeBack = await fetch(url, { headers: { 'last-event-id': id } })
+    expect([comeBack.status, await comeBack.text(), hub.count()]).toEqual([204, '', 0])
+    await using onPurpose = await EventCollector.open(`${url}&lastEventId=${id}`)
+    await onPurpose.waitFor('connection')
+    hub.close('mine')
+    await using anew = await EventCollector.open(url)
+    await anew.waitFor('connection')
+  })
+
+  it('tells who comes back while it drains to come again, and refuses who is new', async () => {
+    await using hub = await openHub()
+    await using server = await start(hub)
+    await hub.drain(0)
+    await using back = await EventCollector.open(`${server.url}/stream`, {
+      headers: { 'last-event-id': '5-1' },
+    })
+    await back.ended
+    expect([back.status, back.events]).toMatchObject([
+      200,
+      [{ id: '5-1', type: 'disconnected', data: { reason: 'busy', reconnect: true } }],
+    ])
+    expect(back.retries[0]).toBeGreaterThanOrEqual(2_000)
+    const anew = await fetch(`${server.url}/stream`)
+    expect(anew.status).toBe(503)
+    await anew.body?.cancel()
+  })
+
+  it('answers polls from the cursors of its streams, waits for them, and ends their waiting when it closes', async () => {
+    await using hub = await openHub()
+    const server = await start(hub)
+    await using reader = await EventCollector.open(`${server.url}/stream?user=ann`)
+    await reader.waitFor('connection')
+    const poll = async (query: string) => {
+      const answer = await fetch(`${server.url}/poll?user=ann${query}`)
+      expect(answer.headers.get('cache-control')).toBe('no-store')
+      return (await answer.json()) as { events: { data: unknown }[]; cursor: string }
+    }
+    const waiting = poll(`&since=${reader.lastEventId}&wait=50000`)
+    await vi.waitFor(() => expect(hub.stats().waitingPolls).toBe(1))
+    await hub.sendToUser('ann', 'e', 1)
+    const { events, cursor } = await waiting
+    expect(events.map(({ data }) => data)).toEqual([1])
+    await reader.waitFor('e')
+    expect(cursor).toBe(reader.lastEventId)
+    const gone = new AbortController()
+    const left = fetch(`${server.url}/poll?since=${cursor}&wait=50000`, { signal: gone.signal })
+    await vi.waitFor(() => expect(hub.stats().waitingPolls).toBe(1))
+    gone.abort()
+    await expect(left).rejects.toThrow()
+    await vi.waitFor(() => expect(hub.stats().waitingPolls).toBe(0))
+    const last = poll(`&since=${cursor}&wait=50000`)
+    await vi.waitFor(() => expect(hub.stats().waitingPolls).toBe(1))
+    await Promise.all([server.close(), last])
+    expect((await last).events).toEqual([])
+  })
+
   it('replaces where two of the same id come at once: one stays', async () => {
     await using hub = await openHub({ duplicateConnection: 'replace' })
     await using server = await start(hub)

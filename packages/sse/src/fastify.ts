@@ -1,5 +1,5 @@
 export type { BusyOptions } from './busy.ts'
 export { type RefuseStreamOptions, refuseStream, replyBusy } from './reply-busy.ts'
-export { replyCursor } from './reply-cursor.ts'
+export { type CursorQuery, replyCursor } from './reply-cursor.ts'
 export { type ReplyWithLogOptions, replyWithLog, startOrResume } from './reply-with-log.ts'
 export { type ReplyWithPollOptions, replyWithPage, replyWithPoll } from './reply-with-poll.ts'

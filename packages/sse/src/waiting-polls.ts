@@ -46,6 +46,11 @@ export class WaitingPolls {
     return () => void this.#ends.delete(added)
   }
 
+  /** Answers all who wait now. */
+  endAll(): void {
+    for (const end of this.#ends) end()
+  }
+
   /** From here on nobody waits; the answer are those who do, each to be called once. */
   close(): (() => void)[] {
     this.#closed = true

@@ -1,0 +1,142 @@
+import type { EventLog } from '@tributary/eventlog'
+import { type Clock, type DisconnectReason, memberTopics, ProblemError } from '@tributary/protocol'
+import { HeartbeatFrames, type StreamEnd, type StreamServer, type StreamSink } from '@tributary/sse'
+import { Callbacks } from './callbacks.ts'
+import { Connection, type ConnectOptions } from './connection.ts'
+import { ConnectionIndex } from './connection-index.ts'
+import { cursorOption } from './cursor-option.ts'
+import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
+
+/** Seconds until a refused reader should try again: by then another node answers, or this one anew. */
+const DRAIN_RETRY_AFTER_S = 2
+
+export interface HubConnectionsOptions {
+  readonly hub: HubOptions
+  readonly log: EventLog
+  readonly streams: StreamServer
+  readonly clock: Clock
+}
+
+/** Opens and ends the connections of a hub, and counts them. */
+export class HubConnections {
+  readonly index = new ConnectionIndex()
+  readonly #options: HubConnectionsOptions
+  readonly #callbacks: Callbacks
+  #opened = 0
+  #droppedOfEnded = 0
+  #isClosed = false
+
+  constructor(options: HubConnectionsOptions) {
+    this.#options = options
+    this.#callbacks = new Callbacks(options.hub.onCallbackError)
+  }
+
+  /** Those that were ever opened. */
+  get opened(): number {
+    return this.#opened
+  }
+
+  /** Events that slow readers went without. */
+  get eventsDropped(): number {
+    let dropped = this.#droppedOfEnded
+    for (const { stream } of this.index.all()) dropped += stream?.stream.eventsDropped ?? 0
+    return dropped
+  }
+
+  /** @throws as `Hub.connect`. */
+  async open(options: ConnectOptions, sink: () => StreamSink): Promise<Connection> {
+    const cursor = cursorOption(options.lastEventId)
+    const timeoutMs = this.#timeoutOf(options)
+    const connection = this.#register(options)
+    try {
+      const stream = await this.#options.streams.serve({
+        log: this.#options.log,
+        sink,
+        connectionId: connection.connectionId,
+        ...cursor,
+        startAt: 'head',
+        form: connection.form,
+        timeoutMs,
+        overflow: 'disconnect',
+        follow: false,
+        topics: () => memberTopics(connection),
+        accepts: (entry) => connection.accepts(entry),
+        onError: (error) => this.#callbacks.run(connection, () => options.onError?.(error, connection)),
+      })
+      stream.onEnd((end) => this.#onEnd(connection, end, options))
+      connection.attach(stream)
+      stream.start()
+    } catch (error) {
+      this.index.remove(connection)
+      throw error
+    }
+    this.#opened += 1
+    return connection
+  }
+
+  /** Ends it now for the hub, also where its stream does not stand yet and ends as soon as it does. */
+  end(connection: Connection, reason: DisconnectReason, message?: string): void {
+    connection.end(reason, message)
+    this.index.remove(connection)
+  }
+
+  /** Takes no more. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** Sends a heartbeat to all now. Answers how many outboxes took it. */
+  beat(): number {
+    const frames = new HeartbeatFrames()
+    const timestamp = this.#options.clock.now()
+    let sent = 0
+    for (const { stream } of this.index.all()) {
+      if (stream === undefined || stream.stream.ended || !stream.stream.hasRoomFor(1)) continue
+      stream.heartbeat(frames, timestamp)
+      sent += 1
+    }
+    return sent
+  }
+
+  resetCount(): void {
+    this.#opened = 0
+    this.#droppedOfEnded = 0
+  }
+
+  #timeoutOf(options: ConnectOptions): number {
+    const { timeoutMs = DEFAULT_STREAM_TIMEOUT_MS, maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS } =
+      this.#options.hub
+    const asked = options.timeoutMs ?? timeoutMs
+    if (asked > 0) return Math.min(asked, maxTimeoutMs)
+    throw new ProblemError('invalid_request', `"timeoutMs" must be more than 0; it is ${asked}`)
+  }
+
+  #register(options: ConnectOptions): Connection {
+    if (this.#isClosed) {
+      throw new ProblemError('draining', 'This hub takes no more connections; try again in a moment.', {
+        retryAfterS: DRAIN_RETRY_AFTER_S,
+      })
+    }
+    const { connectionId: id = globalThis.crypto.randomUUID() } = options
+    const existing = this.index.get(id)
+    if (existing !== undefined) {
+      if (this.#options.hub.duplicateConnection !== 'replace') {
+        throw new ProblemError(
+          'connection_exists',
+          `A connection ${JSON.stringify(id)} is open; close it first, or take another id`,
+        )
+      }
+      this.end(existing, 'replaced')
+    }
+    const connection = new Connection(id, options, this.#options.clock.now())
+    this.index.add(connection)
+    return connection
+  }
+
+  #onEnd(connection: Connection, end: StreamEnd, { onTimeout, onClose }: ConnectOptions): void {
+    this.#droppedOfEnded += connection.stream?.stream.eventsDropped ?? 0
+    this.index.remove(connection)
+    if (end === 'timeout') this.#callbacks.run(connection, () => onTimeout?.(connection))
+    this.#callbacks.run(connection, () => onClose?.(connection, end))
+  }
+}

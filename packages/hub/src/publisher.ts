@@ -1,0 +1,91 @@
+import { type EventLog, OnceConflictError } from '@tributary/eventlog'
+import { type Audience, type Clock, ProblemError, type SendAnswer, type Where } from '@tributary/protocol'
+import type { FanOut } from './fan-out.ts'
+import type { SendOptions } from './hub-options.ts'
+import { type CheckedEvent, newEvent } from './new-event.ts'
+import { onceKey, type SendOnce } from './send-once.ts'
+
+/** What a send came to. */
+export interface SendReceipt extends SendAnswer {
+  /** There where the key had been sent with before: nothing was sent now, and `id` is what it got then. */
+  readonly replayed?: true
+}
+
+export interface PublisherOptions {
+  readonly log: EventLog
+  readonly fanOut: FanOut
+  readonly clock: Clock
+  readonly source: string
+  readonly maxEventBytes: number
+  readonly idempotencyWindowMs: number
+}
+
+/** Appends events to the hub's log, or hands on what is in no log. */
+export class Publisher {
+  readonly #options: PublisherOptions
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  async publish(audience: Audience, type: string, data: unknown, options: SendOptions): Promise<SendReceipt> {
+    const { source: ownSource, maxEventBytes } = this.#options
+    const { priority = 'normal', metadata, ephemeral = false, source = ownSource, where, once } = options
+    const event = newEvent(
+      { type, data, source, priority, ...(metadata === undefined ? {} : { metadata }) },
+      maxEventBytes,
+    )
+    const narrowed = narrow(audience, where)
+    if (once !== undefined) return this.#publishOnce(event, narrowed, ephemeral, once)
+    return ephemeral ? this.#sendEphemeral(event, narrowed) : this.#append(event, narrowed)
+  }
+
+  async #append(event: CheckedEvent, audience: Audience): Promise<SendReceipt> {
+    const { log, fanOut } = this.#options
+    const [entry] = await log.append([{ event, audience }])
+    if (entry === undefined) throw new Error('the log answered an append with nothing')
+    return { success: true, id: entry.event.id, delivered: fanOut.takenOf(entry) }
+  }
+
+  #sendEphemeral(event: CheckedEvent, audience: Audience): SendReceipt {
+    const { fanOut, clock } = this.#options
+    return { success: true, id: null, delivered: fanOut.sendEphemeral(event, audience, clock.now()) }
+  }
+
+  async #publishOnce(
+    event: CheckedEvent,
+    audience: Audience,
+    ephemeral: boolean,
+    once: SendOnce,
+  ): Promise<SendReceipt> {
+    const { log, fanOut, idempotencyWindowMs } = this.#options
+    const key = onceKey(once, { event, audience, ephemeral }, idempotencyWindowMs)
+    const answer = await log.appendOnce(ephemeral ? [] : [{ event, audience }], key).catch(orConflict)
+    if (answer.replayed) {
+      const id = answer.first === undefined ? null : log.idOf(answer.first)
+      return { success: true, id, delivered: 0, replayed: true }
+    }
+    const [entry] = answer.entries
+    if (entry === undefined) return this.#sendEphemeral(event, audience)
+    return { success: true, id: entry.event.id, delivered: fanOut.takenOf(entry) }
+  }
+}
+
+function orConflict(error: unknown): never {
+  if (!(error instanceof OnceConflictError)) throw error
+  throw new ProblemError(
+    'idempotency_conflict',
+    'The idempotency key was used for something else; take another key for another event.',
+    { cause: error },
+  )
+}
+
+/** The audience as it is stored: narrowed further, beside what narrows it already, and a copy of its own. */
+function narrow(audience: Audience, where: Where = {}): Audience {
+  const own: Audience = JSON.parse(JSON.stringify(audience))
+  const already = own.where ?? {}
+  const keys = Object.keys(where)
+  if (keys.length === 0) return own
+  const contradicts = keys.some((key) => Object.hasOwn(already, key) && already[key] !== where[key])
+  return contradicts ? {} : { ...own, where: { ...already, ...where } }
+}
