@@ -4,13 +4,18 @@ import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/
 import type { Deps } from './deps.ts'
 import { addConnections } from './http/connections.ts'
 import { addManagedStreams } from './http/managed-streams.ts'
+import { addPolling } from './http/polling.ts'
 import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
 import { addRuns } from './http/runs.ts'
 
+/** The part of a drain's time over which readers are sent away, where they are very many. */
+const DRAIN_SPREAD = 0.8
+
 /** Builds the gateway's app. It never listens. */
 export async function createGatewayApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, hub, runs, streams, store, config } = deps
+  const spreadMs = config.DRAIN_MS * DRAIN_SPREAD
   const app = await createApp({
     name: 'Tributary gateway',
     version: '0.1.0',
@@ -26,13 +31,16 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   })
   await app.register(hubPlugin, { hub })
   addManagedStreams(app, deps)
+  addPolling(app, deps)
   addPublishing(app, deps)
   addConnections(app, deps)
   addRelays(app, deps)
   addRuns(app, deps)
   await addStaticPage(app, SSE_CLIENT_PAGE)
-  drain.onDrain('hub', () => void hub.closeAll('drain'))
-  drain.onDrain('runs', () => runs.drain(config.DRAIN_MS))
-  drain.onDrain('streams', () => streams.endAll('drain'))
+  // Together: readers of the hub need not wait for the last run to finish.
+  drain.onDrain('hub and runs', async (limit) => {
+    await Promise.all([hub.drain(spreadMs, limit), runs.drain(config.DRAIN_MS)])
+  })
+  drain.onDrain('streams', (limit) => streams.drain(spreadMs, limit))
   return app
 }

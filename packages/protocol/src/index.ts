@@ -116,6 +116,7 @@ export {
 } from './run-request.ts'
 export {
   FilteredSend,
+  IdempotencyHeaders,
   MAX_AUDIENCE_NAMES,
   ManagedSend,
   Name,
@@ -131,7 +132,13 @@ export {
   type WireEvent,
 } from './sse-decoder.ts'
 export { encodeFrame, FrameError, type FrameFields, singleLine } from './sse-encoder.ts'
-export { ManagedStreamQuery, StreamFormat, StreamQuery, streamQuery } from './stream-query.ts'
+export {
+  ManagedPollQuery,
+  ManagedStreamQuery,
+  StreamFormat,
+  StreamQuery,
+  streamQuery,
+} from './stream-query.ts'
 export {
   HTTP_METHODS,
   type HttpMethod,

@@ -67,6 +67,21 @@ export const TestEvent = Type.Object(
 )
 export type TestEvent = Static<typeof TestEvent>
 
+/** The header that makes a request happen once, however often it is sent. */
+export const IdempotencyHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      pattern: '^[ -~]+$',
+      description:
+        'Of your own choice, 1 to 256 printable ASCII characters. The same request with the same key does nothing ' +
+        'again, and is answered as before, with `Idempotent-Replayed: true`.',
+    }),
+  ),
+})
+export type IdempotencyHeaders = Static<typeof IdempotencyHeaders>
+
 export const SendAnswer = Type.Object({
   success: Type.Literal(true),
   id: Type.Union([Type.String(), Type.Null()], { description: 'Null for an ephemeral event.' }),

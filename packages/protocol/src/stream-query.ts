@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { pollQuery } from './polling.ts'
 import { Name } from './send.ts'
 
 /** How an event's data is written: the payload alone, or the whole event. */
@@ -34,12 +35,33 @@ export const streamQuery = {
 export const StreamQuery = Type.Object(streamQuery)
 export type StreamQuery = Static<typeof StreamQuery>
 
-export const ManagedStreamQuery = Type.Object({
-  ...streamQuery,
+const managedQuery = {
   groups: Type.Optional(Type.String({ maxLength: 8192, description: 'Groups to join, comma-separated.' })),
   sessionId: Type.Optional(Name),
   metadata: Type.Optional(
     Type.String({ maxLength: 8192, description: 'Development only: connection metadata, as a JSON object.' }),
   ),
-})
+}
+
+export const ManagedStreamQuery = Type.Object({ ...streamQuery, ...managedQuery })
 export type ManagedStreamQuery = Static<typeof ManagedStreamQuery>
+
+/** A page of what a managed stream of the same would get. */
+export const ManagedPollQuery = Type.Object({
+  ...pollQuery,
+  since: Type.Optional(
+    Type.String({
+      maxLength: 128,
+      description:
+        'The cursor: that of the answer before, the id of an event, or milliseconds since 1970; `0` is the oldest ' +
+        'kept. Without one the answer is at once, with no events and the cursor to wait from.',
+    }),
+  ),
+  lastEventId: streamQuery.lastEventId,
+  types: Type.Optional(
+    Type.String({ maxLength: 4096, description: 'Only these types of event, comma-separated.' }),
+  ),
+  token: streamQuery.token,
+  ...managedQuery,
+})
+export type ManagedPollQuery = Static<typeof ManagedPollQuery>

@@ -1,7 +1,7 @@
 import { ManagedStreamQuery, Name, ProblemError } from '@tributary/protocol'
 import { type App, type Principal, principalOf } from '@tributary/service'
 import type { FastifyReply } from 'fastify'
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import { Value } from 'typebox/value'
 import type { Deps } from '../deps.ts'
 
@@ -11,38 +11,35 @@ const Metadata = Type.Record(Type.String(), Type.Unknown())
 
 const tags = ['streams']
 const schema = { tags, querystring: ManagedStreamQuery }
+// The hub answers while it drains: who comes back with a cursor is told to come again, within a stream.
+const config = { whileDraining: 'serve' } as const
 
 /** The streams of users and groups. */
-export function addManagedStreams(app: App, { config }: Deps): void {
-  const development = config.NODE_ENV !== 'production'
+export function addManagedStreams(app: App, deps: Deps): void {
   const connect = (
     reply: FastifyReply,
     principal: Principal,
-    query: Static<typeof ManagedStreamQuery>,
+    query: ManagedStreamQuery,
     group?: string,
   ): Promise<void> => {
-    const { sessionId, timeout, events, format = 'payload' } = query
+    const { timeout, events, format = 'payload' } = query
     return reply.connectToHub({
-      userId: principal.userId,
-      roles: principal.roles,
-      groups: [...(group === undefined ? [] : [group]), ...groupsOf(query.groups)],
-      metadata: { ...principal.metadata, ...metadataOf(query.metadata, development) },
+      ...memberOf(principal, query, deps, group),
       form: { format, naming: 'standard' },
-      ...(sessionId === undefined ? {} : { sessionId }),
       ...(timeout === undefined ? {} : { timeoutMs: timeout }),
       ...(events === undefined ? {} : { events: namesOf(events) }),
     })
   }
 
   for (const url of ['/api/sse/managed/connect', '/api/sse', '/api/realtime/sse']) {
-    app.get(url, { schema: { ...schema, summary: "A user's stream" } }, async (request, reply) => {
+    app.get(url, { config, schema: { ...schema, summary: "A user's stream" } }, async (request, reply) => {
       await connect(reply, principalOf(request), request.query)
       return reply
     })
   }
   app.get(
     '/api/sse/managed/connect/group/:groupId',
-    { schema: { ...schema, summary: "A user's stream that is in a group", params: GroupParams } },
+    { config, schema: { ...schema, summary: "A user's stream that is in a group", params: GroupParams } },
     async (request, reply) => {
       await connect(reply, principalOf(request), request.query, request.params.groupId)
       return reply
@@ -50,7 +47,24 @@ export function addManagedStreams(app: App, { config }: Deps): void {
   )
 }
 
-function namesOf(list: string): string[] {
+/** Whom a request gets events for. */
+export function memberOf(
+  principal: Principal,
+  { groups, sessionId, metadata }: Pick<ManagedStreamQuery, 'groups' | 'sessionId' | 'metadata'>,
+  { config: { NODE_ENV } }: Pick<Deps, 'config'>,
+  group?: string,
+) {
+  return {
+    userId: principal.userId,
+    roles: principal.roles,
+    groups: [...(group === undefined ? [] : [group]), ...groupsOf(groups)],
+    metadata: { ...principal.metadata, ...metadataOf(metadata, NODE_ENV !== 'production') },
+    ...(sessionId === undefined ? {} : { sessionId }),
+  }
+}
+
+/** The names of a comma-separated list. */
+export function namesOf(list: string): string[] {
   return list
     .split(',')
     .map((name) => name.trim())

@@ -1,6 +1,7 @@
 import {
   type Audience,
   FilteredSend,
+  IdempotencyHeaders,
   ManagedSend,
   Name,
   ProblemError,
@@ -9,6 +10,7 @@ import {
   TestEvent,
 } from '@tributary/protocol'
 import { type App, principalOf } from '@tributary/service'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { Value } from 'typebox/value'
 import type { Deps } from '../deps.ts'
@@ -24,46 +26,65 @@ const ManagedBody = Type.Unsafe<unknown>({
   else: {},
 })
 
-const tags = ['publishing']
-const response = { 200: SendAnswer }
+const common = {
+  tags: ['publishing'],
+  headers: IdempotencyHeaders,
+  response: { 200: SendAnswer },
+}
+
+/** Who sends, and by which key. */
+type Sender = Pick<FastifyRequest, 'principal'> & { readonly headers: IdempotencyHeaders }
 
 /** The routes that send events. */
 export function addPublishing(app: App, { hub }: Deps): void {
-  const sendManaged = (audience: Audience, body: unknown, source: string) => {
-    const { event = 'message', data, ...options } = managedSend(body)
-    return hub.publish(audience, event, data, { ...options, source })
+  const send = async (
+    request: Sender,
+    reply: FastifyReply,
+    audience: Audience,
+    { event = 'message', data, ...options }: ManagedSend,
+  ): Promise<SendAnswer> => {
+    const { userId } = principalOf(request)
+    const key = request.headers['idempotency-key']
+    const { replayed, ...answer } = await hub.publish(audience, event, data, {
+      ...options,
+      source: userId,
+      ...(key === undefined ? {} : { once: { key, scope: userId } }),
+    })
+    if (replayed) reply.header('idempotent-replayed', 'true')
+    return answer
   }
 
   app.post(
     '/api/sse/managed/send/user/:userId',
-    { schema: { tags, summary: 'Send to a user', params: UserParams, body: ManagedBody, response } },
-    (request) => sendManaged({ users: [request.params.userId] }, request.body, principalOf(request).userId),
+    { schema: { ...common, summary: 'Send to a user', params: UserParams, body: ManagedBody } },
+    (request, reply) => send(request, reply, { users: [request.params.userId] }, managedSend(request.body)),
   )
   app.post(
     '/api/sse/managed/broadcast/group/:groupId',
-    { schema: { tags, summary: 'Send to a group', params: GroupParams, body: ManagedBody, response } },
-    (request) => sendManaged({ groups: [request.params.groupId] }, request.body, principalOf(request).userId),
+    { schema: { ...common, summary: 'Send to a group', params: GroupParams, body: ManagedBody } },
+    (request, reply) => send(request, reply, { groups: [request.params.groupId] }, managedSend(request.body)),
   )
   app.post(
     '/api/sse/managed/broadcast',
-    { schema: { tags, summary: 'Send to all', body: ManagedBody, response } },
-    (request) => sendManaged({ all: true }, request.body, principalOf(request).userId),
+    { schema: { ...common, summary: 'Send to all', body: ManagedBody } },
+    (request, reply) => send(request, reply, { all: true }, managedSend(request.body)),
   )
   app.post(
     '/api/sse/managed/send/filtered',
-    { schema: { tags, summary: 'Send to whose metadata holds `where`', body: FilteredSend, response } },
-    (request) => {
-      const { where, ...send } = request.body
-      return sendManaged({ all: true, where }, { data: null, ...send }, principalOf(request).userId)
+    { schema: { ...common, summary: 'Send to whose metadata holds `where`', body: FilteredSend } },
+    (request, reply) => {
+      const { where, ...said } = request.body
+      return send(request, reply, { all: true, where }, said)
     },
   )
   app.post(
     '/api/sse',
-    { schema: { tags, summary: 'Send to any audience', body: Publish, response } },
-    (request) => {
+    { schema: { ...common, summary: 'Send to any audience', body: Publish } },
+    (request, reply) => {
       const { event, data, priority, metadata, ephemeral } = request.body
-      return hub.publish(audienceOf(request.body), event, data, {
-        source: principalOf(request).userId,
+      return send(request, reply, audienceOf(request.body), {
+        event,
+        data,
         ...(priority === undefined ? {} : { priority }),
         ...(metadata === undefined ? {} : { metadata }),
         ...(ephemeral === undefined ? {} : { ephemeral }),
@@ -72,13 +93,11 @@ export function addPublishing(app: App, { hub }: Deps): void {
   )
   app.post(
     '/api/realtime/test',
-    { schema: { tags, summary: 'Send a test event', body: TestEvent, response } },
-    (request) => {
+    { schema: { ...common, summary: 'Send a test event', body: TestEvent } },
+    (request, reply) => {
       const { type, message, data } = request.body
       const said = message === undefined ? data : { message, ...(data === undefined ? {} : { data }) }
-      return hub.publish(testAudience(request.body), type, said ?? null, {
-        source: principalOf(request).userId,
-      })
+      return send(request, reply, testAudience(request.body), { event: type, data: said ?? null })
     },
   )
 }
