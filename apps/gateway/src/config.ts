@@ -4,6 +4,9 @@ import Type, { type Static } from 'typebox'
 const HistoryMs = (defaultMs: number, description: string) =>
   Type.Integer({ minimum: 0, default: defaultMs, description })
 
+/** What one class of topics may have of its own; without, it is as `HISTORY_MAX_EVENTS` and `HISTORY_MAX_AGE_MS` say. */
+const OwnHistory = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }))
+
 /** The variables that the gateway reads. */
 export const GatewayConfigSchema = Type.Object({
   ...serviceConfig,
@@ -28,7 +31,16 @@ export const GatewayConfigSchema = Type.Object({
   }),
   HISTORY_MAX_EVENTS: Type.Integer({ minimum: 0, default: 1_000, description: 'Events kept of a topic.' }),
   HISTORY_MAX_AGE_MS: HistoryMs(300_000, 'How long they are kept.'),
+  HISTORY_USER_MAX_EVENTS: OwnHistory('Events kept of a user. Default: `HISTORY_MAX_EVENTS`.'),
   HISTORY_USER_MAX_AGE_MS: HistoryMs(86_400_000, "How long a user's are kept: the queue for who is offline."),
+  HISTORY_GROUP_MAX_EVENTS: OwnHistory('Events kept for a group. Default: `HISTORY_MAX_EVENTS`.'),
+  HISTORY_GROUP_MAX_AGE_MS: OwnHistory('How long they are kept. Default: `HISTORY_MAX_AGE_MS`.'),
+  HISTORY_ROLE_MAX_EVENTS: OwnHistory('Events kept for a role. Default: `HISTORY_MAX_EVENTS`.'),
+  HISTORY_ROLE_MAX_AGE_MS: OwnHistory('How long they are kept. Default: `HISTORY_MAX_AGE_MS`.'),
+  HISTORY_SESSION_MAX_EVENTS: OwnHistory('Events kept for a session. Default: `HISTORY_MAX_EVENTS`.'),
+  HISTORY_SESSION_MAX_AGE_MS: OwnHistory('How long they are kept. Default: `HISTORY_MAX_AGE_MS`.'),
+  HISTORY_ALL_MAX_EVENTS: OwnHistory('Events kept for all together. Default: `HISTORY_MAX_EVENTS`.'),
+  HISTORY_ALL_MAX_AGE_MS: OwnHistory('How long they are kept. Default: `HISTORY_MAX_AGE_MS`.'),
 })
 
 export type GatewayConfig = Readonly<Static<typeof GatewayConfigSchema>>

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
-import { Hub } from '@tributary/hub'
+import { SqliteEventStore } from '@tributary/eventlog/sqlite'
+import { Hub, type HubOptions } from '@tributary/hub'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
@@ -41,7 +43,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const { clock = systemClock, random = Math.random } = options
   const logger = createLogger({ name: 'gateway', level: config.LOG_LEVEL })
   const development = config.NODE_ENV !== 'production'
-  const store: EventStore = new MemoryEventStore({ clock })
+  const store = await openStore(config, clock, logger)
   const clients = await createClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
@@ -77,6 +79,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     historyMaxEvents: config.HISTORY_MAX_EVENTS,
     historyMaxAgeMs: config.HISTORY_MAX_AGE_MS,
     historyUserMaxAgeMs: config.HISTORY_USER_MAX_AGE_MS,
+    history: historyOf(config),
+    idempotencyWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
   const pool = new WorkerPool(
     config.WORKER_URLS.map(
@@ -136,6 +140,39 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       await Promise.all(Object.values(clients).map((client) => client.close()))
       await store.close()
     },
+  }
+}
+
+/** Where logs and runs are kept: in a file of this service's own, or in memory. */
+function openStore(
+  config: GatewayConfig,
+  clock: Clock,
+  logger: ReturnType<typeof createLogger>,
+): Promise<EventStore> {
+  return fromVariable('DATA_DIR', async () =>
+    config.STORE === 'memory'
+      ? new MemoryEventStore({ clock })
+      : SqliteEventStore.open({
+          path: join(config.DATA_DIR, 'gateway.db'),
+          clock,
+          synchronous: config.STORE_SYNC,
+          onError: (error) => logger.error({ err: error }, 'store failed'),
+        }),
+  )
+}
+
+/** What the classes of topics have of their own. */
+function historyOf(config: GatewayConfig): NonNullable<HubOptions['history']> {
+  const kept = (maxEvents: number | undefined, maxAgeMs?: number) => ({
+    ...(maxEvents === undefined ? {} : { maxEvents }),
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+  })
+  return {
+    users: kept(config.HISTORY_USER_MAX_EVENTS),
+    groups: kept(config.HISTORY_GROUP_MAX_EVENTS, config.HISTORY_GROUP_MAX_AGE_MS),
+    roles: kept(config.HISTORY_ROLE_MAX_EVENTS, config.HISTORY_ROLE_MAX_AGE_MS),
+    sessions: kept(config.HISTORY_SESSION_MAX_EVENTS, config.HISTORY_SESSION_MAX_AGE_MS),
+    all: kept(config.HISTORY_ALL_MAX_EVENTS, config.HISTORY_ALL_MAX_AGE_MS),
   }
 }
 

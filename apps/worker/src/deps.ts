@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
@@ -25,7 +27,7 @@ export interface DepsOptions {
 export async function createDeps(config: WorkerConfig, options: DepsOptions = {}) {
   const { clock = systemClock, random = Math.random } = options
   const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL })
-  const store: EventStore = new MemoryEventStore({ clock })
+  const store = await openStore(config, clock, logger)
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const client = new OutboundClient({
     policy: await outboundPolicy(config, samplesUrl),
@@ -90,6 +92,24 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
       await store.close()
     },
   }
+}
+
+/** Where logs and runs are kept: in a file of this service's own, or in memory. */
+function openStore(
+  config: WorkerConfig,
+  clock: Clock,
+  logger: ReturnType<typeof createLogger>,
+): Promise<EventStore> {
+  return fromVariable('DATA_DIR', async () =>
+    config.STORE === 'memory'
+      ? new MemoryEventStore({ clock })
+      : SqliteEventStore.open({
+          path: join(config.DATA_DIR, 'worker.db'),
+          clock,
+          synchronous: config.STORE_SYNC,
+          onError: (error) => logger.error({ err: error }, 'store failed'),
+        }),
+  )
 }
 
 /** What tasks may call: the configured addresses, and in development the sample API. */
