@@ -111,6 +111,7 @@ export {
   MAX_MERGE_SOURCES,
   MergeRequest,
   MergeSource,
+  OnDisconnect,
   ParallelTasksRequest,
   RelayRequest,
 } from './run-request.ts'

@@ -4,6 +4,13 @@ import { HTTP_METHODS, TaskSpec } from './task.ts'
 /** The most of a task's body that its event carries, in bytes. */
 export const DEFAULT_MAX_RESULT_BYTES = 65_536
 
+/** What a reader who leaves means to a run: nothing, or its end once nobody is left. */
+export const OnDisconnect = Type.Enum(['continue', 'cancel'], {
+  description:
+    '`cancel`: the run ends DISCONNECT_GRACE_MS after nobody reads it any more. Default `continue`: readers change nothing.',
+})
+export type OnDisconnect = Static<typeof OnDisconnect>
+
 const runOptions = {
   concurrency: Type.Optional(
     Type.Integer({
@@ -28,6 +35,7 @@ const runOptions = {
       description: 'Bytes of a body in an event, beyond which it is cut. Default 65536.',
     }),
   ),
+  onDisconnect: Type.Optional(OnDisconnect),
 }
 
 /** The body of `POST /api/sse/emitter/parallel-tasks`. How many tasks there may be is the worker's to say. */

@@ -1,12 +1,13 @@
 import { LogClosedError, StaleEpochError, StoreUnavailableError } from '@tributary/eventlog'
 import { type Clock, type FinalRunStatus, ProblemError } from '@tributary/protocol'
-import type { Run, RunOutcome } from './run.ts'
-import { RunAbort, RunSuspendedError } from './run-error.ts'
+import type { Run } from './run.ts'
+import type { RunOutcome } from './run-end.ts'
+import { RunAbort } from './run-error.ts'
 
 /**
- * Does what the run is for, appending as it goes, and answers what came of it. Stops when the run's signal says so;
- * answers `undefined` where it was drained before all was done. With a run that is resumed it goes on from what
- * its log says.
+ * Does what the run is for, appending as it goes, and answers what came of it. Stops when the run's signal says so,
+ * which may be from the first; answers `undefined` where it was drained before all was done. With a run that is
+ * resumed it goes on from what its log says.
  */
 export type RunWork = (run: Run) => Promise<RunOutcome | undefined>
 
@@ -37,18 +38,21 @@ export async function executeRun(run: Run, work: RunWork, options: ExecuteOption
   run.begin()
   const ending = await Promise.race([workToEnd(run, work, options), run.suspended])
   if (ending === undefined) run.suspend()
-  else await appendTerminal(run, () => run.finish(ending.outcome, ending.status), options)
+  else await appendTerminal(run, ending, options)
 }
 
 /** `undefined` where the work is to be gone on with later. */
 async function workToEnd(run: Run, work: RunWork, options: ExecuteOptions): Promise<Ending | undefined> {
   const overdue = new Overdue(run, options)
   try {
-    const outcome = await Promise.race([work(run), overdue.promise])
-    return outcome === undefined ? undefined : { outcome }
+    const working = run.resumed ? run.takeOver().then(() => work(run)) : work(run)
+    const outcome = await Promise.race([working, overdue.promise])
+    if (outcome !== undefined) return { outcome }
+    if (run.draining.aborted) return undefined
+    throw new Error('The work of a run that is not drained came to nothing')
   } catch (error) {
+    if (run.isSuspended) return undefined
     const { reason } = run.signal
-    if (reason instanceof RunSuspendedError) return undefined
     if (reason instanceof RunAbort) {
       // That work ends with the reason it was stopped for is no fault of it.
       if (error !== reason) options.onError(error)
@@ -72,24 +76,29 @@ async function tellFailure(run: Run, error: unknown): Promise<RunOutcome> {
   return outcome
 }
 
-async function appendTerminal(run: Run, append: () => Promise<void>, options: ExecuteOptions): Promise<void> {
-  for (let tries = 1; ; tries++) {
+async function appendTerminal(
+  run: Run,
+  { outcome, status }: Ending,
+  { clock, onError }: ExecuteOptions,
+): Promise<void> {
+  for (let failures = 0; !run.isSuspended; ) {
     try {
-      return await append()
+      return await run.finish(outcome, status)
     } catch (error) {
-      options.onError(error)
-      // Whoever ended or took it, it is ours no more.
-      if (error instanceof LogClosedError || error instanceof StaleEpochError) break
+      if (run.isSuspended) return
       // A store that is full or broken for now is waited for: the end of a run is not lost for it.
-      if (!(error instanceof StoreUnavailableError) && tries >= TERMINAL_TRIES) break
-      const again = Promise.withResolvers<'again'>()
-      const cancel = options.clock.after(TERMINAL_RETRY_MS, () => again.resolve('again'))
-      const next = await Promise.race([again.promise, run.suspended])
+      const waits = error instanceof StoreUnavailableError
+      if (!waits) onError(error)
+      if (!waits) failures += 1
+      // Whoever ended or took it, it is ours no more.
+      const isOver = error instanceof LogClosedError || error instanceof StaleEpochError
+      if (isOver || failures === TERMINAL_TRIES) return run.giveUp()
+      const again = Promise.withResolvers<void>()
+      const cancel = clock.after(TERMINAL_RETRY_MS, again.resolve)
+      await Promise.race([again.promise, run.suspended])
       cancel()
-      if (next === undefined) break
     }
   }
-  run.giveUp()
 }
 
 /** Rejects where the work goes on for too long after it was told to stop. */
@@ -99,13 +108,14 @@ class Overdue {
 
   constructor({ signal }: Run, { clock, abortGraceMs = DEFAULT_ABORT_GRACE_MS }: ExecuteOptions) {
     const onAbort = () => {
-      if (signal.reason instanceof RunSuspendedError) return
+      if (!(signal.reason instanceof RunAbort)) return
       const overdue = () =>
         this.#rejected.reject(new Error(`The work of a run did not stop within ${abortGraceMs} ms`))
       this.#cancels.push(clock.after(abortGraceMs, overdue))
     }
     signal.addEventListener('abort', onAbort, { once: true })
     this.#cancels.push(() => signal.removeEventListener('abort', onAbort))
+    if (signal.aborted) onAbort()
   }
 
   get promise(): Promise<never> {

@@ -25,20 +25,20 @@ export {
   runNamedTask,
   type TaskPlace,
 } from './named-task.ts'
-export { type Attributes, Run, type RunOptions, type RunOutcome, type SettleTasks } from './run.ts'
+export { type OnceKeyOptions, onceKey } from './once-key.ts'
+export { type Attributes, Run, type RunOptions, type SettleTasks } from './run.ts'
+export type { RunOutcome } from './run-end.ts'
 export { RunAbort, RunSuspendedError } from './run-error.ts'
 export { pageOfRuns, type RunPage } from './run-list.ts'
 export { type RunPast, readRunPast } from './run-past.ts'
-export { OnDisconnect } from './run-record.ts'
+export { type RebuildWork, RunRegistry, type StartedOnce } from './run-registry.ts'
 export {
   DEFAULT_DISCONNECT_GRACE_MS,
   DEFAULT_RUN_MAX_AGE_MS,
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
-  type RebuildWork,
-  RunRegistry,
   type RunRegistryOptions,
-  type StartedOnce,
   type StartOptions,
-} from './run-registry.ts'
-export { type BoardTask, TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'
+} from './run-registry-options.ts'
+export { TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'
+export type { BoardTask } from './task-ledger.ts'

@@ -1,8 +1,12 @@
 import { OnceConflictError, type OnceKey } from '@tributary/eventlog'
 import { ProblemError } from '@tributary/protocol'
 
+/** Keys that are remembered at most; past it the oldest are as if they had never been used. */
+const MAX_KEYS = 200_000
+
 /** The runs that were asked for with a key, by the key. Each is remembered for the window of who asks. */
 export class OnceRuns {
+  // In the order of their start.
   readonly #byKey = new Map<string, KeyedRun>()
 
   /**
@@ -29,6 +33,8 @@ export class OnceRuns {
     keyed.runId.catch(() => {
       if (this.#byKey.get(key) === keyed) this.#byKey.delete(key)
     })
+    const [oldest] = this.#byKey.keys()
+    if (oldest !== undefined && this.#byKey.size > MAX_KEYS) this.#byKey.delete(oldest)
   }
 
   /** Lets go of those that were started before. */

@@ -21,34 +21,55 @@ interface Waiting {
 
 /**
  * Appends to a log in order, also over a time in which its store refuses, as on a full disk: what comes then waits
- * and is appended once the store is well. So work that is done is not lost for it.
+ * and is appended once the store is well. So work that is done is not lost for it. Who is about to do more work
+ * should look at `stall` first, so that little has to wait.
  */
 export class PatientLog {
   readonly #log: EventLog
   readonly #clock: Clock
-  #waiting: Waiting[] = []
+  readonly #waiting: Waiting[] = []
+  #stall: PromiseWithResolvers<void> | undefined
   #cancelRetry: (() => void) | undefined
-  #closed = false
+  #given: { readonly up: unknown } | undefined
 
   constructor(log: EventLog, clock: Clock) {
     this.#log = log
     this.#clock = clock
   }
 
+  /** There while appends wait: resolves when none does any more. */
+  get stall(): Promise<void> | undefined {
+    return this.#stall?.promise
+  }
+
   /** @throws as `EventLog.append`; StoreUnavailableError only where too many wait. */
   append(batch: readonly Append[], options: AppendOptions): Promise<readonly LogEntry[]> {
+    if (this.#given !== undefined) return Promise.reject(this.#given.up)
     if (this.#waiting.length > 0) return this.#wait(batch, options)
     return this.#log.append(batch, options).catch((error: unknown) => {
-      if (this.#closed || !(error instanceof StoreUnavailableError)) throw error
+      if (!(error instanceof StoreUnavailableError)) throw error
+      if (this.#given !== undefined) throw this.#given.up
       return this.#wait(batch, options)
     })
   }
 
-  /** Gives up what waits, with this error. */
-  close(error: unknown): void {
-    this.#closed = true
+  /**
+   * Appends the terminal event, which waits for nothing: whoever ends a run tries again.
+   *
+   * @throws as `EventLog.close`; StoreUnavailableError where something waits that must stand before it.
+   */
+  async close(terminal: Append, options: AppendOptions): Promise<void> {
+    if (this.#given !== undefined) throw this.#given.up
+    if (this.#waiting.length > 0) throw new StoreUnavailableError('earlier events wait')
+    await this.#log.close(terminal, options)
+  }
+
+  /** Appends nothing from now on: what waits and what comes fails with this error. */
+  giveUp(error: unknown): void {
+    this.#given ??= { up: error }
     this.#cancelRetry?.()
     for (const { reject } of this.#waiting.splice(0)) reject(error)
+    this.#unstall()
   }
 
   #wait(batch: readonly Append[], options: AppendOptions): Promise<readonly LogEntry[]> {
@@ -57,6 +78,7 @@ export class PatientLog {
     }
     const { promise, resolve, reject } = Promise.withResolvers<readonly LogEntry[]>()
     this.#waiting.push({ batch, options, resolve, reject })
+    this.#stall ??= Promise.withResolvers()
     this.#retryLater()
     return promise
   }
@@ -67,16 +89,23 @@ export class PatientLog {
 
   /** One after another, so that the order stands; whoever comes meanwhile waits behind them. */
   async #retry(): Promise<void> {
-    for (let first = this.#waiting[0]; first !== undefined && !this.#closed; first = this.#waiting[0]) {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       try {
         first.resolve(await this.#log.append(first.batch, first.options))
       } catch (error) {
         if (error instanceof StoreUnavailableError) break
         first.reject(error)
       }
-      this.#waiting.shift()
+      // Where it was given up meanwhile, this is none of those that wait any more.
+      if (this.#waiting[0] === first) this.#waiting.shift()
     }
     this.#cancelRetry = undefined
-    if (this.#waiting.length > 0 && !this.#closed) this.#retryLater()
+    if (this.#waiting.length > 0) this.#retryLater()
+    else this.#unstall()
+  }
+
+  #unstall(): void {
+    this.#stall?.resolve()
+    this.#stall = undefined
   }
 }

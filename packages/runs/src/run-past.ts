@@ -1,5 +1,5 @@
 import type { ReadableLog } from '@tributary/eventlog'
-import type { RunEvents, RunEventType, TaskErrorCode } from '@tributary/protocol'
+import type { RunEvents, TaskErrorCode } from '@tributary/protocol'
 
 /** What an earlier executor left of a task. */
 export interface TaskPast {
@@ -12,7 +12,13 @@ export interface TaskPast {
 }
 
 export type TaskFinal =
-  | { readonly kind: 'complete'; readonly status: number; readonly json: string; readonly eventId: string }
+  | {
+      readonly kind: 'complete'
+      readonly status: number
+      /** Of the result; absent where it is only in the log. */
+      readonly json?: string
+      readonly eventId: string
+    }
   | { readonly kind: 'error'; readonly error: string; readonly code: TaskErrorCode }
 
 /** What the log of a run says of the tasks that were at work in it. */
@@ -21,47 +27,60 @@ export interface RunPast {
   readonly tasks: ReadonlyMap<string, TaskPast>
   /** Whether the `aggregated_result` is there already. */
   readonly aggregated: boolean
+  /** Whether the log does not go back to the beginning: a task without a trace may have had one. */
+  readonly trimmed: boolean
 }
 
 const NOT_BEGUN: TaskPast = { attempt: 0, startedMs: undefined, final: undefined }
+/** Bytes of results that are kept; the aggregated one has no room for more. */
+const MAX_HELD_BYTES = 1_048_576
 
 /** Reads what has become of the tasks of a run so far. */
 export async function readRunPast(log: ReadableLog): Promise<RunPast> {
-  const open = new Map<string, TaskPast>()
-  const final = new Map<string, TaskPast>()
+  const begun = new Map<string, TaskPast>()
+  const ended = new Map<string, TaskPast>()
   let aggregated = false
+  let firstN: number | undefined
+  let heldBytes = 0
+  const end = (taskId: string, final: TaskFinal) => {
+    if (!ended.has(taskId)) ended.set(taskId, { ...(begun.get(taskId) ?? NOT_BEGUN), final })
+    begun.delete(taskId)
+  }
   for (let after = 0, hasMore = true; hasMore; ) {
     const page = await log.read(after)
     for (const { position, event } of page.entries) {
       after = position.n
-      const data: unknown = event.data
+      firstN ??= position.n
       aggregated ||= event.type === 'aggregated_result'
+      if (!TASK_EVENTS.has(event.type)) continue
+      const data: unknown = event.data
       if (is('task_start', event.type, data)) {
-        const { startedMs = event.timestamp } = open.get(data.taskId) ?? NOT_BEGUN
-        open.set(data.taskId, { attempt: data.attempt, startedMs, final: undefined })
+        const { taskId, attempt } = data
+        const { startedMs = event.timestamp } = begun.get(taskId) ?? NOT_BEGUN
+        if (!ended.has(taskId)) begun.set(taskId, { attempt, startedMs, final: undefined })
       } else if (is('task_complete', event.type, data)) {
-        const { status } = data.result
-        const json = JSON.stringify(data.result)
-        end(data.taskId, { kind: 'complete', status, json, eventId: event.id })
+        const { taskId, result } = data
+        const json = heldBytes < MAX_HELD_BYTES ? JSON.stringify(result) : ''
+        heldBytes += json.length
+        const held = json === '' ? {} : { json }
+        end(taskId, { kind: 'complete', status: result.status, ...held, eventId: event.id })
       } else if (is('task_error', event.type, data)) {
         end(data.taskId, { kind: 'error', error: data.error, code: data.code })
       }
     }
-    hasMore = page.hasMore
+    hasMore = page.hasMore && page.entries.length > 0
   }
-  return { tasks: new Map([...final, ...open]), aggregated }
-
-  function end(taskId: string, how: TaskFinal): void {
-    final.set(taskId, { ...(open.get(taskId) ?? NOT_BEGUN), final: how })
-    open.delete(taskId)
+  return {
+    tasks: new Map([...ended, ...begun]),
+    aggregated,
+    trimmed: log.head.n > 0 && firstN !== 1,
   }
 }
 
+type TaskEvent = 'task_start' | 'task_complete' | 'task_error'
+const TASK_EVENTS: ReadonlySet<string> = new Set<TaskEvent>(['task_start', 'task_complete', 'task_error'])
+
 /** The log is our own, and holds what we appended; that an event is of a task is what has to hold. */
-function is<T extends 'task_start' | 'task_complete' | 'task_error'>(
-  wanted: T,
-  type: RunEventType | string,
-  data: unknown,
-): data is RunEvents[T] {
+function is<T extends TaskEvent>(wanted: T, type: string, data: unknown): data is RunEvents[T] {
   return type === wanted && typeof data === 'object' && data !== null && 'taskId' in data
 }

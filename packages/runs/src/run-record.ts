@@ -1,10 +1,6 @@
-import { FinalRunStatus, RunKind, type RunView } from '@tributary/protocol'
+import { FinalRunStatus, OnDisconnect, RunKind, type RunView } from '@tributary/protocol'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-
-/** What a reader who leaves means to a run: nothing, or its end once nobody is left. */
-export const OnDisconnect = Type.Enum(['continue', 'cancel'])
-export type OnDisconnect = Static<typeof OnDisconnect>
 
 /** What is stored of a run beside its events: enough to tell of it, and to go on with it after a restart. */
 export const RunRecord = Type.Object({
@@ -23,6 +19,37 @@ export const RunRecord = Type.Object({
   ended: Type.Optional(Type.Object({ at: Type.Number(), status: FinalRunStatus })),
 })
 export type RunRecord = Static<typeof RunRecord>
+
+/** A run that is asked for. */
+export interface NewRun {
+  readonly kind: RunKind
+  readonly userId: string
+  readonly totalTasks: number
+  /** Milliseconds until the run expires. Default: never. */
+  readonly deadlineMs?: number | undefined
+  /** Default `continue`: only a cancel cancels. */
+  readonly onDisconnect?: OnDisconnect | undefined
+}
+
+/** The record of a run that begins now. */
+export function newRecord(
+  { kind, userId, totalTasks, deadlineMs, onDisconnect }: NewRun,
+  startedAt: number,
+  once: RunRecord['once'],
+): RunRecord {
+  return {
+    kind,
+    userId,
+    startedAt,
+    totalTasks,
+    successCount: 0,
+    errorCount: 0,
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(onDisconnect === undefined ? {} : { onDisconnect }),
+    epoch: 1,
+    ...(once === undefined ? {} : { once }),
+  }
+}
 
 const record = Compile(RunRecord)
 

@@ -11,7 +11,7 @@ const LOG_PREFIX = 'run:'
 /** The log whose attributes name the runs that were forgotten. It holds no events. */
 const FORGOTTEN_LOG = 'runs'
 /** Forgotten runs that are remembered to have been; past it the oldest are as if they had never been. */
-const MAX_FORGOTTEN = 10_000
+const MAX_FORGOTTEN = 100_000
 
 /** A run as it was found in the store. */
 export interface StoredRun {
@@ -23,23 +23,27 @@ export interface StoredRun {
 
 /** What is remembered of a run that is kept no longer: that there was one, and by which key it was asked for. */
 const ForgottenRun = Type.Object({ startedAt: Type.Number(), once: Type.Optional(RunRecord.properties.once) })
+type ForgottenRun = Static<typeof ForgottenRun>
 const forgottenRun = Compile(ForgottenRun)
 
 /** What the store has of runs: a log each, with its record, and the ids of those that it has no more. */
 export class RunRecords {
   readonly #store: EventStore
   readonly #retention: Retention
-  readonly #forgotten: EventLog
+  readonly #log: EventLog
+  // The oldest first.
+  readonly #forgotten: Map<string, ForgottenRun>
 
-  private constructor(store: EventStore, retention: Retention, forgotten: EventLog) {
+  private constructor(store: EventStore, retention: Retention, log: EventLog) {
     this.#store = store
     this.#retention = retention
-    this.#forgotten = forgotten
+    this.#log = log
+    this.#forgotten = new Map(forgottenRuns(log.attributes))
   }
 
-  static async open(store: EventStore, retention: Retention): Promise<RunRecords> {
-    const forgotten = await store.open(FORGOTTEN_LOG, { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) })
-    return new RunRecords(store, retention, forgotten)
+  static async open(store: EventStore, maxEvents: number): Promise<RunRecords> {
+    const log = await store.open(FORGOTTEN_LOG, { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) })
+    return new RunRecords(store, { maxEvents, maxAgeMs: Number.POSITIVE_INFINITY }, log)
   }
 
   /** Every run in the store. A record that cannot be read is passed over, and `onUnreadable` called. */
@@ -57,7 +61,7 @@ export class RunRecords {
   }
 
   /** Stores a run before anything of it begins. `request` is what its work is built from, as JSON. */
-  async create(runId: string, record: RunRecord, request: unknown): Promise<EventLog> {
+  create(runId: string, record: RunRecord, request: unknown): Promise<EventLog> {
     const attributes = {
       [RECORD]: JSON.stringify(record),
       ...(request === undefined ? {} : { [REQUEST]: JSON.stringify(request) }),
@@ -69,43 +73,36 @@ export class RunRecords {
     return this.#store.open(LOG_PREFIX + runId, { runId, retention: () => this.#retention })
   }
 
-  /** Takes over what an earlier process began: from now on its appends are refused. */
-  async takeOver(runId: string, record: RunRecord): Promise<{ log: EventLog; record: RunRecord }> {
-    const log = await this.openLog(runId)
-    const next = { ...record, epoch: record.epoch + 1 }
-    await log.append([], { epoch: next.epoch, attributes: { [RECORD]: JSON.stringify(next) } })
-    return { log, record: next }
-  }
-
   /** As if it had never been: for a run that was not accepted after all. */
   drop(runId: string): Promise<void> {
     return this.#store.drop(LOG_PREFIX + runId)
   }
 
   /** Lets go of runs that are kept no longer, and remembers that they were. */
-  async forget(runs: readonly EndedRun[]): Promise<void> {
-    if (runs.length === 0) return
+  async forget(runs: readonly EndedRun[], onError: (error: unknown, runId: string) => void): Promise<void> {
     const attributes: Record<string, string | null> = {}
-    const excess = this.#forgotten.attributes.size + runs.length - MAX_FORGOTTEN
-    const oldest = excess > 0 ? this.forgotten().toSorted((a, b) => a.startedAt - b.startedAt) : []
-    for (const { runId } of oldest.slice(0, excess)) attributes[runId] = null
-    for (const { id, startedAt, once } of runs.slice(-MAX_FORGOTTEN)) {
-      attributes[id] = JSON.stringify({ startedAt, once })
+    for (const { id, startedAt, once } of runs) {
+      const forgotten = once === undefined ? { startedAt } : { startedAt, once }
+      this.#forgotten.set(id, forgotten)
+      attributes[id] = JSON.stringify(forgotten)
     }
-    await this.#forgotten.append([], { attributes })
-    for (const { id } of runs) await this.drop(id)
+    for (const id of this.#forgotten.keys()) {
+      if (this.#forgotten.size <= MAX_FORGOTTEN) break
+      this.#forgotten.delete(id)
+      attributes[id] = null
+    }
+    // Where that cannot be stored the runs go all the same: on a full disk it is what makes room.
+    await this.#log.append([], { attributes }).catch((error: unknown) => onError(error, FORGOTTEN_LOG))
+    for (const { id } of runs) await this.drop(id).catch((error: unknown) => onError(error, id))
   }
 
   /** The runs that were, as far as they are remembered. */
-  forgotten(): ({ runId: string } & Static<typeof ForgottenRun>)[] {
-    return [...this.#forgotten.attributes].flatMap(([runId, text]) => {
-      const value: unknown = JSON.parse(text)
-      return forgottenRun.Check(value) ? [{ runId, ...value }] : []
-    })
+  forgotten(): (ForgottenRun & { runId: string })[] {
+    return [...this.#forgotten].map(([runId, run]) => ({ runId, ...run }))
   }
 
   isForgotten(runId: string): boolean {
-    return this.#forgotten.attributes.has(runId)
+    return this.#forgotten.has(runId)
   }
 }
 
@@ -115,4 +112,12 @@ function storedRun({ name, head, closed, attributes }: LogSummary): StoredRun | 
   const runId = name.slice(LOG_PREFIX.length)
   const lastEventId = head.n === 0 ? undefined : formatEventId({ runId, ...head })
   return { runId, record, closed, lastEventId }
+}
+
+function forgottenRuns(attributes: ReadonlyMap<string, string>): [string, ForgottenRun][] {
+  const runs = [...attributes].flatMap(([runId, text]): [string, ForgottenRun][] => {
+    const value: unknown = JSON.parse(text)
+    return forgottenRun.Check(value) ? [[runId, value]] : []
+  })
+  return runs.sort(([, a], [, b]) => a.startedAt - b.startedAt)
 }

@@ -1,56 +1,28 @@
-import type { EventStore, OnceKey } from '@tributary/eventlog'
-import { type Clock, newRunId, ProblemError, type RunKind, type RunListQuery } from '@tributary/protocol'
+import type { OnceKey } from '@tributary/eventlog'
+import { newRunId, ProblemError, type RunListQuery } from '@tributary/protocol'
 import { DisconnectGraces } from './disconnect-graces.ts'
 import { executeRun, type RunWork } from './execute-run.ts'
+import { KeptRuns } from './kept-runs.ts'
 import { EndedRun, type KnownRun } from './known-run.ts'
 import { OnceRuns } from './once-runs.ts'
 import { REQUEST, Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
 import { pageOfRuns, type RunPage } from './run-list.ts'
-import type { OnDisconnect, RunRecord } from './run-record.ts'
+import { newRecord, type RunRecord } from './run-record.ts'
 import { RunRecords, type StoredRun } from './run-records.ts'
+import {
+  DEFAULT_DISCONNECT_GRACE_MS,
+  DEFAULT_RUN_MAX_AGE_MS,
+  DEFAULT_RUN_MAX_COUNT,
+  DEFAULT_RUN_MAX_EVENTS,
+  type RunRegistryOptions,
+  type StartOptions,
+} from './run-registry-options.ts'
 
-export const DEFAULT_RUN_MAX_EVENTS = 100_000
-export const DEFAULT_RUN_MAX_AGE_MS = 86_400_000
-export const DEFAULT_RUN_MAX_COUNT = 10_000
-export const DEFAULT_DISCONNECT_GRACE_MS = 10_000
 /** The longest that a key of a run is remembered. */
 const MAX_ONCE_WINDOW_MS = 7 * 86_400_000
 /** How often finished runs are looked through for what is past its retention. */
 const SWEEP_INTERVAL_MS = 30_000
-
-export interface RunRegistryOptions {
-  readonly store: EventStore
-  readonly clock: Clock
-  /** The `source` of the runs' events. */
-  readonly source: string
-  /** Events kept of a run. Default 100,000. */
-  readonly maxEvents?: number
-  /** How long a finished run is kept, in ms. Default a day. */
-  readonly maxAgeMs?: number
-  /** Finished runs kept. Default 10,000; the oldest go first. */
-  readonly maxCount?: number
-  /** How long work may take to stop once it is told to, in ms. Default 5,000; then the run ends without it. */
-  readonly abortGraceMs?: number
-  /** How long a run that ends with its readers waits for one to come back, in ms. Default 10,000. */
-  readonly disconnectGraceMs?: number
-  /** Called where the work of a run threw or did not stop, which its readers are told too, or its log failed. */
-  readonly onError?: (error: unknown, runId: string) => void
-}
-
-export interface StartOptions {
-  readonly kind: RunKind
-  readonly userId: string
-  readonly totalTasks: number
-  /** Milliseconds until the run expires. Default: never. */
-  readonly deadlineMs?: number
-  /** Default `continue`: only a cancel cancels. */
-  readonly onDisconnect?: OnDisconnect
-  /** What its work is built from again after a restart, as JSON. Stored until it ends. */
-  readonly request?: unknown
-  /** What has to succeed before the run is accepted, once it is stored. Where it throws, there was no run. */
-  readonly prepare?: (run: Run) => Promise<void>
-}
 
 /** A run that was asked for with a key. */
 export interface StartedOnce {
@@ -66,11 +38,10 @@ export type RebuildWork = (run: Run, request: unknown) => Promise<RunWork> | Run
 export class RunRegistry implements AsyncDisposable {
   readonly #options: RunRegistryOptions
   readonly #records: RunRecords
-  // In the order of their start.
-  readonly #runs = new Map<string, KnownRun>()
+  /** Those that have not ended: at work, or waiting for `recover`. */
+  readonly #live = new Map<string, Run>()
+  readonly #kept: KeptRuns
   readonly #running = new Map<Run, Promise<void>>()
-  /** Found unfinished in the store, and not gone on with yet. */
-  readonly #unfinished = new Set<Run>()
   readonly #once = new OnceRuns()
   readonly #graces: DisconnectGraces
   readonly #stopSweeping: () => void
@@ -79,25 +50,27 @@ export class RunRegistry implements AsyncDisposable {
   private constructor(options: RunRegistryOptions, records: RunRecords) {
     this.#options = options
     this.#records = records
-    const { clock, disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS } = options
+    const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = options
+    const onError = (error: unknown, runId: string) => this.#report(error, runId)
+    this.#kept = new KeptRuns({ records, maxAgeMs, maxCount, onError })
+    const { disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS } = options
     this.#graces = new DisconnectGraces(clock, disconnectGraceMs, (run) =>
       this.cancel(run, 'Nobody reads the run any more'),
     )
-    this.#stopSweeping = options.clock.every(SWEEP_INTERVAL_MS, () => void this.sweep())
+    this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => void this.sweep())
   }
 
   /** Opens the registry with the runs that the store has. Those that are unfinished wait for `recover`. */
   static async open(options: RunRegistryOptions): Promise<RunRegistry> {
     const { store, maxEvents = DEFAULT_RUN_MAX_EVENTS } = options
-    const retention = { maxEvents, maxAgeMs: Number.POSITIVE_INFINITY }
-    const registry = new RunRegistry(options, await RunRecords.open(store, retention))
+    const registry = new RunRegistry(options, await RunRecords.open(store, maxEvents))
     await registry.#load()
     return registry
   }
 
   /** Runs that are known, running or kept. */
   get size(): number {
-    return this.#runs.size
+    return this.#live.size + this.#kept.size
   }
 
   get runningCount(): number {
@@ -105,12 +78,12 @@ export class RunRegistry implements AsyncDisposable {
   }
 
   get(runId: string): KnownRun | undefined {
-    return this.#runs.get(runId)
+    return this.#live.get(runId) ?? this.#kept.get(runId)
   }
 
   /** @throws ProblemError `run_not_found`; `run_gone` where it was here and is kept no longer. */
   find(runId: string): KnownRun {
-    const run = this.#runs.get(runId)
+    const run = this.get(runId)
     if (run !== undefined) return run
     if (this.#records.isForgotten(runId)) {
       throw new ProblemError('run_gone', `The run ${JSON.stringify(runId)} has ended, and is no longer kept.`)
@@ -120,8 +93,9 @@ export class RunRegistry implements AsyncDisposable {
 
   /** Newest first. @throws ProblemError where `after` is no cursor of a list. */
   list(query: RunListQuery = {}): RunPage {
+    const all: KnownRun[] = [...this.#live.values(), ...this.#kept.values()]
     return pageOfRuns(
-      this.#runs.values().map((run) => run.view()),
+      all.map((run) => run.view()),
       query,
     )
   }
@@ -138,7 +112,7 @@ export class RunRegistry implements AsyncDisposable {
   /**
    * The same, once: the same key within its window answers the run that it started, also after a restart.
    *
-   * @throws as `start`; ProblemError `idempotency_conflict`.
+   * @throws as `start`; ProblemError `idempotency_conflict`; `run_gone` where the run is kept no longer.
    */
   async startOnce(once: OnceKey, options: StartOptions, work: RunWork): Promise<StartedOnce> {
     const now = this.#options.clock.now()
@@ -150,16 +124,16 @@ export class RunRegistry implements AsyncDisposable {
     return { run: await starting, replayed: false }
   }
 
-  /** Goes on with the runs that an earlier process left unfinished. */
+  /** Goes on with the runs that an earlier process left unfinished. Those that cannot be gone on with fail. */
   async recover(rebuild: RebuildWork): Promise<void> {
-    for (const run of [...this.#unfinished]) {
-      this.#unfinished.delete(run)
+    for (const run of this.#live.values()) {
       if (this.#draining) return
-      this.#execute(run, async (resumed) =>
-        (await rebuild(resumed, parsed(resumed.attribute(REQUEST))))(resumed),
-      )
-      // Its readers went with the process; who still wants it comes back.
-      this.#graces.begin(run)
+      if (!run.resumed || this.#running.has(run)) continue
+      this.#execute(run, async (resumed) => {
+        const request = resumed.attribute(REQUEST)
+        const work = await rebuild(resumed, request === undefined ? undefined : JSON.parse(request))
+        return work(resumed)
+      })
     }
   }
 
@@ -170,14 +144,9 @@ export class RunRegistry implements AsyncDisposable {
 
   /** Forgets finished runs that are too old or too many. */
   async sweep(): Promise<void> {
-    const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = this.#options
-    const oldestMs = clock.now() - maxAgeMs
-    const ended = [...this.#runs.values()].filter((run) => run instanceof EndedRun)
-    const excess = ended.length - maxCount
-    const forgotten = ended.filter(({ endedAt = 0 }, index) => index < excess || endedAt < oldestMs)
-    for (const { id } of forgotten) this.#runs.delete(id)
-    this.#once.forgetBefore(clock.now() - MAX_ONCE_WINDOW_MS)
-    await this.#records.forget(forgotten).catch((error: unknown) => this.#report(error, 'forgotten runs'))
+    const now = this.#options.clock.now()
+    this.#once.forgetBefore(now - MAX_ONCE_WINDOW_MS)
+    await this.#kept.sweep(now)
   }
 
   /**
@@ -189,14 +158,14 @@ export class RunRegistry implements AsyncDisposable {
     this.#draining = true
     const { clock, store } = this.#options
     const ended = Promise.all(this.#running.values())
-    if (store.durable) for (const run of this.#running.keys()) run.drain()
+    if (store.durable) for (const run of this.#live.values()) run.drain()
     if (limitMs > 0) {
       const limit = Promise.withResolvers<void>()
       const cancelLimit = clock.after(limitMs, limit.resolve)
       await Promise.race([ended, limit.promise])
       cancelLimit()
     }
-    for (const run of this.#running.keys()) {
+    for (const run of this.#live.values()) {
       if (store.durable) run.suspend()
       else this.cancel(run, 'The server stopped')
     }
@@ -218,26 +187,28 @@ export class RunRegistry implements AsyncDisposable {
       this.#report(new Error(`The record of ${name} cannot be read`), name)
     for await (const run of this.#records.all(onUnreadable)) stored.push(run)
     stored.sort((a, b) => a.record.startedAt - b.record.startedAt)
-    for (const run of stored) {
-      const known = run.closed ? this.#endedRun(run) : await this.#takeOver(run)
-      this.#runs.set(run.runId, known)
-    }
-    const keyed = [...stored.map(({ runId, record }) => ({ runId, ...record })), ...this.#records.forgotten()]
-    for (const { runId, startedAt, once } of keyed.toSorted((a, b) => a.startedAt - b.startedAt)) {
+    for (const run of stored) if (!run.closed) this.#live.set(run.runId, await this.#unfinishedRun(run))
+    const ended = stored.filter(({ closed }) => closed)
+    for (const run of ended.sort((a, b) => endOf(a) - endOf(b))) this.#kept.add(this.#endedRun(run))
+    const keyed = [...this.#records.forgotten(), ...stored.map(({ runId, record }) => ({ runId, ...record }))]
+    for (const { runId, startedAt, once } of keyed.sort((a, b) => a.startedAt - b.startedAt)) {
       if (once === undefined) continue
       const { key, fingerprint } = once
       this.#once.add(key, { fingerprint, startedAt, runId: Promise.resolve(runId) })
     }
   }
 
-  async #takeOver({ runId, record }: StoredRun): Promise<Run> {
-    const run = this.#runOf(runId, await this.#records.takeOver(runId, record))
-    this.#unfinished.add(run)
-    return run
+  async #unfinishedRun({ runId, record }: StoredRun): Promise<Run> {
+    const log = await this.#records.openLog(runId)
+    return this.#runOf(runId, { log, record: { ...record, epoch: record.epoch + 1 } })
   }
 
-  #endedRun({ runId, record, lastEventId }: StoredRun): EndedRun {
-    return new EndedRun(runId, record, lastEventId, () => this.#records.openLog(runId))
+  #endedRun({ runId, record, lastEventId }: Omit<StoredRun, 'closed'>): EndedRun {
+    return new EndedRun(runId, record, lastEventId, async () => {
+      // Opening what was dropped meanwhile would begin it anew.
+      this.find(runId)
+      return this.#records.openLog(runId)
+    })
   }
 
   async #start(
@@ -247,19 +218,7 @@ export class RunRegistry implements AsyncDisposable {
   ): Promise<Run> {
     this.#refuseWhileDraining()
     const runId = newRunId()
-    const { deadlineMs, onDisconnect } = options
-    const record: RunRecord = {
-      kind: options.kind,
-      userId: options.userId,
-      startedAt: this.#options.clock.now(),
-      totalTasks: options.totalTasks,
-      successCount: 0,
-      errorCount: 0,
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      ...(onDisconnect === undefined ? {} : { onDisconnect }),
-      epoch: 1,
-      ...(once === undefined ? {} : { once }),
-    }
+    const record = newRecord(options, this.#options.clock.now(), once)
     const log = await this.#records.create(runId, record, request)
     const run = this.#runOf(runId, { log, record })
     try {
@@ -270,46 +229,51 @@ export class RunRegistry implements AsyncDisposable {
       await this.#records.drop(runId).catch((failure: unknown) => this.#report(failure, runId))
       throw error
     }
-    this.#runs.set(runId, run)
+    this.#live.set(runId, run)
     this.#execute(run, work)
     return run
   }
 
   #runOf(runId: string, { log, record }: { log: Run['log']; record: RunRecord }): Run {
-    const { source, clock } = this.#options
+    const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS } = this.#options
     const onUnread = (run: Run) => this.#graces.begin(run)
-    return new Run({ runId, record, log, source, clock, onUnread })
+    return new Run({ runId, record, log, maxEvents, source, clock, onUnread })
   }
 
   #execute(run: Run, work: RunWork): void {
+    const cancelDeadline = this.#setDeadline(run)
+    // Nobody reads it yet, or after a restart any more; who wants it comes, or comes back.
+    if (run.readerCount === 0) this.#graces.begin(run)
     const { clock, abortGraceMs } = this.#options
-    const { deadlineMs } = run.record
-    const cancelDeadline =
-      deadlineMs === undefined
-        ? undefined
-        : clock.after(Math.max(0, run.startedAt + deadlineMs - clock.now()), () =>
-            run.abort(RunAbort.deadlineExceeded(deadlineMs)),
-          )
     const executing = executeRun(run, work, {
       clock,
       ...(abortGraceMs === undefined ? {} : { abortGraceMs }),
       onError: (error) => this.#report(error, run.id),
     })
     const ended = executing.then(async () => {
-      cancelDeadline?.()
+      cancelDeadline()
       this.#graces.end(run)
       this.#running.delete(run)
-      if (run.log.closed) this.#keep(run)
+      if (run.endedAt === undefined || run.isSuspended) return
+      // What is left of a run that has ended is its record. Its log is the store's to keep.
+      const { id: runId, log, record } = run
+      this.#live.delete(runId)
+      this.#kept.add(this.#endedRun({ runId, record, lastEventId: log.idOf(log.head) }))
       await this.sweep()
     })
     this.#running.set(run, ended)
   }
 
-  /** What is left of a run that has ended: its record. Its log is the store's to keep. */
-  #keep(run: Run): void {
-    const { id: runId, log, record } = run
-    if (!this.#runs.has(runId)) return
-    this.#runs.set(runId, this.#endedRun({ runId, record, closed: true, lastEventId: log.idOf(log.head) }))
+  /** Counted from the start of the run, whoever started it. */
+  #setDeadline(run: Run): () => void {
+    const { clock } = this.#options
+    const { deadlineMs } = run.record
+    if (deadlineMs === undefined) return () => undefined
+    const expire = () => void run.abort(RunAbort.deadlineExceeded(deadlineMs))
+    const leftMs = run.startedAt + deadlineMs - clock.now()
+    if (leftMs > 0) return clock.after(leftMs, expire)
+    expire()
+    return () => undefined
   }
 
   #refuseWhileDraining(): void {
@@ -328,6 +292,6 @@ export class RunRegistry implements AsyncDisposable {
   }
 }
 
-function parsed(request: string | undefined): unknown {
-  return request === undefined ? undefined : JSON.parse(request)
+function endOf({ record }: StoredRun): number {
+  return record.ended?.at ?? record.startedAt
 }

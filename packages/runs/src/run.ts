@@ -1,8 +1,7 @@
-import type { AppendOptions, EventLog, LogEntry } from '@tributary/eventlog'
+import type { Append, AppendOptions, EventLog, LogEntry } from '@tributary/eventlog'
 import {
   type Clock,
   COMPLETE,
-  type CompleteData,
   type FinalRunStatus,
   type NewEvent,
   type RunEvents,
@@ -11,21 +10,12 @@ import {
   type RunStatus,
   type RunView,
   type TaskErrorCode,
-  type TaskFailure,
 } from '@tributary/protocol'
 import type { KnownRun } from './known-run.ts'
 import { PatientLog } from './patient-log.ts'
+import { type RunEnd, type RunOutcome, runEnd } from './run-end.ts'
 import { RunAbort, RunSuspendedError } from './run-error.ts'
 import { type RunRecord, viewOfRecord } from './run-record.ts'
-
-/** What the work of a run came to. The run's state follows from it, unless the run was told to stop. */
-export interface RunOutcome {
-  readonly totalTasks: number
-  readonly successCount: number
-  readonly errorCount: number
-  /** As many as there is room for; the counts are whole. */
-  readonly errors: readonly TaskFailure[]
-}
 
 /** Gives each task that has none its final state, and answers what the run came to. */
 export type SettleTasks = (error: string, code: TaskErrorCode) => RunOutcome
@@ -33,14 +23,17 @@ export type SettleTasks = (error: string, code: TaskErrorCode) => RunOutcome
 /** What a run keeps with its log, beside its events: set, or taken away where `null`. */
 export type Attributes = NonNullable<AppendOptions['attributes']>
 
-/** The attributes that are the registry's own: what the run is, and what it was asked for. */
+/** The attributes that are the run's own: what it is, what it was asked for, and why it was cancelled. */
 export const RECORD = 'run'
 export const REQUEST = 'request'
+const CANCELLED = 'cancelled'
 
 export interface RunOptions {
   readonly runId: string
   readonly record: RunRecord
   readonly log: EventLog
+  /** How many events its log keeps. */
+  readonly maxEvents: number
   /** The `source` of its events. */
   readonly source: string
   readonly clock: Clock
@@ -52,10 +45,8 @@ export interface RunOptions {
 export class Run implements KnownRun {
   readonly id: string
   readonly log: EventLog
-  readonly #source: string
-  readonly #clock: Clock
+  readonly #options: RunOptions
   readonly #patientLog: PatientLog
-  readonly #onUnread: ((run: Run) => void) | undefined
   readonly #abort = new AbortController()
   readonly #drain = new AbortController()
   readonly #suspend = Promise.withResolvers<void>()
@@ -65,17 +56,16 @@ export class Run implements KnownRun {
   #begun = false
   #suspended = false
   #settleTasks: SettleTasks | undefined
-  /** What its terminal event says: decided once, whatever becomes of the append. */
-  #final: { readonly data: CompleteData; readonly record: RunRecord } | undefined
+  /** Decided once, whatever becomes of the append. */
+  #end: RunEnd | undefined
 
-  constructor({ runId, record, log, source, clock, onUnread }: RunOptions) {
+  constructor(options: RunOptions) {
+    const { runId, record, log, clock } = options
     this.id = runId
     this.log = log
+    this.#options = options
     this.#record = record
-    this.#source = source
-    this.#clock = clock
     this.#patientLog = new PatientLog(log, clock)
-    this.#onUnread = onUnread
   }
 
   get kind(): RunKind {
@@ -92,7 +82,7 @@ export class Run implements KnownRun {
 
   /** As it would be stored now. */
   get record(): RunRecord {
-    return this.#final?.record ?? this.#record
+    return this.#end?.record ?? this.#record
   }
 
   /** Whether an earlier process began it: its log says how far that one came. */
@@ -101,7 +91,7 @@ export class Run implements KnownRun {
   }
 
   get status(): RunStatus {
-    return this.#final?.data.status ?? (this.#begun || this.resumed ? 'running' : 'accepted')
+    return this.#end?.data.status ?? (this.#begun || this.resumed ? 'running' : 'accepted')
   }
 
   get endedAt(): number | undefined {
@@ -118,6 +108,16 @@ export class Run implements KnownRun {
     return this.#drain.signal
   }
 
+  /** There while the store refuses, as on a full disk: work that has not begun should wait for this. */
+  get stall(): Promise<void> | undefined {
+    return this.#patientLog.stall
+  }
+
+  /** Which part of its log is filled, from 0; 1 and more: the oldest events are gone. */
+  get logFill(): number {
+    return this.log.head.n / this.#options.maxEvents
+  }
+
   get ended(): Promise<void> {
     return this.#ended.promise
   }
@@ -125,6 +125,10 @@ export class Run implements KnownRun {
   /** Resolves when this process is to work at it no more. */
   get suspended(): Promise<void> {
     return this.#suspend.promise
+  }
+
+  get isSuspended(): boolean {
+    return this.#suspended
   }
 
   get readerCount(): number {
@@ -146,7 +150,7 @@ export class Run implements KnownRun {
     data: RunEvents[T],
     attributes?: Attributes,
   ): Promise<LogEntry> {
-    return this.append({ type, data, source: this.#source }, attributes)
+    return this.append({ type, data, source: this.#options.source }, attributes)
   }
 
   /** The same, from the JSON of its data. */
@@ -155,11 +159,12 @@ export class Run implements KnownRun {
     json: string,
     attributes?: Attributes,
   ): Promise<LogEntry> {
-    return this.append({ type, json, source: this.#source }, attributes)
+    return this.append({ type, json, source: this.#options.source }, attributes)
   }
 
   /**
-   * Appends any event, as one relayed from elsewhere; what the attributes say changes in the same step.
+   * Appends any event, as one relayed from elsewhere; what the attributes say changes in the same step. Waits where
+   * the store refuses for now.
    *
    * @throws RunSuspendedError once this process works at it no more.
    */
@@ -174,7 +179,7 @@ export class Run implements KnownRun {
 
   /** Notes how far the run is, for whoever asks. */
   count(counts: { totalTasks?: number; successCount: number; errorCount: number }): void {
-    if (this.#final === undefined) this.#record = { ...this.#record, ...counts }
+    if (this.#end === undefined) this.#record = { ...this.#record, ...counts }
   }
 
   /** For whoever keeps its tasks: what to call where the work cannot give them their final states itself. */
@@ -189,20 +194,30 @@ export class Run implements KnownRun {
       if (!held) return
       held = false
       this.#readers -= 1
-      if (this.#readers === 0 && this.#final === undefined) this.#onUnread?.(this)
+      if (this.#readers === 0 && this.#end === undefined) this.#options.onUnread?.(this)
     }
   }
 
   /** Asks the work to stop. Answers whether it was still going on; then the run ends as the reason says. */
   abort(reason: RunAbort): boolean {
-    if (this.#final !== undefined || this.#suspended) return false
+    if (this.#end !== undefined || this.#suspended) return false
+    if (this.signal.aborted) return true
+    // Stored, so that it ends so also where this process ends before it.
+    if (reason.code === 'cancelled') this.note({ [CANCELLED]: reason.message }).catch(() => undefined)
     this.#abort.abort(reason)
     return true
   }
 
-  /** For its owner: the work has begun. */
+  /** For its owner: the work is about to begin. */
   begin(): void {
     this.#begun = true
+  }
+
+  /** For its owner: what an earlier process began is this one's. From now on the appends of that one are refused. */
+  async takeOver(): Promise<void> {
+    await this.note({ [RECORD]: JSON.stringify(this.#record) })
+    const cancelled = this.attribute(CANCELLED)
+    if (cancelled !== undefined) this.abort(RunAbort.cancelled(cancelled))
   }
 
   /** For its owner: begin nothing more. */
@@ -215,9 +230,9 @@ export class Run implements KnownRun {
     if (this.log.closed || this.#suspended) return
     this.#suspended = true
     const reason = new RunSuspendedError()
-    this.#abort.abort(reason)
-    this.#patientLog.close(reason)
+    this.#patientLog.giveUp(reason)
     this.#suspend.resolve()
+    if (!this.signal.aborted) this.#abort.abort(reason)
     this.#ended.resolve()
   }
 
@@ -233,17 +248,19 @@ export class Run implements KnownRun {
    *
    * @param fallback the state it ends in. Default: by the counts. A run that was told to stop ends as it was told.
    */
-  async finish(outcome: RunOutcome, fallback: FinalRunStatus = statusOf(outcome)): Promise<void> {
-    this.#final ??= this.#finalOf(outcome, fallback)
+  async finish(outcome: RunOutcome, fallback?: FinalRunStatus): Promise<void> {
+    const { reason } = this.signal
+    const { source, clock } = this.#options
+    const status = reason instanceof RunAbort ? reason.status : fallback
+    this.#end ??= runEnd(this.id, this.#record, outcome, { at: clock.now(), status })
     // A run is kept for a day; what kept its tasks need not be.
     this.#settleTasks = undefined
-    if (this.#suspended) throw new RunSuspendedError()
-    const { data, record } = this.#final
+    const { data, record } = this.#end
     const attributes: Record<string, string | null> = {}
     for (const name of this.log.attributes.keys()) attributes[name] = null
     attributes[RECORD] = JSON.stringify(record)
-    const terminal = { event: { type: COMPLETE, data, source: this.#source } }
-    await this.log.close(terminal, { attributes, epoch: record.epoch })
+    const terminal = { event: { type: COMPLETE, data, source } }
+    await this.#patientLog.close(terminal, { attributes, epoch: record.epoch })
     this.#ended.resolve()
   }
 
@@ -257,32 +274,10 @@ export class Run implements KnownRun {
     return viewOfRecord(this.id, this.record, this.status, head.n === 0 ? undefined : this.log.idOf(head))
   }
 
-  #write(batch: Parameters<EventLog['append']>[0], attributes?: Attributes) {
-    if (this.#suspended) return Promise.reject(new RunSuspendedError())
+  #write(batch: readonly Append[], attributes?: Attributes): Promise<readonly LogEntry[]> {
     const { epoch } = this.#record
     return this.#patientLog.append(batch, attributes === undefined ? { epoch } : { epoch, attributes })
   }
-
-  #finalOf({ totalTasks, successCount, errorCount, errors }: RunOutcome, fallback: FinalRunStatus) {
-    const { reason } = this.signal
-    const at = this.#clock.now()
-    const status = reason instanceof RunAbort ? reason.status : fallback
-    const counts = { totalTasks, successCount, errorCount }
-    const data: CompleteData = {
-      runId: this.id,
-      status,
-      ...counts,
-      errors: [...errors],
-      durationMs: Math.max(0, at - this.startedAt),
-      ...(errors.length < errorCount ? { truncated: true } : {}),
-    }
-    return { data, record: { ...this.#record, ...counts, ended: { at, status } } }
-  }
-}
-
-function statusOf({ successCount, errorCount }: RunOutcome): FinalRunStatus {
-  if (errorCount === 0) return 'succeeded'
-  return successCount > 0 ? 'partial' : 'failed'
 }
 
 function onlyEntry([entry]: readonly LogEntry[]): LogEntry {

@@ -1,32 +1,23 @@
-import type {
-  Clock,
-  RunEvents,
-  RunEventType,
-  TaskErrorCode,
-  TaskFailure,
-  TaskResult,
-} from '@tributary/protocol'
-import { aggregate, type FinishedTask } from './aggregated-result.ts'
+import type { Clock, TaskErrorCode, TaskResult } from '@tributary/protocol'
+import { aggregate } from './aggregated-result.ts'
+import { BoardEvents } from './board-events.ts'
 import { type FittedResult, fitResult } from './fit-result.ts'
 import { fitMessage } from './fit-text.ts'
-import type { Attributes, Run, RunOutcome } from './run.ts'
+import type { Attributes, Run } from './run.ts'
+import type { RunOutcome } from './run-end.ts'
 import { RunAbort } from './run-error.ts'
 import type { RunPast } from './run-past.ts'
+import { type BoardTask, TaskLedger, type TaskState } from './task-ledger.ts'
 
 /** Left of an event for what a reader of several runs puts into it: the name of its source. */
 const RESERVED_BYTES = 1_024
 /** The most of a message for people, as JSON. */
 const MAX_MESSAGE_BYTES = 4_096
-/** Progress is told at most this often, of a task and of the run. */
-const PROGRESS_INTERVAL_MS = 100
-
-/** A task as its run sees it. */
-export interface BoardTask {
-  readonly id: string
-  readonly name: string
-  /** Who runs it; the `source` of its `task_start`. */
-  readonly source: string
-}
+/**
+ * How often progress is told at most, of a task and of the run, by the quarter of its log that a run has filled:
+ * what must not be lost finds room to the end.
+ */
+const PROGRESS_INTERVALS_MS = [100, 1_000, 10_000]
 
 export interface TaskProgress {
   readonly progress: number
@@ -34,17 +25,6 @@ export interface TaskProgress {
   readonly totalSteps?: number
   readonly bytes?: number
   readonly message?: string
-}
-
-interface TaskState extends BoardTask {
-  /** 0 before the first. */
-  attempt: number
-  startedMs: number | undefined
-  progressToldMs: number
-  /** Of this attempt. */
-  progressTold: number
-  final: boolean
-  failed: boolean
 }
 
 export interface TaskBoardOptions {
@@ -64,81 +44,62 @@ export interface TaskBoardOptions {
 export class TaskBoard {
   readonly #run: Run
   readonly #options: TaskBoardOptions
-  readonly #tasks = new Map<string, TaskState>()
-  readonly #finished: FinishedTask[] = []
-  readonly #failures: TaskFailure[] = []
-  #appending = 0
-  #appendFailure: { readonly error: unknown } | undefined
-  #flushed: (() => void) | undefined
+  readonly #events: BoardEvents
+  readonly #ledger: TaskLedger
   #progressToldMs = Number.NEGATIVE_INFINITY
-  /** Of the results that are held for the aggregated one. */
-  #heldBytes = 0
-  /** For the next event. */
-  #attributes: Attributes | undefined
   #finishing: Promise<RunOutcome> | undefined
 
   constructor(run: Run, tasks: readonly BoardTask[], options: TaskBoardOptions) {
     this.#run = run
     this.#options = options
-    for (const task of tasks) {
-      const started = {
-        attempt: 0,
-        startedMs: undefined,
-        progressToldMs: Number.NEGATIVE_INFINITY,
-        progressTold: 0,
-        final: false,
-        failed: false,
-      }
-      this.#tasks.set(task.id, { ...task, ...started })
-    }
-    if (options.past !== undefined) this.#restore(options.past)
+    this.#events = new BoardEvents(run)
+    this.#ledger = new TaskLedger(tasks, options.maxEventBytes, options.past)
+    if (options.past !== undefined) run.count(this.#ledger.counts)
     run.settleWith((error, code) => {
       this.failRest(error, code)
-      return this.#outcome(aggregate([], this.#failures, options.maxEventBytes).errors)
+      return this.#outcome(aggregate([], this.#ledger.failures, options.maxEventBytes).errors)
     })
   }
 
   get total(): number {
-    return this.#tasks.size
+    return this.#ledger.total
   }
 
   get done(): boolean {
-    return this.#finished.length + this.#failures.length === this.#tasks.size
+    return this.#ledger.done
   }
 
   /** Whether the task has had its final event. */
   isFinal(taskId: string): boolean {
-    return this.#tasks.get(taskId)?.final ?? true
+    return this.#ledger.find(taskId)?.final ?? true
   }
 
   /** Whether the task has failed for good. */
   hasFailed(taskId: string): boolean {
-    return this.#tasks.get(taskId)?.failed ?? false
+    return this.#ledger.find(taskId)?.failed ?? false
   }
 
   /** The attempts of a task that have begun, here or at an earlier executor. */
   attemptsOf(taskId: string): number {
-    return this.#tasks.get(taskId)?.attempt ?? 0
+    return this.#ledger.find(taskId)?.attempt ?? 0
   }
 
   /** Changes the run's attributes together with the next event that is appended. */
   note(attributes: Attributes): void {
-    this.#attributes = { ...this.#attributes, ...attributes }
+    this.#events.note(attributes)
   }
 
   /**
-   * Where to go on with a task that an earlier executor left: the attempt to begin with, which its readers are told
-   * voids the one before; `undefined` where it is final, or may not be tried again and so was lost with that executor.
+   * Where to go on with a task that an earlier executor may have left: the attempt to begin with, which its readers
+   * are told voids the one before; `undefined` where it is final, or may not be tried again and so was lost with
+   * that executor.
    */
   goOn(taskId: string, idempotent: boolean): number | undefined {
     const task = this.#open(taskId)
     if (task === undefined) return undefined
-    if (task.attempt > 0 && !idempotent) {
-      this.fail(
-        taskId,
-        'The server ended in the midst of the task, which may not be tried again',
-        'worker_lost',
-      )
+    if (!idempotent && (task.attempt > 0 || task.doubtful)) {
+      const message = 'The server ended in the midst of the task, which may not be tried again'
+      this.fail(taskId, message, 'worker_lost')
       return undefined
     }
     if (task.attempt > 0) this.retry(taskId, 'worker_lost', 0)
@@ -153,47 +114,37 @@ export class TaskBoard {
     task.startedMs ??= this.#options.clock.now()
     task.progressToldMs = Number.NEGATIVE_INFINITY
     task.progressTold = 0
-    return this.#append(
-      this.#emit('task_start', { taskId, taskName: task.name, attempt, source: task.source }),
-    )
+    const { name: taskName, source } = task
+    return this.#events.append('task_start', { taskId, taskName, attempt, source })
   }
 
-  /** Told at most ten times a second a task; the first 100 of an attempt always. */
+  /** Told at most ten times a second a task, and less where the run's log fills; the first 100 of an attempt always. */
   progress(taskId: string, { step, totalSteps, progress, bytes, message }: TaskProgress): void {
     const task = this.#open(taskId)
     if (task === undefined) return
     const now = this.#options.clock.now()
     const percent = Math.min(100, Math.max(0, progress)) || 0
     const isDone = percent === 100 && task.progressTold < 100
-    if (!isDone && Math.abs(now - task.progressToldMs) < PROGRESS_INTERVAL_MS) return
+    if (!isDone && Math.abs(now - task.progressToldMs) < this.#progressIntervalMs()) return
     task.progressToldMs = now
     task.progressTold = percent
-    this.#append(
-      this.#emit('task_progress', {
-        taskId,
-        ...(step === undefined ? {} : { step }),
-        ...(totalSteps === undefined ? {} : { totalSteps }),
-        progress: percent,
-        ...(bytes === undefined ? {} : { bytes }),
-        ...(message === undefined ? {} : { message: this.#fitMessage(message) }),
-        ...this.#tag(task),
-      }),
-    )
+    this.#events.append('task_progress', {
+      taskId,
+      ...(step === undefined ? {} : { step }),
+      ...(totalSteps === undefined ? {} : { totalSteps }),
+      progress: percent,
+      ...(bytes === undefined ? {} : { bytes }),
+      ...(message === undefined ? {} : { message: this.#fitMessage(message) }),
+      ...this.#tag(task),
+    })
   }
 
   /** Another attempt comes, after `delayMs`. */
   retry(taskId: string, reason: TaskErrorCode, delayMs: number): void {
     const task = this.#open(taskId)
     if (task === undefined) return
-    this.#append(
-      this.#emit('task_retry', {
-        taskId,
-        attempt: task.attempt + 1,
-        reason,
-        delayMs,
-        ...this.#tag(task),
-      }),
-    )
+    const attempt = task.attempt + 1
+    this.#events.append('task_retry', { taskId, attempt, reason, delayMs, ...this.#tag(task) })
   }
 
   /** A result that would make its event too large is cut. One that is not JSON fails the task. */
@@ -213,20 +164,14 @@ export class TaskBoard {
       this.fail(taskId, `The result cannot be written as JSON: ${why}`, 'task_failed')
       return
     }
-    task.final = true
     const { result, json } = fitted
-    const finished: FinishedTask = {
-      taskId,
-      status: result.status,
-      json: this.#hold(json),
-      eventId: undefined,
-    }
-    this.#finished.push(finished)
-    this.#append(
-      // The result is written out once: its JSON is put into that of the event.
-      this.#emitJson('task_complete', `${said.slice(0, -1)},"result":${json}}`).then((entry) => {
+    const finished = this.#ledger.succeed(task, result.status, json)
+    // The result is written out once: its JSON is put into that of the event.
+    this.#events.appendJson('task_complete', `${said.slice(0, -1)},"result":${json}}`).then(
+      (entry) => {
         finished.eventId = entry.event.id
-      }),
+      },
+      () => undefined,
     )
     this.#tellRun()
   }
@@ -237,23 +182,19 @@ export class TaskBoard {
     if (task === undefined) return
     const { name: taskName, attempt } = task
     const error = this.#fitMessage(message)
-    task.final = true
-    task.failed = true
-    this.#failures.push({ taskId, error, code })
-    this.#append(this.#emit('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) }))
+    this.#ledger.fail(task, error, code)
+    this.#events.append('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) })
     this.#tellRun()
   }
 
   /** Gives every task that has none a final state: for a run that ends before its time. */
   failRest(error: string, code: TaskErrorCode): void {
-    for (const task of this.#tasks.values()) if (!task.final) this.fail(task.id, error, code)
+    for (const { id } of this.#ledger.open) this.fail(id, error, code)
   }
 
   /** The same for the tasks that one side runs. */
-  failRestOf(source: string, error: string, code: TaskErrorCode): void {
-    for (const task of this.#tasks.values()) {
-      if (!task.final && task.source === source) this.fail(task.id, error, code)
-    }
+  failRestOf(side: string, error: string, code: TaskErrorCode): void {
+    for (const { id, source } of this.#ledger.open) if (source === side) this.fail(id, error, code)
   }
 
   /**
@@ -269,104 +210,44 @@ export class TaskBoard {
     const { reason } = this.#run.signal
     if (reason instanceof RunAbort) this.failRest(reason.message, reason.code)
     else this.failRest('The run ended without this task', 'task_failed')
-    await this.#flush()
-    const { json, errors } = aggregate(this.#finished, this.#failures, this.#options.maxEventBytes)
+    await this.#events.flush()
+    const { finished, failures } = this.#ledger
+    const { json, errors } = aggregate(finished, failures, this.#options.maxEventBytes)
     // Where an earlier executor came as far as that, only the end was missing.
-    if (this.#options.past?.aggregated !== true) await this.#run.emitJson('aggregated_result', json)
+    if (this.#options.past?.aggregated !== true) await this.#events.appendJson('aggregated_result', json)
     return this.#outcome(errors)
   }
 
-  #outcome(errors: readonly TaskFailure[]): RunOutcome {
-    const { length: successCount } = this.#finished
-    const { length: errorCount } = this.#failures
-    return { totalTasks: this.total, successCount, errorCount, errors }
-  }
-
-  /** Keeps the JSON of a result as long as it may find room in the aggregated one; after that the log alone does. */
-  #hold(json: string): string | undefined {
-    const bytes = Buffer.byteLength(json)
-    if (this.#heldBytes + bytes > this.#options.maxEventBytes) return undefined
-    this.#heldBytes += bytes
-    return json
+  #outcome(errors: RunOutcome['errors']): RunOutcome {
+    return { totalTasks: this.total, ...this.#ledger.counts, errors }
   }
 
   #fitMessage(message: string): string {
     return fitMessage(message, Math.min(MAX_MESSAGE_BYTES, this.#options.maxEventBytes / 4))
   }
 
+  /** The task while anything can be said of it: it is not final, and the run is this process's to work at. */
   #open(taskId: string): TaskState | undefined {
-    const task = this.#tasks.get(taskId)
-    return task === undefined || task.final ? undefined : task
+    const task = this.#ledger.find(taskId)
+    return task === undefined || task.final || this.#run.isSuspended ? undefined : task
   }
 
   #tag({ source }: TaskState): { source?: string } {
     return this.#options.tagSource ? { source } : {}
   }
 
+  #progressIntervalMs(): number {
+    return PROGRESS_INTERVALS_MS[Math.floor(this.#run.logFill * 4)] ?? Number.POSITIVE_INFINITY
+  }
+
   #tellRun(): void {
-    const successCount = this.#finished.length
-    const errorCount = this.#failures.length
-    this.#run.count({ successCount, errorCount })
-    const step = successCount + errorCount
+    const { counts } = this.#ledger
+    this.#run.count(counts)
+    const step = counts.successCount + counts.errorCount
     const now = this.#options.clock.now()
-    if (step < this.total && Math.abs(now - this.#progressToldMs) < PROGRESS_INTERVAL_MS) return
+    if (step < this.total && Math.abs(now - this.#progressToldMs) < this.#progressIntervalMs()) return
     this.#progressToldMs = now
     const progress = Math.round((step / this.total) * 100)
-    this.#append(this.#emit('progress', { step, totalSteps: this.total, progress }))
-  }
-
-  #restore({ tasks }: RunPast): void {
-    for (const [taskId, { attempt, startedMs, final }] of tasks) {
-      const task = this.#tasks.get(taskId)
-      if (task === undefined) continue
-      task.attempt = attempt
-      task.startedMs = startedMs
-      if (final === undefined) continue
-      task.final = true
-      if (final.kind === 'complete') {
-        const { status, json, eventId } = final
-        this.#finished.push({ taskId, status, json: this.#hold(json), eventId })
-      } else {
-        task.failed = true
-        this.#failures.push({ taskId, error: final.error, code: final.code })
-      }
-    }
-    this.#run.count({ successCount: this.#finished.length, errorCount: this.#failures.length })
-  }
-
-  #emit<T extends Exclude<RunEventType, 'complete'>>(type: T, data: RunEvents[T]) {
-    return this.#run.emit(type, data, this.#takeAttributes())
-  }
-
-  #emitJson(type: Exclude<RunEventType, 'complete'>, json: string) {
-    return this.#run.emitJson(type, json, this.#takeAttributes())
-  }
-
-  #takeAttributes(): Attributes | undefined {
-    const attributes = this.#attributes
-    this.#attributes = undefined
-    return attributes
-  }
-
-  /** Appends are in order by themselves; the end waits for them all, where a failure comes out. */
-  #append<T>(appending: Promise<T>): Promise<T> {
-    this.#appending += 1
-    appending.then(this.#onAppended, this.#onFailed)
-    return appending
-  }
-
-  readonly #onAppended = (): void => {
-    this.#appending -= 1
-    if (this.#appending === 0) this.#flushed?.()
-  }
-
-  readonly #onFailed = (error: unknown): void => {
-    this.#appendFailure ??= { error }
-    this.#onAppended()
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#appending > 0) await new Promise<void>((resolve) => (this.#flushed = resolve))
-    if (this.#appendFailure !== undefined) throw this.#appendFailure.error
+    this.#events.append('progress', { step, totalSteps: this.total, progress })
   }
 }

@@ -2,7 +2,8 @@ import type { EventLog, EventStore, LogEntry } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import type { RunKind } from '@tributary/protocol'
 import { FakeClock } from '@tributary/testkit'
-import { RunRegistry, type RunRegistryOptions } from '../src/run-registry.ts'
+import { RunRegistry } from '../src/run-registry.ts'
+import type { RunRegistryOptions } from '../src/run-registry-options.ts'
 
 /** Lets what is due in this turn happen. */
 export const settle = () => new Promise<void>((resolve) => setImmediate(resolve))

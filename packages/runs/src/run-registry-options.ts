@@ -1,0 +1,35 @@
+import type { EventStore } from '@tributary/eventlog'
+import type { Clock } from '@tributary/protocol'
+import type { Run } from './run.ts'
+import type { NewRun } from './run-record.ts'
+
+export const DEFAULT_RUN_MAX_EVENTS = 100_000
+export const DEFAULT_RUN_MAX_AGE_MS = 86_400_000
+export const DEFAULT_RUN_MAX_COUNT = 10_000
+export const DEFAULT_DISCONNECT_GRACE_MS = 10_000
+
+export interface RunRegistryOptions {
+  readonly store: EventStore
+  readonly clock: Clock
+  /** The `source` of the runs' events. */
+  readonly source: string
+  /** Events kept of a run. Default 100,000. */
+  readonly maxEvents?: number
+  /** How long a finished run is kept, in ms. Default a day. */
+  readonly maxAgeMs?: number
+  /** Finished runs kept. Default 10,000; the oldest go first. */
+  readonly maxCount?: number
+  /** How long work may take to stop once it is told to, in ms. Default 5,000; then the run ends without it. */
+  readonly abortGraceMs?: number
+  /** How long a run that ends with its readers waits for one to come back, in ms. Default 10,000. */
+  readonly disconnectGraceMs?: number
+  /** Called where the work of a run threw or did not stop, which its readers are told too, or its log failed. */
+  readonly onError?: (error: unknown, runId: string) => void
+}
+
+export interface StartOptions extends NewRun {
+  /** What its work is built from again after a restart, as JSON. Stored until it ends. */
+  readonly request?: unknown
+  /** What has to succeed before the run is accepted, once it is stored. Where it throws, there was no run. */
+  readonly prepare?: (run: Run) => Promise<void>
+}
