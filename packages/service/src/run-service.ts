@@ -28,6 +28,12 @@ export interface ServiceOptions<Config> {
 /** The argument with which a service prints its configuration, without secrets, and ends. */
 const PRINT_CONFIG = '--print-config'
 
+/**
+ * Connections that the kernel holds until they are taken, as far as it allows. Node's 511 is too few where thousands
+ * of readers come back in the same moment: the kernel would drop them, to try again after a second, then two, four.
+ */
+const BACKLOG = 16_384
+
 /** A signal within this time of the first is its echo: a terminal and a starter both pass Ctrl-C on. */
 const SIGNAL_ECHO_MS = 250
 
@@ -70,6 +76,7 @@ async function listen(app: App, address: ListenAddress): Promise<void> {
     const url = await app.listen({
       host: address.host,
       port: address.port,
+      backlog: BACKLOG,
       listenTextResolver: () => 'socket bound',
     })
     app.log.child({}, { level: 'info' }).info({ url: url.replace('//[::]:', '//[::1]:') }, 'listening')
