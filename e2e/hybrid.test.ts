@@ -196,7 +196,7 @@ describe('a hybrid run', () => {
   it('in production refuses a name that no handler has, also when it is called from code', async () => {
     const env = { NODE_ENV: 'production', WORKER_SECRET: 's'.repeat(32) }
     await using gateway = await startGateway({ env })
-    const hybrid = gateway.deps.relays.hybrid({ localTasks: ['Nobody'] }, 'someone')
+    const hybrid = gateway.deps.relays.hybrid({ localTasks: ['Nobody'] }, { userId: 'someone' })
     await expect(hybrid).rejects.toMatchObject({
       code: 'unknown_handler',
       message: expect.stringContaining('"Calculate Stats"'),

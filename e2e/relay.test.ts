@@ -96,7 +96,7 @@ describe('a relay', () => {
       steps.destroy(),
     ]
     upstream.script('/s', begin, [steps.answer(503)])
-    await using gateway = await startGateway({ upstreams: [upstream], env: { UPSTREAM_GIVE_UP_MS: '50' } })
+    await using gateway = await startGateway({ upstreams: [upstream], env: { UPSTREAM_GIVE_UP_MS: '600' } })
     const endpoint = `${upstream.url}/s`
     await using reader = await EventCollector.open(gateway.url + RELAY, { body: { endpoint } })
     await reader.ended

@@ -18,8 +18,11 @@ import {
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
 import { originsOf } from './relay/endpoint.ts'
+import { OwnRuns } from './relay/own-runs.ts'
 import { Relays } from './relay/relays.ts'
+import { RemoteRuns } from './relay/remote-runs.ts'
 import { RunMirrors } from './relay/run-mirrors.ts'
+import { SourceBuilder } from './relay/source-builder.ts'
 import { Worker } from './relay/worker.ts'
 import { WorkerPool } from './relay/worker-pool.ts'
 
@@ -88,32 +91,47 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
         new Worker({ url, client: clients.workers, secret: config.WORKER_SECRET, now: () => clock.now() }),
     ),
   )
-  const maxEventChars = config.MAX_EVENT_BYTES + MAX_FRAME_OVERHEAD_CHARS
-  const mirrors = new RunMirrors({
-    pool,
+  const remoteRuns = new RemoteRuns(pool)
+  const upstream = {
     clock,
     random,
-    maxEvents: config.RUN_MAX_EVENTS,
-    maxEventChars,
+    maxEventChars: config.MAX_EVENT_BYTES + MAX_FRAME_OVERHEAD_CHARS,
     giveUpMs: config.UPSTREAM_GIVE_UP_MS,
+  }
+  const mirrors = new RunMirrors({
+    ...upstream,
+    remoteRuns,
+    maxEvents: config.RUN_MAX_EVENTS,
+    heartbeatMs: config.HEARTBEAT_MS,
   })
-  const relays = new Relays({
-    pool,
-    mirrors,
-    runs,
+  const allowedOrigins = originsOf(config.RELAY_ALLOWED_ORIGINS)
+  const ownRuns = new OwnRuns({
+    sources: new SourceBuilder({
+      ...upstream,
+      pool,
+      remoteRuns,
+      mirrors,
+      fetch: (url, init) => clients.relays.fetch(url, init),
+    }),
     handlers,
     clock,
-    random,
-    giveUpMs: config.UPSTREAM_GIVE_UP_MS,
     log: messageFirst(logger),
-    fetch: (url, init) => clients.relays.fetch(url, init),
-    allowedOrigins: originsOf(config.RELAY_ALLOWED_ORIGINS),
+    allowedOrigins,
     maxEventBytes: config.MAX_EVENT_BYTES,
-    maxEventChars,
     maxTasks: config.MAX_TASKS,
     taskTimeoutMs: config.TASK_TIMEOUT_MS,
     concurrency: config.TASK_CONCURRENCY,
     maxConcurrency: config.TASK_CONCURRENCY_MAX,
+  })
+  const relays = new Relays({
+    pool,
+    remoteRuns,
+    mirrors,
+    runs,
+    ownRuns,
+    clock,
+    allowedOrigins,
+    onceWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
   const authenticator = new Authenticator({ tokens, trustLoopback: development })
@@ -128,7 +146,9 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     streams,
     hub,
     pool,
+    remoteRuns,
     mirrors,
+    ownRuns,
     relays,
     authenticator,
     drain,

@@ -1,55 +1,79 @@
 import {
   HybridRequest,
+  IdempotencyHeaders,
   MergeRequest,
   ParallelTasksRequest,
   RelayRequest,
+  RunAccepted,
   StreamQuery,
 } from '@tributary/protocol'
 import { type App, principalOf } from '@tributary/service'
+import type { FastifyRequest } from 'fastify'
 import type { Deps } from '../deps.ts'
+import type { Asked } from '../relay/relays.ts'
 import { replyWithNewRun, replyWithStartedRun } from './run-stream.ts'
 
 const SAMPLE_PARALLEL = '/api/sse/sample-parallel'
 
+const schema = {
+  tags: ['runs'],
+  description:
+    'Answers with the stream of the run; with `Accept: application/json`, with 202 and where to read it. ' +
+    'The same `Idempotency-Key` answers the same run.',
+  querystring: StreamQuery,
+  headers: IdempotencyHeaders,
+  response: { 202: RunAccepted },
+}
+
 /** The routes that relay, merge and run: each starts a run and answers with its stream. */
 export function addRelays(app: App, deps: Deps): void {
   const { relays } = deps
-  const tags = ['runs']
-  const querystring = StreamQuery
-
   app.post(
     '/api/sse-proxy/reactive/parallel-tasks/sse-emitter',
-    { schema: { tags, summary: 'Run tasks on a worker', querystring, body: ParallelTasksRequest } },
-    ({ body, query }, reply) => replyWithNewRun(reply, query, () => relays.parallelTasks(body), deps),
+    { schema: { ...schema, summary: 'Run tasks on a worker', body: ParallelTasksRequest } },
+    async (request, reply) =>
+      replyWithNewRun(reply, request.query, () => relays.parallelTasks(request.body, askedBy(request)), deps),
   )
   app.get(
     '/api/sse-proxy/reactive/sample-parallel/sse-emitter',
-    { schema: { tags, summary: "A worker's sample tasks", querystring } },
-    ({ query }, reply) =>
-      replyWithStartedRun(reply, query, () => relays.startOnWorker(SAMPLE_PARALLEL), deps),
+    {
+      // As the events of a run.
+      config: { whileDraining: 'serve' },
+      schema: {
+        tags: schema.tags,
+        summary: "A worker's sample tasks",
+        querystring: StreamQuery,
+        response: schema.response,
+      },
+    },
+    async (request, reply) => {
+      const { userId } = principalOf(request)
+      const start = () => relays.startOnWorker(SAMPLE_PARALLEL, { userId })
+      return replyWithStartedRun(reply, request.query, start, deps)
+    },
   )
   app.post(
     '/api/sse-proxy/merge-streams/sse-emitter',
-    { schema: { tags, summary: 'Merge several streams into one', querystring, body: MergeRequest } },
-    (request, reply) => {
-      const start = () => relays.merge(request.body, principalOf(request).userId)
-      return replyWithNewRun(reply, request.query, start, deps)
-    },
+    { schema: { ...schema, summary: 'Merge several streams into one', body: MergeRequest } },
+    async (request, reply) =>
+      replyWithNewRun(reply, request.query, () => relays.merge(request.body, askedBy(request)), deps),
   )
   app.post(
     '/api/sse-proxy/relay/sse-emitter',
-    { schema: { tags, summary: 'Relay one stream', querystring, body: RelayRequest } },
-    (request, reply) => {
-      const start = () => relays.relay(request.body, principalOf(request).userId)
-      return replyWithNewRun(reply, request.query, start, deps)
-    },
+    { schema: { ...schema, summary: 'Relay one stream', body: RelayRequest } },
+    async (request, reply) =>
+      replyWithNewRun(reply, request.query, () => relays.relay(request.body, askedBy(request)), deps),
   )
   app.post(
     '/api/sse-integration/hybrid-execution/sse-emitter',
-    { schema: { tags, summary: 'Run local and remote tasks as one run', querystring, body: HybridRequest } },
-    (request, reply) => {
-      const start = () => relays.hybrid(request.body, principalOf(request).userId)
-      return replyWithNewRun(reply, request.query, start, deps)
-    },
+    { schema: { ...schema, summary: 'Run local and remote tasks as one run', body: HybridRequest } },
+    async (request, reply) =>
+      replyWithNewRun(reply, request.query, () => relays.hybrid(request.body, askedBy(request)), deps),
   )
+}
+
+function askedBy(
+  request: Pick<FastifyRequest, 'principal'> & { readonly headers: IdempotencyHeaders },
+): Asked {
+  return { userId: principalOf(request).userId, idempotencyKey: request.headers['idempotency-key'] }
 }

@@ -1,44 +1,92 @@
-import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
+import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
+import type { KnownRun } from '@tributary/runs'
 import type { LogStream } from '@tributary/sse'
-import { replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
+import { refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
-import type { ReadableRun } from '../relay/relays.ts'
+import type { ReadableRun, StartedRun } from '../relay/relays.ts'
 
-/** The run of an id: one of this gateway, or a worker's. @throws ProblemError `run_not_found`, `upstream_unavailable`. */
-export async function findRun(runId: string, { runs, mirrors }: Deps): Promise<ReadableRun> {
-  const run = runs.get(runId)
+/** Seconds until who came to a gateway that is about to stop should try again. */
+const DRAIN_RETRY_AFTER_S = 2
+
+/**
+ * This gateway's own run of an id; `undefined` where it has none, and a worker may.
+ *
+ * @throws ProblemError `run_gone` where it was here and is kept no longer.
+ */
+export function ownRun(runId: string, { runs }: Pick<Deps, 'runs'>): KnownRun | undefined {
+  try {
+    return runs.find(runId)
+  } catch (error) {
+    return orNone(error)
+  }
+}
+
+/**
+ * The run of an id: one of this gateway, or a worker's.
+ *
+ * @throws ProblemError `run_not_found`, `run_gone`, `upstream_unavailable`.
+ */
+export async function findRun(runId: string, deps: Deps): Promise<ReadableRun> {
+  const run = ownRun(runId, deps)
   if (run !== undefined) return { kind: 'own', runId, log: await run.openLog(), run }
-  const mirror = await mirrors.find(runId)
+  const mirror = await deps.mirrors.find(runId)
   return { kind: 'mirrored', runId, log: mirror.log, mirror }
 }
 
-/** Answers with a run's stream, whoever owns the run. */
+/**
+ * Answers with the stream of a run that is found, whoever owns it. Who comes back with a cursor while it cannot be
+ * read now, or while this gateway stops, is told to come again, within a stream.
+ */
 export async function replyWithRun(
+  reply: FastifyReply,
+  find: () => Promise<ReadableRun>,
+  query: StreamQuery,
+  naming: Naming,
+  deps: Deps,
+): Promise<FastifyReply> {
+  try {
+    refuseWhileDraining(deps)
+    await open(reply, await find(), query, naming, deps)
+  } catch (error) {
+    refuseStream(reply, error, query)
+  }
+  return reply
+}
+
+/** A route that answers who comes back while the gateway drains must do so itself. @throws ProblemError `draining`. */
+function refuseWhileDraining({ drain }: Deps): void {
+  if (drain.state === 'serving') return
+  throw new ProblemError('draining', 'This gateway is about to stop; try again in a moment.', {
+    retryAfterS: DRAIN_RETRY_AFTER_S,
+  })
+}
+
+async function open(
   reply: FastifyReply,
   run: ReadableRun,
   query: StreamQuery,
   naming: Naming,
   deps: Deps,
-): Promise<FastifyReply> {
-  if (run.kind === 'own') {
-    await open(reply, run, query, naming, deps)
-    return reply
-  }
-  const { mirror } = run
-  const release = mirror.hold()
+): Promise<void> {
+  const release = run.kind === 'own' ? run.run.hold() : run.mirror.hold()
+  let stream: LogStream | undefined
   try {
-    const presented = replyCursor(reply, query)
-    await (presented?.cursor.kind === 'event' ? mirror.reach(presented.cursor.n) : mirror.opened)
-    const stream = await open(reply, run, query, naming, deps)
-    if (stream !== undefined) mirror.attach(stream)
+    if (run.kind === 'mirrored') {
+      const presented = replyCursor(reply, query)
+      await (presented?.cursor.kind === 'event' ? run.mirror.reach(presented.cursor.n) : run.mirror.ready())
+    }
+    stream = await openLog(reply, run, query, naming, deps)
   } finally {
-    release()
+    if (stream === undefined) release()
   }
-  return reply
+  if (stream === undefined) return
+  stream.onEnd(release)
+  if (run.kind === 'own') deps.ownRuns.readersOf(run.run).attach(stream)
+  else run.mirror.attach(stream)
 }
 
-function open(
+function openLog(
   reply: FastifyReply,
   { runId, log }: ReadableRun,
   query: StreamQuery,
@@ -57,27 +105,62 @@ function open(
   })
 }
 
-/** Answers a POST with the stream of the run that it starts. A cursor that is none is refused before that. */
+/**
+ * Answers a POST with the stream of the run that it starts; with 202 and where to read it, where JSON is asked for. A
+ * cursor that is none is refused before that.
+ */
 export async function replyWithNewRun(
   reply: FastifyReply,
   query: StreamQuery,
-  start: () => Promise<ReadableRun>,
+  start: () => Promise<StartedRun>,
   deps: Deps,
 ): Promise<FastifyReply> {
   replyCursor(reply, query)
-  return replyWithRun(reply, await start(), query, 'emitter', deps)
+  return replyWithStarted(reply, await start(), query, deps)
 }
 
 /** Answers a GET that starts a run, or goes on with the one that its cursor names. */
 export async function replyWithStartedRun(
   reply: FastifyReply,
   query: StreamQuery,
-  start: () => Promise<ReadableRun>,
+  start: () => Promise<StartedRun>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  const find = (runId: string) => findRun(runId, deps).catch(orNone)
-  const run = await startOrResume(reply, query, { start, find })
-  return run === undefined ? reply : replyWithRun(reply, run, query, 'emitter', deps)
+  const resume = async (runId: string): Promise<StartedRun | undefined> => {
+    const run = await findRun(runId, deps).catch(orNone)
+    return run === undefined ? undefined : { run, status: 'running', replayed: false }
+  }
+  try {
+    refuseWhileDraining(deps)
+    const started = await startOrResume(reply, query, { start, find: resume })
+    if (started !== undefined) await replyWithStarted(reply, started, query, deps)
+  } catch (error) {
+    refuseStream(reply, error, query)
+  }
+  return reply
+}
+
+async function replyWithStarted(
+  reply: FastifyReply,
+  { run, status, replayed }: StartedRun,
+  query: StreamQuery,
+  deps: Deps,
+): Promise<FastifyReply> {
+  if (replayed) reply.header('idempotent-replayed', 'true')
+  if (!prefersJson(reply)) {
+    await open(reply, run, query, 'emitter', deps)
+    return reply
+  }
+  const { runId } = run
+  const location = `/api/runs/${runId}`
+  const accepted: RunAccepted = { runId, status, events: `${location}/events` }
+  return reply.code(202).headers({ 'run-id': runId, location }).send(accepted)
+}
+
+/** Whether a client asks for JSON and not for a stream. */
+export function prefersJson({ request }: FastifyReply): boolean {
+  const { accept = '' } = request.headers
+  return accept.includes('application/json') && !accept.includes('text/event-stream')
 }
 
 function orNone(error: unknown): undefined {

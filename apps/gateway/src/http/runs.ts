@@ -1,14 +1,15 @@
-import { CancelAnswer, RunList, RunListQuery, RunParams, RunView, StreamQuery } from '@tributary/protocol'
+import { CancelAnswer, PollAnswer, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
 import { pageOfRuns } from '@tributary/runs'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
-import { findRun, replyWithRun } from './run-stream.ts'
+import { RunEventsQuery, replyWithRunPage } from './run-page.ts'
+import { findRun, ownRun, prefersJson, replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
 
 /** The routes that tell of runs, stream them and cancel them: this gateway's and its workers'. */
 export function addRuns(app: App, deps: Deps): void {
-  const { runs, pool } = deps
+  const { runs, remoteRuns } = deps
   app.get(
     '/api/runs',
     {
@@ -19,39 +20,51 @@ export function addRuns(app: App, deps: Deps): void {
         response: { 200: RunList },
       },
     },
-    async ({ query }) => pageOfRuns([...runs.list(query).runs, ...(await pool.list())], query),
+    async ({ query }) => {
+      const own = runs.list(query)
+      const remote = await remoteRuns.list(query)
+      const { runs: page, next } = pageOfRuns([...own.runs, ...remote.runs], query)
+      // Where none of the others came before it, what one side has more begins behind this page, too.
+      const more = next ?? own.next ?? remote.next
+      const { unreachable } = remote
+      return {
+        runs: page,
+        ...(more === undefined ? {} : { next: more }),
+        ...(unreachable.length === 0 ? {} : { unreachable }),
+      }
+    },
   )
   app.get(
     '/api/runs/:runId',
     { schema: { tags, summary: 'Where a run stands', params: RunParams, response: { 200: RunView } } },
-    async ({ params: { runId } }) => {
-      const own = runs.get(runId)
-      return own === undefined
-        ? pool.ask(await pool.locate(runId), RunView, `/api/runs/${runId}`)
-        : own.view()
-    },
+    async ({ params: { runId } }) => ownRun(runId, deps)?.view() ?? remoteRuns.view(runId),
   )
   app.get(
     '/api/runs/:runId/events',
     {
+      // Who comes back while the gateway drains is told to come again, within a stream.
+      config: { whileDraining: 'serve' },
       schema: {
         tags,
         summary: 'The events of a run, from the first or from a cursor',
+        description:
+          'A stream; with `Accept: application/json`, a page, which waits for its first event if asked to.',
         params: RunParams,
-        querystring: StreamQuery,
+        querystring: RunEventsQuery,
+        response: { 200: PollAnswer },
       },
     },
-    async ({ params, query }, reply) =>
-      replyWithRun(reply, await findRun(params.runId, deps), query, 'standard', deps),
+    async ({ params: { runId }, query }, reply) =>
+      prefersJson(reply)
+        ? replyWithRunPage(reply, runId, query, deps)
+        : replyWithRun(reply, () => findRun(runId, deps), query, 'standard', deps),
   )
   app.post(
     '/api/runs/:runId/cancel',
     { schema: { tags, summary: 'Cancel a run', params: RunParams, response: { 200: CancelAnswer } } },
     async ({ params: { runId } }) => {
-      const own = runs.get(runId)
-      if (own === undefined) {
-        return pool.ask(await pool.locate(runId), CancelAnswer, `/api/runs/${runId}/cancel`, 'POST')
-      }
+      const own = ownRun(runId, deps)
+      if (own === undefined) return remoteRuns.cancel(runId)
       const cancelled = runs.cancel(own)
       await own.ended
       return { runId, status: own.status, cancelled }

@@ -4,13 +4,16 @@ import {
   type PlannedNamedTask,
   type Run,
   RunAbort,
-  type RunWork,
+  type RunOutcome,
+  readRunPast,
   runNamedTask,
   TaskBoard,
   type TaskLog,
 } from '@tributary/runs'
 import pLimit from 'p-limit'
-import { type Source, SourceError } from './source.ts'
+import type { RunReaders } from './run-readers.ts'
+import { SourceError } from './source.ts'
+import { isSuspended, type RecordedSource, stopSignal } from './source-run.ts'
 
 /** The `source` of what each side does. */
 const LOCAL = 'gateway'
@@ -30,77 +33,125 @@ export interface HybridServices {
   readonly clock: Clock
   readonly log: TaskLog
   readonly maxEventBytes: number
+  /** Who is told while the worker is away. */
+  readonly readers: RunReaders
 }
 
-/** The work of a run whose tasks are partly run here, partly by a worker: one board holds them all. */
-export function runHybrid(plan: HybridPlan, remote: Source | undefined, services: HybridServices): RunWork {
-  return async (run) => {
-    const { clock, maxEventBytes } = services
-    const tasks = [
-      ...plan.local.map(({ id, name }) => ({ id, name, source: LOCAL })),
-      ...plan.remote.map(({ id, name }) => ({ id, name, source: REMOTE })),
-    ]
-    const board = new TaskBoard(run, tasks, { clock, maxEventBytes, tagSource: true })
-    const stop = new AbortController()
-    const end = (reason: RunAbort) => {
-      board.failRest(reason.message, reason.code)
-      stop.abort(reason)
-    }
-    const onAbort = () => end(run.signal.reason)
-    run.signal.addEventListener('abort', onAbort, { once: true })
-    if (run.signal.aborted) onAbort()
-    const settled = (taskId: string) => {
-      if (!plan.failFast || !board.hasFailed(taskId)) return
-      end(RunAbort.cancelled(`Task ${JSON.stringify(taskId)} failed, and the run fails fast`))
-    }
-    const local = runLocal(plan, board, stop.signal, settled, services)
-    const far =
-      remote === undefined ? Promise.resolve() : readRemote(remote, run, board, stop.signal, settled)
-    await Promise.all([local, far])
-    run.signal.removeEventListener('abort', onAbort)
-    return board.finish()
-  }
-}
-
-async function runLocal(
-  { local, concurrency }: HybridPlan,
-  board: TaskBoard,
-  signal: AbortSignal,
-  settled: (taskId: string) => void,
-  services: HybridServices,
-): Promise<void> {
-  const limit = pLimit(concurrency)
-  await limit.map(local, async (task) => {
-    if (signal.aborted) return
-    await runNamedTask(task, { board, signal, ...services })
-    settled(task.id)
-  })
-}
-
-/** Notes on the board what the worker's run says of its tasks. Its own summary is swallowed: ours counts all. */
-async function readRemote(
-  remote: Source,
+/**
+ * Does the work of a run whose tasks are partly run here, partly by a worker: one board holds them all. Answers
+ * `undefined` where it was drained before all was done.
+ */
+export async function runHybrid(
   run: Run,
-  board: TaskBoard,
-  signal: AbortSignal,
-  settled: (taskId: string) => void,
-): Promise<void> {
+  plan: HybridPlan,
+  remote: RecordedSource | undefined,
+  services: HybridServices,
+): Promise<RunOutcome | undefined> {
+  const past = run.resumed ? await readRunPast(run.log) : undefined
+  const { clock, maxEventBytes } = services
+  const tasks = [
+    ...plan.local.map(({ id, name }) => ({ id, name, source: LOCAL })),
+    ...plan.remote.map(({ id, name }) => ({ id, name, source: REMOTE })),
+  ]
+  const board = new TaskBoard(run, tasks, { clock, maxEventBytes, past, tagSource: true })
+  const hybrid = new HybridRun(run, plan, board, services)
   try {
-    for await (const { type, data } of remote.read(signal)) {
-      if (type === COMPLETE) break
-      settled(note(board, type, data))
+    await Promise.all([hybrid.runLocal(), remote === undefined ? undefined : hybrid.readRemote(remote)])
+  } finally {
+    hybrid.release()
+  }
+  if (isSuspended(run) && (run.signal.aborted || !board.done)) return undefined
+  return board.finish()
+}
+
+class HybridRun {
+  readonly #run: Run
+  readonly #plan: HybridPlan
+  readonly #board: TaskBoard
+  readonly #services: HybridServices
+  /** Ends what is under way on both sides. */
+  readonly #stop = new AbortController()
+
+  constructor(run: Run, plan: HybridPlan, board: TaskBoard, services: HybridServices) {
+    this.#run = run
+    this.#plan = plan
+    this.#board = board
+    this.#services = services
+    run.signal.addEventListener('abort', this.#onAbort, { once: true })
+    if (run.signal.aborted) this.#onAbort()
+    // One that failed before a restart counts, too.
+    for (const { id } of [...plan.local, ...plan.remote]) this.#settled(id)
+  }
+
+  release(): void {
+    this.#run.signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  async runLocal(): Promise<void> {
+    const { local, concurrency } = this.#plan
+    const signal = this.#stop.signal
+    await pLimit(concurrency).map(local, async (task) => {
+      if (signal.aborted || this.#run.draining.aborted || this.#board.isFinal(task.id)) return
+      const attempt = this.#board.goOn(task.id, task.idempotent)
+      if (attempt !== undefined) {
+        await runNamedTask(task, { board: this.#board, signal, attempt, ...this.#services })
+      }
+      this.#settled(task.id)
+    })
+  }
+
+  /** Notes on the board what the worker's run says of its tasks. Its own summary is swallowed: ours counts all. */
+  async readRemote({ source, record }: RecordedSource): Promise<void> {
+    const board = this.#board
+    const lost = record.end?.failure
+    if (lost !== undefined) return board.failRestOf(REMOTE, lost.error, 'worker_lost')
+    if (this.#plan.remote.every(({ id }) => board.isFinal(id))) return
+    const onAway = (since: number | undefined) => this.#services.readers.note(REMOTE, since)
+    const stop = stopSignal(this.#run, source)
+    const signal = AbortSignal.any([stop.signal, this.#stop.signal])
+    try {
+      for await (const { type, data, cursor } of source.read({ signal, progress: record, onAway })) {
+        if (type === COMPLETE) break
+        // Goes with the next event: what is swallowed until then would be swallowed again.
+        board.note(record.advance(cursor) ?? {})
+        this.#settled(note(board, type, data))
+      }
+      board.failRestOf(REMOTE, 'The worker ended without a word of this task', 'worker_lost')
+    } catch (error) {
+      if (this.#stop.signal.reason instanceof RunAbort) {
+        // Not awaited: a cancel is told at once, however long the other side takes over it.
+        void source.cancel().catch(() => undefined)
+        return
+      }
+      if (isSuspended(this.#run)) return
+      const failure = SourceError.from(error)
+      const code = isTaskErrorCode(failure.code) ? failure.code : 'worker_lost'
+      const end = { failure: { taskId: REMOTE, error: failure.message, code } }
+      await this.#run.emit(
+        'source_error',
+        { source: REMOTE, error: failure.message, code },
+        record.ended(end),
+      )
+      board.failRestOf(REMOTE, failure.message, 'worker_lost')
+    } finally {
+      stop.release()
     }
-    board.failRestOf(REMOTE, 'The worker ended without a word of this task', 'worker_lost')
-  } catch (error) {
-    if (signal.aborted) {
-      // Not awaited: a cancel is told at once, however long the other side takes over it.
-      void remote.cancel().catch(() => undefined)
-      return
-    }
-    const failure = SourceError.from(error)
-    const code = isTaskErrorCode(failure.code) ? failure.code : 'worker_lost'
-    await run.emit('source_error', { source: REMOTE, error: failure.message, code })
-    board.failRestOf(REMOTE, failure.message, 'worker_lost')
+  }
+
+  readonly #onAbort = (): void => {
+    const { reason } = this.#run.signal
+    if (reason instanceof RunAbort) this.#end(reason)
+    else this.#stop.abort(reason)
+  }
+
+  #end(reason: RunAbort): void {
+    this.#board.failRest(reason.message, reason.code)
+    this.#stop.abort(reason)
+  }
+
+  #settled(taskId: string): void {
+    if (!this.#plan.failFast || !this.#board.hasFailed(taskId)) return
+    this.#end(RunAbort.cancelled(`Task ${JSON.stringify(taskId)} failed, and the run fails fast`))
   }
 }
 

@@ -1,25 +1,25 @@
 import { readStream, StreamError } from '@tributary/client'
-import { type LogEntry, MirrorLog, StoredEvent } from '@tributary/eventlog'
-import {
-  type Clock,
-  COMPLETE,
-  EventEnvelope,
-  ProblemError,
-  parseEventId,
-  type SourceUnavailableData,
-  type WireEvent,
-} from '@tributary/protocol'
+import { MirrorLog } from '@tributary/eventlog'
+import { type Clock, COMPLETE, CompleteData, ProblemError, type WireEvent } from '@tributary/protocol'
 import type { LogStream } from '@tributary/sse'
 import { Compile } from 'typebox/compile'
-import type { Worker } from './worker.ts'
+import { mirroredEntry } from './mirrored-entry.ts'
+import { RunReaders } from './run-readers.ts'
+import { problemOf, type Worker } from './worker.ts'
 
-const envelope = Compile(EventEnvelope)
+const completeData = Compile(CompleteData)
 
 /** How long a mirror that nobody reads is kept, so that a reader who drops for a moment finds it again. */
 const IDLE_MS = 10_000
 
 /** How long a reader who comes back waits until the mirror has come as far as he was. */
 const REACH_MS = 2_000
+
+/** The longest wait between two attempts: a worker that is back is to be read at once. */
+const MAX_RETRY_MS = 2_000
+
+/** What readers call the upstream of a run that is a worker's. */
+const SOURCE = 'worker'
 
 export interface RunMirrorOptions {
   readonly runId: string
@@ -30,25 +30,38 @@ export interface RunMirrorOptions {
   readonly maxEvents: number
   /** Characters of one event at most. */
   readonly maxEventChars: number
+  /** How often the worker sends a heartbeat, in ms; where nothing comes for 2.5 times as long, it is away. */
+  readonly heartbeatMs: number
   readonly giveUpMs: number
+  /** Called with the end of the run, once it is there. */
+  readonly onComplete: (data: CompleteData) => void
   /** Called once, when nobody needs it any more. */
   readonly onIdle: () => void
 }
 
-/** A worker's run as its readers at this gateway share it: one upstream, however many they are. */
+/** Called with since when the worker is away, in ms since 1970, and without that when it is back. */
+export type AwayListener = (since: number | undefined) => void
+
+/**
+ * A worker's run as its readers at this gateway share it: one upstream, however many they are. While the worker is
+ * away they are told so, and go on where they were once it is back; past `giveUpMs` their streams end.
+ */
 export class RunMirror {
   readonly runId: string
   readonly log: MirrorLog
   readonly #options: RunMirrorOptions
   readonly #stop = new AbortController()
-  readonly #streams = new Set<LogStream>()
-  readonly #opened = Promise.withResolvers<void>()
-  readonly #release: () => void
-  #everOpened = false
+  readonly #readers = new RunReaders()
+  readonly #awayListeners = new Set<AwayListener>()
+  readonly #tried = Promise.withResolvers<void>()
+  #failure: ProblemError | undefined
+  /** Whether the upstream has stood, and whether it does now. */
+  #everStood = false
+  #stands = false
   #holders = 0
+  #awaySince: number | undefined
   #cancelIdle: (() => void) | undefined
   #cancelGiveUp: (() => void) | undefined
-  #unavailableSince: number | undefined
 
   constructor(options: RunMirrorOptions) {
     const { runId, worker, clock, maxEvents } = options
@@ -56,26 +69,33 @@ export class RunMirror {
     this.#options = options
     const retention = { maxEvents, maxAgeMs: Number.POSITIVE_INFINITY }
     this.log = new MirrorLog({ runId, retention, now: () => clock.now() })
-    this.#release = worker.hold()
     // Until somebody holds it: whoever asked for it may have left already.
     this.#cancelIdle = clock.after(IDLE_MS, () => this.close())
-    // Whoever waits for it hears of a failure; where nobody does it is not an unhandled one.
-    this.#opened.promise.catch(() => undefined)
-    void this.#read().finally(this.#release)
+    void this.#read().finally(worker.hold())
   }
 
   get worker(): Worker {
     return this.#options.worker
   }
 
-  /** Resolves once the upstream stands. @throws ProblemError where the worker refuses it or cannot be reached. */
-  get opened(): Promise<void> {
-    return this.#opened.promise
-  }
-
-  /** Whether it is given up; its log grows no more. */
+  /** Whether its log grows no more because it was closed. */
   get closed(): boolean {
     return this.#stop.signal.aborted
+  }
+
+  /** Why it is closed, where that is not that nobody needed it. */
+  get failure(): ProblemError | undefined {
+    return this.#failure
+  }
+
+  /**
+   * Resolves once the upstream stands, or has stood.
+   *
+   * @throws ProblemError where the worker refuses it, or is away and was from the beginning.
+   */
+  async ready(): Promise<void> {
+    if (!this.#everStood) await this.#tried.promise
+    if (!this.#everStood) throw this.#failure ?? awayError()
   }
 
   /** Calls back when the mirror is closed; the answer takes that back. */
@@ -85,9 +105,16 @@ export class RunMirror {
     return () => signal.removeEventListener('abort', listener)
   }
 
+  /** Calls back when the worker goes and comes, and at once where it is away; the answer takes that back. */
+  onAway(listener: AwayListener): () => void {
+    this.#awayListeners.add(listener)
+    if (this.#awaySince !== undefined) listener(this.#awaySince)
+    return () => this.#awayListeners.delete(listener)
+  }
+
   /** Resolves once the mirror holds this number or the worker can say no more, and within a moment at the latest. */
   async reach(n: number): Promise<void> {
-    await this.opened
+    await this.ready()
     if (this.log.head.n >= n || this.log.closed || this.closed) return
     const reached = Promise.withResolvers<void>()
     const untail = this.log.tail(({ position }) => {
@@ -111,7 +138,10 @@ export class RunMirror {
       if (!held) return
       held = false
       this.#holders -= 1
-      if (this.#holders === 0) this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => this.close())
+      if (this.#holders > 0) return
+      // One that has never stood has nothing that somebody could come back for.
+      if (this.#awaySince !== undefined && !this.#everStood) this.close()
+      else this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => this.close())
     }
   }
 
@@ -122,25 +152,23 @@ export class RunMirror {
       return
     }
     const release = this.hold()
-    this.#streams.add(stream)
-    if (this.#unavailableSince !== undefined) this.#tellUnavailable(stream, this.#unavailableSince)
-    stream.onEnd(() => {
-      this.#streams.delete(stream)
-      release()
-    })
+    this.#readers.attach(stream)
+    stream.onEnd(release)
   }
 
-  close(): void {
-    if (this.#stop.signal.aborted) return
+  close(failure?: ProblemError): void {
+    if (this.closed) return
+    this.#failure = failure
     this.#cancelIdle?.()
     this.#cancelGiveUp?.()
     this.#stop.abort()
-    for (const stream of this.#streams) stream.end('upstream_lost')
+    this.#tried.resolve()
+    this.#readers.end('upstream_lost')
     this.#options.onIdle()
   }
 
   async #read(): Promise<void> {
-    const { worker, runId, clock, random, maxEventChars } = this.#options
+    const { worker, runId, clock, random, maxEventChars, heartbeatMs } = this.#options
     try {
       const events = readStream({
         url: `${worker.url}/api/runs/${runId}/events?format=envelope`,
@@ -149,77 +177,81 @@ export class RunMirror {
         clock,
         random,
         maxEventChars,
-        onOpen: () => this.#available(),
-        onInterrupt: () => this.#unavailable(),
+        heartbeatMs,
+        maxRetryMs: MAX_RETRY_MS,
+        onInterrupt: (failure) => this.#interrupted(failure),
         isOver: () => this.log.closed,
       })
       for await (const event of events) {
         this.#take(event)
-        if (this.log.closed) break
+        if (this.log.closed) return
       }
+      throw new Error('it ended before the run did')
     } catch (error) {
-      if (this.#stop.signal.aborted) return
-      this.#opened.reject(openFailure(error, runId))
-      this.close()
+      if (!this.closed) this.close(readFailure(error, runId))
     }
   }
 
   #take(event: WireEvent): void {
-    const position = event.id === undefined ? undefined : parseEventId(event.id)
-    if (position === undefined || position.n === 0) return
-    const data: unknown = JSON.parse(event.data)
-    // Control frames are for one connection, and this connection is ours.
-    if (!envelope.Check(data) || data.id === null) return
-    const { id, type, timestamp, priority, source, metadata } = data
-    const head = { id, type, timestamp, priority, source, ...(metadata === undefined ? {} : { metadata }) }
-    const entry: LogEntry = {
-      position: { ms: position.ms, n: position.n },
-      event: new StoredEvent(head, JSON.stringify(data.data)),
-      audience: undefined,
-      topics: [],
-      frames: undefined,
-    }
-    this.log.add(entry, type === COMPLETE)
+    // A worker that has no room says so within a stream, and that is no stream to read.
+    if (!this.#stands && event.type !== 'disconnected') this.#stood()
+    if (event.type === 'gap' && !isTrimmed(event.data))
+      throw new Error('the worker has lost what it sent before')
+    const entry = mirroredEntry(event)
+    if (entry === undefined) return
+    const isEnd = entry.event.type === COMPLETE
+    this.log.add(entry, isEnd)
+    if (!isEnd) return
+    const { data } = entry.event
+    if (completeData.Check(data)) this.#options.onComplete(data)
   }
 
-  #available(): void {
-    this.#everOpened = true
-    this.#opened.resolve()
-    this.#unavailableSince = undefined
+  #stood(): void {
+    this.#stands = true
+    this.#everStood = true
+    this.#tried.resolve()
     this.#cancelGiveUp?.()
     this.#cancelGiveUp = undefined
+    if (this.#awaySince !== undefined) this.#tellAway(undefined)
   }
 
-  #unavailable(): void {
-    if (!this.#everOpened) {
-      this.#giveUp()
-      return
-    }
-    if (this.#unavailableSince !== undefined) return
-    const { clock, giveUpMs } = this.#options
-    this.#unavailableSince = clock.now()
-    for (const stream of this.#streams) this.#tellUnavailable(stream, this.#unavailableSince)
-    this.#cancelGiveUp = clock.after(giveUpMs, () => this.#giveUp())
+  #interrupted(failure: StreamError | undefined): void {
+    // The worker ends each stream after its time, to be resumed at once: it is not away for that.
+    const isOrdinary = failure === undefined && this.#stands
+    this.#stands = false
+    if (isOrdinary || this.#awaySince !== undefined) return
+    const { clock, giveUpMs, worker } = this.#options
+    worker.avoid()
+    this.#tellAway(clock.now())
+    this.#tried.resolve()
+    // Ends the readers' streams, not the run: they come back, and so may the worker.
+    this.#cancelGiveUp = clock.after(giveUpMs, () => this.close(awayError()))
   }
 
-  /** Ends the readers' streams, not the run: they come back, and so may the worker. */
-  #giveUp(): void {
-    const detail = 'The worker of this run cannot be reached; try again in a moment.'
-    this.#opened.reject(new ProblemError('upstream_unavailable', detail, { retryAfterS: 1 }))
-    this.close()
-  }
-
-  #tellUnavailable(stream: LogStream, since: number): void {
-    const data: SourceUnavailableData = { source: 'worker', since, retryable: true }
-    stream.stream.control('source_unavailable', data)
+  #tellAway(since: number | undefined): void {
+    this.#awaySince = since
+    this.#readers.note(SOURCE, since)
+    for (const listener of this.#awayListeners) listener(since)
   }
 }
 
-function openFailure(error: unknown, runId: string): ProblemError {
-  if (error instanceof StreamError && (error.status === 404 || error.status === 410)) {
-    return new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)} any more.`, {
-      cause: error,
-    })
+function awayError(): ProblemError {
+  const detail = 'The worker of this run cannot be reached; try again in a moment.'
+  return new ProblemError('upstream_unavailable', detail, { retryAfterS: 1 })
+}
+
+/** Of what an upstream may miss, only what was trimmed leaves its log the one that is mirrored. */
+function isTrimmed(gap: string): boolean {
+  const data: unknown = JSON.parse(gap)
+  if (typeof data !== 'object' || data === null || !('reason' in data)) return false
+  return data.reason === 'expired' || data.reason === 'overflow'
+}
+
+function readFailure(error: unknown, runId: string): ProblemError {
+  const said = error instanceof StreamError ? problemOf(error.body ?? '') : undefined
+  if (said?.code === 'run_not_found' || said?.code === 'run_gone') {
+    const detail = `There is no run ${JSON.stringify(runId)} any more.`
+    return new ProblemError(said.code, detail, { cause: error })
   }
   const message = error instanceof Error ? error.message : String(error)
   return new ProblemError('upstream_failed', `The worker's stream cannot be read: ${message}`, {

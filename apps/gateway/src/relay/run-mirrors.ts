@@ -1,15 +1,10 @@
-import type { Clock } from '@tributary/protocol'
-import { RunMirror } from './run-mirror.ts'
+import type { RemoteRuns } from './remote-runs.ts'
+import { RunMirror, type RunMirrorOptions } from './run-mirror.ts'
 import type { Worker } from './worker.ts'
-import type { WorkerPool } from './worker-pool.ts'
 
-export interface RunMirrorsOptions {
-  readonly pool: WorkerPool
-  readonly clock: Clock
-  readonly random: () => number
-  readonly maxEvents: number
-  readonly maxEventChars: number
-  readonly giveUpMs: number
+export interface RunMirrorsOptions
+  extends Omit<RunMirrorOptions, 'runId' | 'worker' | 'onComplete' | 'onIdle'> {
+  readonly remoteRuns: RemoteRuns
 }
 
 /** The workers' runs that are read at this gateway, each over one upstream. */
@@ -27,27 +22,25 @@ export class RunMirrors {
 
   /** The mirror of a run whose worker is known. Its upstream may not stand yet. */
   of(runId: string, worker: Worker): RunMirror {
-    let mirror = this.#mirrors.get(runId)
-    if (mirror === undefined) {
-      const { clock, random, maxEvents, maxEventChars, giveUpMs } = this.#options
-      mirror = new RunMirror({
-        runId,
-        worker,
-        clock,
-        random,
-        maxEvents,
-        maxEventChars,
-        giveUpMs,
-        onIdle: () => this.#mirrors.delete(runId),
-      })
-      this.#mirrors.set(runId, mirror)
-    }
+    const existing = this.#mirrors.get(runId)
+    if (existing !== undefined) return existing
+    const { remoteRuns, clock, ...options } = this.#options
+    const mirror = new RunMirror({
+      ...options,
+      clock,
+      runId,
+      worker,
+      onComplete: ({ status, totalTasks, successCount, errorCount }) =>
+        remoteRuns.noteChange(runId, { status, totalTasks, successCount, errorCount, endedAt: clock.now() }),
+      onIdle: () => this.#mirrors.delete(runId),
+    })
+    this.#mirrors.set(runId, mirror)
     return mirror
   }
 
-  /** The mirror of a run, wherever it is. @throws ProblemError `run_not_found`, `upstream_unavailable`. */
+  /** The mirror of a run, wherever it is. @throws ProblemError `run_not_found`, `run_gone`, `upstream_unavailable`. */
   async find(runId: string): Promise<RunMirror> {
-    return this.#mirrors.get(runId) ?? this.of(runId, await this.#options.pool.locate(runId))
+    return this.#mirrors.get(runId) ?? this.of(runId, await this.#options.remoteRuns.locate(runId))
   }
 
   close(): void {

@@ -1,65 +1,138 @@
 import { COMPLETE, isTaskErrorCode, type RunEvents, type TaskFailure } from '@tributary/protocol'
-import type { Run, RunOutcome, RunWork } from '@tributary/runs'
+import { type Run, RunAbort, type RunOutcome } from '@tributary/runs'
+import type { RunReaders } from './run-readers.ts'
 import { type Source, SourceError, type SourceEvent } from './source.ts'
+import type { SourceEnd, SourceRecord } from './source-record.ts'
 
-/**
- * The work of a run that reads streams: all at once, each in its order, until every one has ended. One that
- * fails or ends is told, and the others go on.
- */
-export function readSources(sources: readonly Source[], maxEventBytes: number): RunWork {
-  return async (run) => {
-    const errors: TaskFailure[] = []
-    let successCount = 0
-    await Promise.all(
-      sources.map(async (source) => {
-        const failure = await readSource(source, run, maxEventBytes)
-        if (failure === undefined) successCount += 1
-        else errors.push(failure)
-        run.count({ successCount, errorCount: errors.length })
-      }),
-    )
-    return {
-      totalTasks: sources.length,
-      successCount,
-      errorCount: errors.length,
-      errors,
-    } satisfies RunOutcome
-  }
+/** Events of a source that are on their way into the log at most, before the next is read. */
+const MAX_APPENDING = 64
+
+/** A source of a run, and what is stored of it. */
+export interface RecordedSource {
+  readonly source: Source
+  readonly record: SourceRecord
 }
 
-/** Reads one source to its end. Answers how it failed, where it did. */
-async function readSource(source: Source, run: Run, maxEventBytes: number): Promise<TaskFailure | undefined> {
+export interface ReadSourcesOptions {
+  readonly maxEventBytes: number
+  /** Who is told while a source is away. */
+  readonly readers: RunReaders
+}
+
+/**
+ * Reads streams into a run: all at once, each in its order, until every one has ended. One that fails or ends is told,
+ * and the others go on. Answers `undefined` where the run was drained before that.
+ */
+export async function readSources(
+  run: Run,
+  sources: readonly RecordedSource[],
+  options: ReadSourcesOptions,
+): Promise<RunOutcome | undefined> {
+  const errors: TaskFailure[] = []
+  let successCount = 0
+  const ends = await Promise.all(
+    sources.map(async (each) => {
+      // What an earlier process read to its end is not read again.
+      const end = each.record.end ?? (await readSource(each, run, options))
+      if (end === undefined) return undefined
+      if (end.failure === undefined) successCount += 1
+      else errors.push(end.failure)
+      run.count({ successCount, errorCount: errors.length })
+      return end
+    }),
+  )
+  if (ends.includes(undefined)) return undefined
+  return { totalTasks: sources.length, successCount, errorCount: errors.length, errors }
+}
+
+/** Reads one source to its end. Answers `undefined` where it is to be gone on with after a restart. */
+async function readSource(
+  { source, record }: RecordedSource,
+  run: Run,
+  { maxEventBytes, readers }: ReadSourcesOptions,
+): Promise<SourceEnd | undefined> {
   const { name } = source
+  const appends = new Appends()
+  const stop = stopSignal(run, source)
   let completed: RunEvents['source_complete'] = { source: name }
   try {
-    for await (const event of source.read(run.signal)) {
+    const onAway = (since: number | undefined) => readers.note(name, since)
+    for await (const event of source.read({ signal: stop.signal, progress: record, onAway })) {
       if (event.type === COMPLETE) completed = { ...objectOf(event.data), source: name }
-      else await append(run, event, name, maxEventBytes)
+      else await appends.add(append(run, event, name, maxEventBytes, record))
     }
-    await run.emit('source_complete', completed)
-    return undefined
+    await appends.all()
+    await run.emit('source_complete', completed, record.ended({}))
+    return {}
   } catch (error) {
+    if (isSuspended(run)) return undefined
     // Not awaited: a cancel is told at once, however long the other side takes over it.
     if (run.signal.aborted) void source.cancel().catch(() => undefined)
     const { code, message } = run.signal.aborted
       ? new SourceError(run.signal.reason.code, run.signal.reason.message, error)
       : SourceError.from(error)
-    await run.emit('source_error', { source: name, error: message, code })
-    return { taskId: name, error: message, code: taskCode(code) }
+    const failure = { taskId: name, error: message, code: taskCode(code) }
+    await run.emit('source_error', { source: name, error: message, code }, record.ended({ failure }))
+    return { failure }
+  } finally {
+    stop.release()
   }
 }
 
-async function append(
+/** Aborted when the run is to stop, and when it is drained, unless its source could not be gone on with after that. */
+export function stopSignal(run: Run, source: Source): { readonly signal: AbortSignal; release(): void } {
+  const stop = new AbortController()
+  const onAbort = () => stop.abort(run.signal.reason)
+  const onDrain = () => {
+    if (source.resumable) stop.abort(run.draining.reason)
+  }
+  run.signal.addEventListener('abort', onAbort, { once: true })
+  run.draining.addEventListener('abort', onDrain, { once: true })
+  if (run.draining.aborted) onDrain()
+  if (run.signal.aborted) onAbort()
+  return {
+    signal: stop.signal,
+    release() {
+      run.signal.removeEventListener('abort', onAbort)
+      run.draining.removeEventListener('abort', onDrain)
+    },
+  }
+}
+
+/** Whether the run is to be gone on with later: what ended its work is no end. */
+export function isSuspended(run: Run): boolean {
+  return run.signal.aborted ? !(run.signal.reason instanceof RunAbort) : run.draining.aborted
+}
+
+/** Appends on their way: so many at a time that storing them does not slow their source down. */
+class Appends {
+  readonly #pending: Promise<unknown>[] = []
+
+  /** Resolves when there is room for the next. @throws what an earlier one failed with. */
+  async add(appending: Promise<unknown>): Promise<void> {
+    // It is told when its turn comes.
+    appending.catch(() => undefined)
+    this.#pending.push(appending)
+    if (this.#pending.length >= MAX_APPENDING) await this.#pending.shift()
+  }
+
+  async all(): Promise<void> {
+    await Promise.all(this.#pending)
+  }
+}
+
+function append(
   run: Run,
-  { type, data }: SourceEvent,
+  { type, data, cursor }: SourceEvent,
   source: string,
   maxEventBytes: number,
-): Promise<void> {
-  const tagged = tag(data, source)
-  if (Buffer.byteLength(JSON.stringify(tagged)) > maxEventBytes) {
-    throw new SourceError('event_too_large', `An event of more than ${maxEventBytes} bytes`, undefined)
+  record: SourceRecord,
+): Promise<unknown> {
+  const json = JSON.stringify(tag(data, source))
+  if (Buffer.byteLength(json) > maxEventBytes) {
+    throw new SourceError('event_too_large', `An event of more than ${maxEventBytes} bytes`)
   }
-  await run.append({ type, data: tagged, source })
+  return run.append({ type, json, source }, record.advance(cursor))
 }
 
 /** Puts the source's name into an event's data. An object gets the key; anything else becomes an object. */

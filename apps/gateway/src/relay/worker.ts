@@ -22,6 +22,14 @@ export class WorkerUnreachableError extends Error {
   }
 }
 
+/** A worker that took a request, and answered in no time or broke off: what became of it is not known. */
+export class WorkerSilentError extends ProblemError {}
+
+/** Whether a worker is not there, or not able to answer. */
+export function isAway(error: unknown): boolean {
+  return error instanceof WorkerUnreachableError || error instanceof WorkerSilentError
+}
+
 // The request never left: it may go to another worker.
 const NOT_SENT: readonly TaskErrorCode[] = [
   'connection_refused',
@@ -104,8 +112,9 @@ export class Worker {
         this.avoid()
         throw new WorkerUnreachableError(this.url, error)
       }
+      this.avoid()
       const why = code === 'task_timeout' ? `within ${whole.timeoutMs / 1000} s` : `(${message})`
-      throw new ProblemError('upstream_failed', `The worker ${this.url} did not answer ${why}`, {
+      throw new WorkerSilentError('upstream_failed', `The worker ${this.url} did not answer ${why}`, {
         cause: error,
       })
     }
@@ -117,22 +126,34 @@ export class Worker {
 }
 
 /** What a worker refused, said again as our own refusal. */
-function refusalOf({ status, body }: WholeAnswer, url: string): ProblemError {
-  const said: unknown = parse(body)
-  if (problem.Check(said) && isErrorCode(said.code)) {
-    return new ProblemError(said.code, said.detail, said.errors === undefined ? {} : { errors: said.errors })
+function refusalOf({ status, headers, body }: WholeAnswer, url: string): ProblemError {
+  const refusal = problemOf(new TextDecoder().decode(body))
+  const seconds = Number(headers['retry-after'])
+  if (refusal !== undefined) {
+    return new ProblemError(refusal.code, refusal.detail, {
+      ...(refusal.errors === undefined ? {} : { errors: refusal.errors }),
+      ...(seconds > 0 ? { retryAfterS: seconds } : {}),
+    })
   }
   return new ProblemError('upstream_failed', `The worker ${url} answered HTTP ${status}`)
 }
 
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code)
-}
-
-function parse(body: Uint8Array): unknown {
+/** The problem that a text is; `undefined` where it is none of ours. */
+export function problemOf(text: string): (Problem & { readonly code: ErrorCode }) | undefined {
   try {
-    return JSON.parse(new TextDecoder().decode(body))
+    const said: unknown = JSON.parse(text)
+    return problem.Check(said) && isOurs(said) ? said : undefined
   } catch {
     return undefined
   }
+}
+
+function isOurs(said: Problem): said is Problem & { readonly code: ErrorCode } {
+  return Object.hasOwn(ERROR_CODES, said.code)
+}
+
+/** An answer of a worker that is not what the protocol says. */
+export function badAnswer(worker: Worker, path: string): ProblemError {
+  const detail = `The worker ${worker.url} answered ${path} with something else than expected`
+  return new ProblemError('upstream_failed', detail)
 }

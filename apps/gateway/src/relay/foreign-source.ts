@@ -1,0 +1,185 @@
+import { type Fetch, readStream, type StreamError } from '@tributary/client'
+import { type Clock, COMPLETE, type HttpMethod, standardName, type WireEvent } from '@tributary/protocol'
+import {
+  type Source,
+  SourceError,
+  type SourceEvent,
+  type SourceProgress,
+  type SourceReading,
+} from './source.ts'
+
+/** Another Tributary's control frames, and what every server calls its own. */
+const SWALLOWED = new Set(['connection', 'heartbeat', 'disconnected', 'source_unavailable'])
+
+/** The longest wait between two attempts to resume. */
+const MAX_RESUME_WAIT_MS = 5_000
+
+export interface ForeignSourceOptions {
+  readonly name: string
+  readonly url: string
+  readonly method: HttpMethod
+  readonly body: string | undefined
+  readonly fetch: Fetch
+  readonly clock: Clock
+  readonly random: () => number
+  readonly maxEventChars: number
+  /** How long it is waited for where it can be resumed. */
+  readonly giveUpMs: number
+}
+
+/**
+ * A stream of somebody else. A GET that sends ids is resumed where it breaks, also after a restart of ours; anything
+ * else is read once: what a POST began is not begun again, and nothing is told twice. What ends cleanly has ended,
+ * unless it said that it is to be resumed.
+ */
+export class ForeignSource implements Source {
+  readonly name: string
+  readonly #options: ForeignSourceOptions
+  /** The last id it sent. */
+  #cursor: string | undefined
+  #anyEvent = false
+
+  constructor(options: ForeignSourceOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  get resumable(): boolean {
+    return this.#options.method === 'GET' && (this.#cursor !== undefined || !this.#anyEvent)
+  }
+
+  async begin(): Promise<void> {
+    // It begins with its first reading.
+  }
+
+  async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<SourceEvent> {
+    const { name: _, giveUpMs, body, ...request } = this.#options
+    await this.#goOn(progress)
+    const absence = new Absence(request.clock, giveUpMs, onAway)
+    const forward = () => absence.end(signal.reason)
+    signal.addEventListener('abort', forward, { once: true })
+    if (signal.aborted) forward()
+    let ending: Ending | undefined
+    const events = readStream({
+      ...request,
+      ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
+      lastEventId: this.#cursor,
+      signal: absence.signal,
+      maxRetryMs: MAX_RESUME_WAIT_MS,
+      isOver: () => ending === undefined || !this.#hasIds,
+      onId: (id) => {
+        this.#cursor = id === '' ? undefined : id
+      },
+      onOpen: () => absence.over(),
+      onInterrupt: (failure) => {
+        if (failure !== undefined && !this.#hasIds) throw failure
+        if (failure !== undefined || ending === 'busy') absence.begin(failure)
+        ending = undefined
+      },
+    })
+    try {
+      for await (const event of events) {
+        ending = endingOf(event)
+        if (SWALLOWED.has(event.type)) continue
+        this.#anyEvent = true
+        const data = jsonOrText(event.data)
+        const type = standardName(event.type, data)
+        yield { type, data, cursor: this.#cursor }
+        if (type === COMPLETE) return
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw SourceError.from(error)
+    } finally {
+      signal.removeEventListener('abort', forward)
+      absence.over()
+    }
+  }
+
+  async cancel(): Promise<void> {
+    // Closing its stream is all that we can do.
+  }
+
+  get #hasIds(): boolean {
+    return this.#options.method === 'GET' && this.#cursor !== undefined
+  }
+
+  /** @throws SourceError where an earlier process came so far that it cannot be gone on with. */
+  async #goOn(progress: SourceProgress): Promise<void> {
+    const { method } = this.#options
+    this.#cursor = progress.cursor
+    this.#anyEvent = progress.appended
+    if (method !== 'GET') {
+      if (progress.begun) {
+        throw new SourceError(
+          'worker_lost',
+          `The gateway was restarted meanwhile, and a ${method} is not sent twice`,
+        )
+      }
+      await progress.noteBegun()
+    } else if (progress.appended && progress.cursor === undefined) {
+      const why = 'which sends no event ids to resume it by'
+      throw new SourceError('worker_lost', `The gateway was restarted in the midst of the stream, ${why}`)
+    }
+  }
+}
+
+/** How a server said that its stream is to be resumed; `undefined`: it did not. */
+type Ending = 'busy' | 'later'
+
+function endingOf({ type, data }: WireEvent): Ending | undefined {
+  if (type !== 'disconnected') return undefined
+  const said = jsonOrText(data)
+  if (typeof said !== 'object' || said === null || !('reconnect' in said) || said.reconnect !== true)
+    return undefined
+  return 'reason' in said && said.reason === 'busy' ? 'busy' : 'later'
+}
+
+/** The time that a stream is away; past its limit it is given up. */
+class Absence {
+  readonly #clock: Clock
+  readonly #giveUpMs: number
+  readonly #onAway: (since: number | undefined) => void
+  readonly #stop = new AbortController()
+  #failure: StreamError | undefined
+  #cancelGiveUp: (() => void) | undefined
+
+  constructor(clock: Clock, giveUpMs: number, onAway: (since: number | undefined) => void) {
+    this.#clock = clock
+    this.#giveUpMs = giveUpMs
+    this.#onAway = onAway
+  }
+
+  /** Aborted where it is given up, with why. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  end(reason: unknown): void {
+    this.#stop.abort(reason)
+  }
+
+  begin(failure: StreamError | undefined): void {
+    this.#failure = failure ?? this.#failure
+    if (this.#cancelGiveUp !== undefined) return
+    this.#cancelGiveUp = this.#clock.after(this.#giveUpMs, () =>
+      this.end(this.#failure ?? new SourceError('upstream_unavailable', 'The stream stayed away')),
+    )
+    this.#onAway(this.#clock.now())
+  }
+
+  over(): void {
+    if (this.#cancelGiveUp === undefined) return
+    this.#cancelGiveUp()
+    this.#cancelGiveUp = undefined
+    this.#onAway(undefined)
+  }
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

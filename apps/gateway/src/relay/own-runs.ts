@@ -1,0 +1,169 @@
+import {
+  type Clock,
+  HybridRequest,
+  MergeRequest,
+  type ParallelTasksRequest,
+  ProblemError,
+  RelayRequest,
+  type RunKind,
+} from '@tributary/protocol'
+import type { HandlerRunner, KnownRun, Run, RunWork, StartOptions, TaskLog } from '@tributary/runs'
+import { Value } from 'typebox/value'
+import { runHybrid } from './hybrid.ts'
+import { planHybrid } from './hybrid-plan.ts'
+import { RunReaders } from './run-readers.ts'
+import type { SourceBuilder } from './source-builder.ts'
+import { type RecordedSource, readSources } from './source-run.ts'
+import { mergeSpecs, postOf, relaySpec, type SourceSpec } from './source-spec.ts'
+
+export const PARALLEL_TASKS = '/api/sse/emitter/parallel-tasks'
+
+/** A run of this gateway that can be started. */
+export interface OwnRun {
+  readonly start: Omit<StartOptions, 'userId' | 'prepare'>
+  /** Begins what has to be there before the run is accepted. @throws ProblemError */
+  readonly prepare: (run: Run) => Promise<void>
+  readonly work: RunWork
+  /** Ends what was begun for it elsewhere, where it was not accepted after all. */
+  readonly abandon: () => Promise<void>
+}
+
+export interface OwnRunsOptions {
+  readonly sources: SourceBuilder
+  readonly handlers: HandlerRunner
+  readonly clock: Clock
+  readonly log: TaskLog
+  readonly allowedOrigins: ReadonlySet<string>
+  readonly maxEventBytes: number
+  readonly maxTasks: number
+  readonly taskTimeoutMs: number
+  /** Local tasks of a run at a time, by default and at most. */
+  readonly concurrency: number
+  readonly maxConcurrency: number
+}
+
+/** The runs that are this gateway's own, made from their requests: when they are asked for, and after a restart again. */
+export class OwnRuns {
+  readonly #options: OwnRunsOptions
+  readonly #readers = new WeakMap<KnownRun, RunReaders>()
+
+  constructor(options: OwnRunsOptions) {
+    this.#options = options
+  }
+
+  /** The streams that read a run here. */
+  readersOf(run: KnownRun): RunReaders {
+    let readers = this.#readers.get(run)
+    if (readers === undefined) {
+      readers = new RunReaders()
+      this.#readers.set(run, readers)
+    }
+    return readers
+  }
+
+  /** Makes the run of a stored request. @throws ProblemError where it cannot be run any more. */
+  of(kind: RunKind, request: unknown): OwnRun {
+    if (kind === 'relay' && Value.Check(RelayRequest, request)) return this.relay(request)
+    if (kind === 'merge' && Value.Check(MergeRequest, request)) return this.merge(request)
+    if (kind === 'hybrid' && Value.Check(HybridRequest, request)) return this.hybrid(request)
+    throw new ProblemError('internal_error', `What this ${kind} was asked for cannot be read any more`)
+  }
+
+  /** Relays one foreign stream. @throws ProblemError `invalid_endpoint`, `origin_refused`. */
+  relay(request: RelayRequest): OwnRun {
+    const spec = relaySpec(request, this.#options.allowedOrigins)
+    return this.#reading({ kind: 'relay', totalTasks: 1, request }, [spec])
+  }
+
+  /** Merges streams. @throws ProblemError `invalid_endpoint`, `origin_refused`, `duplicate_source`. */
+  merge(request: MergeRequest): OwnRun {
+    const specs = mergeSpecs(request, this.#options.allowedOrigins)
+    return this.#reading({ kind: 'merge', totalTasks: specs.length, request }, specs)
+  }
+
+  /** Runs local and remote tasks. @throws ProblemError that names the task. */
+  hybrid(request: HybridRequest): OwnRun {
+    const { sources, handlers, clock, log, maxEventBytes, maxTasks, taskTimeoutMs, maxConcurrency } =
+      this.#options
+    const { localTasks: _local, remoteTasks: _remote, deadlineMs, onDisconnect, ...limits } = request
+    const { concurrency = Math.min(this.#options.concurrency, maxConcurrency), failFast = false } = limits
+    if (concurrency > maxConcurrency) throw tooConcurrent(maxConcurrency)
+    const plan = planHybrid(request, { maxTasks, defaultTimeoutMs: taskTimeoutMs, handlers })
+    const tasks: ParallelTasksRequest = { tasks: [...plan.remote], ...limits }
+    const spec = { kind: 'worker', name: 'worker', start: postOf(PARALLEL_TASKS, tasks) } as const
+    const remoteOf = once((run: Run) => (plan.remote.length === 0 ? [] : [sources.build(run, 0, spec)]))
+    return {
+      start: {
+        kind: 'hybrid',
+        totalTasks: plan.local.length + plan.remote.length,
+        request,
+        ...(deadlineMs === undefined ? {} : { deadlineMs }),
+        ...(onDisconnect === undefined ? {} : { onDisconnect }),
+      },
+      async prepare(run) {
+        await Promise.all(remoteOf(run).map(({ source }) => source.begin())).catch(throwInRemoteTasks)
+      },
+      work: (run) => {
+        const services = { handlers, clock, log, maxEventBytes, readers: this.readersOf(run) }
+        return runHybrid(run, { ...plan, concurrency, failFast }, remoteOf(run)[0], services)
+      },
+      abandon: () => cancelAll(remoteOf.made()),
+    }
+  }
+
+  #reading(start: OwnRun['start'], specs: readonly SourceSpec[]): OwnRun {
+    const { sources, maxEventBytes } = this.#options
+    const sourcesOf = once((run: Run) => specs.map((spec, index) => sources.build(run, index, spec)))
+    return {
+      start,
+      prepare: (run) => beginAny(sourcesOf(run)),
+      work: (run) => readSources(run, sourcesOf(run), { maxEventBytes, readers: this.readersOf(run) }),
+      abandon: () => cancelAll(sourcesOf.made()),
+    }
+  }
+}
+
+/** Begins what there is to begin. One that fails is told in the run, unless none can be begun for lack of a worker. */
+async function beginAny(sources: readonly RecordedSource[]): Promise<void> {
+  const begun = await Promise.allSettled(sources.map(({ source }) => source.begin()))
+  const failures = begun.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []))
+  const isUnavailable = (error: unknown) =>
+    error instanceof ProblemError && error.code === 'upstream_unavailable'
+  if (failures.length === begun.length && failures.every(isUnavailable)) throw failures[0]
+}
+
+async function cancelAll(sources: readonly RecordedSource[]): Promise<void> {
+  await Promise.allSettled(sources.map(({ source }) => source.cancel()))
+}
+
+/** Makes the sources of a run on the first call; `made` answers them, or none. */
+function once(make: (run: Run) => readonly RecordedSource[]) {
+  let sources: readonly RecordedSource[] | undefined
+  const get = (run: Run) => {
+    sources ??= make(run)
+    return sources
+  }
+  return Object.assign(get, { made: () => sources ?? [] })
+}
+
+function tooConcurrent(max: number): ProblemError {
+  const message = `must be at most ${max}`
+  return new ProblemError('invalid_request', `"concurrency" ${message}.`, {
+    errors: [{ path: 'body/concurrency', message }],
+  })
+}
+
+/** The worker calls them `tasks`; here they came as `remoteTasks`. */
+function throwInRemoteTasks(error: unknown): never {
+  if (!(error instanceof ProblemError)) throw error
+  const errors = error.errors?.map((each) => ({
+    ...each,
+    path: each.path.replace(/^body\/tasks\b/, 'body/remoteTasks'),
+  }))
+  const retry = error.retryAfterS === undefined ? {} : { retryAfterS: error.retryAfterS }
+  throw new ProblemError(error.code, error.message, {
+    cause: error,
+    ...(errors === undefined ? {} : { errors }),
+    ...retry,
+  })
+}

@@ -1,0 +1,214 @@
+import type { WholeAnswer } from '@tributary/outbound'
+import {
+  CancelAnswer,
+  FinalRunStatus,
+  MAX_POLL_WAIT_MS,
+  ProblemError,
+  RunList,
+  type RunListQuery,
+  RunView,
+} from '@tributary/protocol'
+import type { RunPage } from '@tributary/runs'
+import type { Static, TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { badAnswer, isAway, type Worker } from './worker.ts'
+import { noWorker, type PlacedRun, type WorkerPool } from './worker-pool.ts'
+
+/** Runs whose worker and last view are remembered; of others the workers are asked. The oldest are forgotten first. */
+const MAX_REMEMBERED_RUNS = 50_000
+/** How long a worker may take to say where its runs stand, in ms, before it is told as away. */
+const VIEW_TIMEOUT_MS = 2_000
+
+/** What a worker's page says beside its body. */
+const PASSED_HEADERS = ['content-type', 'cache-control', 'run-id', 'location'] as const
+
+interface RememberedRun {
+  readonly worker: Worker
+  /** As the worker last told it. */
+  readonly view?: RunView
+}
+
+/** A page of the workers' runs, and who did not answer. */
+export interface RemotePage extends RunPage {
+  /** The addresses of the workers that did not; of their runs those are in it that are remembered. */
+  readonly unreachable: string[]
+}
+
+/** The workers' runs, as they tell of them, and as they are remembered while a worker is away. */
+export class RemoteRuns {
+  readonly #pool: WorkerPool
+  readonly #remembered = new Map<string, RememberedRun>()
+
+  constructor(pool: WorkerPool) {
+    this.#pool = pool
+  }
+
+  /** Runs whose worker is remembered. */
+  get rememberedCount(): number {
+    return this.#remembered.size
+  }
+
+  /** Notes where a run is, and what is known of it. */
+  remember(runId: string, worker: Worker, view = this.#remembered.get(runId)?.view): void {
+    this.#remembered.delete(runId)
+    this.#remembered.set(runId, { worker, ...(view === undefined ? {} : { view }) })
+    if (this.#remembered.size <= MAX_REMEMBERED_RUNS) return
+    const [oldest] = this.#remembered.keys()
+    if (oldest !== undefined) this.#remembered.delete(oldest)
+  }
+
+  /** Notes a run that was just started, and asks about it where nothing is known of it. */
+  noteStarted({ runId, worker, status }: PlacedRun, known?: Omit<RunView, 'runId' | 'status'>): void {
+    this.remember(runId, worker, known === undefined ? undefined : { runId, status, ...known })
+    if (known !== undefined) return
+    // For the time when the worker is away; that it may be already changes nothing.
+    void this.#ask(worker, RunView, `/api/runs/${runId}`).then(
+      (view) => this.remember(runId, worker, view),
+      () => undefined,
+    )
+  }
+
+  /** Notes what has become of a run. */
+  noteChange(runId: string, change: Partial<RunView>): void {
+    const known = this.#remembered.get(runId)
+    if (known?.view !== undefined) this.remember(runId, known.worker, { ...known.view, ...change })
+  }
+
+  /** Where a run is. @throws ProblemError `run_not_found`, `run_gone`, `upstream_unavailable`. */
+  async locate(runId: string): Promise<Worker> {
+    const known = this.#remembered.get(runId)?.worker
+    if (known !== undefined) return known
+    const asked = await Promise.allSettled(
+      this.#pool.workers.map(async (worker) => {
+        const view = await this.#ask(worker, RunView, `/api/runs/${encodeURIComponent(runId)}`)
+        this.remember(runId, worker, view)
+        return worker
+      }),
+    )
+    const failures: unknown[] = []
+    for (const each of asked) {
+      if (each.status === 'fulfilled') return each.value
+      failures.push(each.reason)
+    }
+    const isNotFound = (error: unknown) => error instanceof ProblemError && error.code === 'run_not_found'
+    const telling = failures.find((error) => !isNotFound(error) && !isAway(error))
+    if (telling !== undefined) throw telling
+    // A worker that is away may be the one.
+    const away = failures.find(isAway)
+    if (away !== undefined) throw noWorker(away)
+    throw new ProblemError(
+      'run_not_found',
+      `There is no run ${JSON.stringify(runId)}; it may have been too old to keep.`,
+    )
+  }
+
+  /** Where a run stands: `unreachable` where its worker is away. @throws as `locate` */
+  async view(runId: string): Promise<RunView> {
+    const worker = await this.locate(runId)
+    try {
+      const view = await this.#ask(worker, RunView, `/api/runs/${runId}`)
+      this.remember(runId, worker, view)
+      return view
+    } catch (error) {
+      if (!isAway(error)) throw error
+      const view = this.#remembered.get(runId)?.view
+      if (view === undefined) throw noWorker(error)
+      return awayView(view)
+    }
+  }
+
+  /** A page of a run's events, as its worker answers it. @throws as `locate` */
+  async page(
+    runId: string,
+    { query, lastEventId }: { query: Query & { readonly wait?: number }; lastEventId: string | undefined },
+  ): Promise<Pick<WholeAnswer, 'headers' | 'body'>> {
+    const worker = await this.locate(runId)
+    const { wait = 0 } = query
+    try {
+      const { headers, body } = await worker.request(`/api/runs/${runId}/events?${queryText(query)}`, {
+        timeoutMs: Math.min(wait, MAX_POLL_WAIT_MS) + VIEW_TIMEOUT_MS,
+        headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
+      })
+      const passed = PASSED_HEADERS.flatMap((name) => {
+        const value = headers[name]
+        return value === undefined ? [] : [[name, value]]
+      })
+      return { headers: Object.fromEntries(passed), body }
+    } catch (error) {
+      throw isAway(error) ? noWorker(error) : error
+    }
+  }
+
+  /** Cancels a run at its worker. @throws as `locate` */
+  async cancel(runId: string): Promise<CancelAnswer> {
+    const worker = await this.locate(runId)
+    try {
+      const path = `/api/runs/${runId}/cancel`
+      const { body } = await worker.request(path, { method: 'POST' })
+      return read(worker, CancelAnswer, path, body)
+    } catch (error) {
+      throw isAway(error) ? noWorker(error) : error
+    }
+  }
+
+  /** A page of the runs of all workers, each of which is asked for as many. */
+  async list(query: RunListQuery): Promise<RemotePage> {
+    const path = `/api/runs?${queryText(query)}`
+    const runs: RunView[] = []
+    const unreachable: string[] = []
+    let next: string | undefined
+    const ask = async (worker: Worker) => {
+      try {
+        const page = await this.#ask(worker, RunList, path)
+        for (const view of page.runs) this.remember(view.runId, worker, view)
+        runs.push(...page.runs)
+        next ??= page.next
+      } catch {
+        // One that answers something else is of no more use for this than one that is away.
+        unreachable.push(worker.url)
+        runs.push(...this.#awayViews(worker))
+      }
+    }
+    await Promise.all(this.#pool.workers.map(ask))
+    return { runs, unreachable: unreachable.sort(), ...(next === undefined ? {} : { next }) }
+  }
+
+  #awayViews(worker: Worker): RunView[] {
+    const views: RunView[] = []
+    for (const known of this.#remembered.values()) {
+      if (known.worker === worker && known.view !== undefined) views.push(awayView(known.view))
+    }
+    return views
+  }
+
+  async #ask<T extends TSchema>(worker: Worker, schema: T, path: string): Promise<Static<T>> {
+    const { body } = await worker.request(path, { timeoutMs: VIEW_TIMEOUT_MS })
+    return read(worker, schema, path, body)
+  }
+}
+
+type Query = Readonly<Record<string, string | number | undefined>>
+
+/** What came with a request, but for whose it is: the worker knows us, not our readers. */
+function queryText(query: Query): string {
+  const sent = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && name !== 'token') sent.set(name, String(value))
+  }
+  return sent.toString()
+}
+
+/** What is known of a run whose worker is away. What has ended stays so. */
+function awayView(view: RunView): RunView {
+  return Value.Check(FinalRunStatus, view.status) ? view : { ...view, status: 'unreachable' }
+}
+
+function read<T extends TSchema>(worker: Worker, schema: T, path: string, body: Uint8Array): Static<T> {
+  try {
+    const answer: unknown = JSON.parse(new TextDecoder().decode(body))
+    if (Value.Check(schema, answer)) return answer
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw badAnswer(worker, path)
+}

@@ -1,0 +1,95 @@
+import type { Fetch } from '@tributary/client'
+import type { Clock } from '@tributary/protocol'
+import type { Run } from '@tributary/runs'
+import { ForeignSource } from './foreign-source.ts'
+import type { RemoteRuns } from './remote-runs.ts'
+import type { RunMirror } from './run-mirror.ts'
+import type { RunMirrors } from './run-mirrors.ts'
+import { SourceError } from './source.ts'
+import { SourceRecord } from './source-record.ts'
+import type { RecordedSource } from './source-run.ts'
+import type { SourceSpec, WorkerSpec } from './source-spec.ts'
+import { type Worker, WorkerUnreachableError } from './worker.ts'
+import { noWorker, type WorkerPool } from './worker-pool.ts'
+import { WorkerRunSource } from './worker-run-source.ts'
+
+export interface SourceBuilderOptions {
+  readonly pool: WorkerPool
+  readonly remoteRuns: RemoteRuns
+  readonly mirrors: RunMirrors
+  readonly clock: Clock
+  readonly random: () => number
+  /** `fetch` for absolute endpoints. */
+  readonly fetch: Fetch
+  readonly maxEventChars: number
+  /** How long a stream that broke is waited for. */
+  readonly giveUpMs: number
+}
+
+/** Makes the sources of runs, new and resumed ones. */
+export class SourceBuilder {
+  readonly #options: SourceBuilderOptions
+
+  constructor(options: SourceBuilderOptions) {
+    this.#options = options
+  }
+
+  /** @param index of the source among those of its run. */
+  build(run: Run, index: number, spec: SourceSpec): RecordedSource {
+    const { clock, random, fetch, maxEventChars, giveUpMs } = this.#options
+    const record = new SourceRecord(run, index)
+    if (spec.kind === 'foreign') {
+      const source = new ForeignSource({ ...spec, fetch, clock, random, maxEventChars, giveUpMs })
+      return { source, record }
+    }
+    const source = new WorkerRunSource({
+      name: spec.name,
+      open: () => this.#open(record, spec),
+      owned: spec.start !== undefined,
+      clock,
+      giveUpMs,
+      patient: run.resumed,
+    })
+    return { source, record }
+  }
+
+  /** The mirror of a source's run, which is begun where it is not there yet. Where it is, is stored. */
+  async #open(record: SourceRecord, { runId, start }: WorkerSpec): Promise<RunMirror> {
+    const { pool, mirrors } = this.#options
+    const { place } = record
+    const known = place === undefined ? undefined : pool.at(place.worker)
+    if (place !== undefined && known === undefined) {
+      throw new SourceError('worker_lost', 'The worker of this source is no longer among WORKER_URLS')
+    }
+    if (place?.runId !== undefined && known !== undefined) return mirrors.of(place.runId, known)
+    if (start === undefined) {
+      const mirror = await mirrors.find(runId)
+      await record.notePlace({ worker: mirror.worker.url, runId })
+      return mirror
+    }
+    let failure: WorkerUnreachableError | undefined
+    for (const worker of known === undefined ? pool.inTurn() : [known]) {
+      try {
+        return await this.#begin(record, start, worker)
+      } catch (error) {
+        if (!(error instanceof WorkerUnreachableError)) throw error
+        failure = error
+      }
+    }
+    throw noWorker(failure)
+  }
+
+  async #begin(
+    record: SourceRecord,
+    start: NonNullable<WorkerSpec['start']>,
+    worker: Worker,
+  ): Promise<RunMirror> {
+    const { pool, remoteRuns, mirrors } = this.#options
+    // First where, then what: if we end in between, the same worker is asked again with the same key.
+    await record.notePlace({ worker: worker.url })
+    const placed = await pool.startOn(worker, start, record.key)
+    remoteRuns.noteStarted(placed)
+    await record.notePlace({ worker: worker.url, runId: placed.runId })
+    return mirrors.of(placed.runId, worker)
+  }
+}

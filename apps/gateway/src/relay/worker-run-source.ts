@@ -1,0 +1,140 @@
+import { type Clock, COMPLETE, ProblemError } from '@tributary/protocol'
+import type { RunMirror } from './run-mirror.ts'
+import { type Source, SourceError, type SourceEvent, type SourceReading } from './source.ts'
+
+/** How long after an attempt to begin, or to cancel, the next one follows, in ms. */
+const RETRY_MS = 1_000
+
+export interface WorkerRunSourceOptions {
+  readonly name: string
+  /** Begins the run, or finds it; asked again only where it failed. @throws ProblemError */
+  readonly open: () => Promise<RunMirror>
+  /** Whether the run was begun for this source, and ends with it. */
+  readonly owned: boolean
+  readonly clock: Clock
+  /** How long a worker that is away is waited for, in ms. */
+  readonly giveUpMs: number
+  /** Whether it is waited for before the first event too, as after a restart. */
+  readonly patient: boolean
+}
+
+/** A run of a worker, read through its mirror: resumed where its upstream breaks, shared with its other readers. */
+export class WorkerRunSource implements Source {
+  readonly name: string
+  readonly resumable = true
+  readonly #options: WorkerRunSourceOptions
+  #held: Promise<HeldMirror> | undefined
+
+  constructor(options: WorkerRunSourceOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  async begin(): Promise<void> {
+    await this.#hold()
+  }
+
+  async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<SourceEvent> {
+    let wake = Promise.withResolvers<void>()
+    const ready = () => wake.resolve()
+    const offs: (() => void)[] = []
+    signal.addEventListener('abort', ready, { once: true })
+    try {
+      const { mirror } = await this.#patiently(signal, onAway)
+      const { log } = mirror
+      offs.push(log.tail(ready), mirror.onClosed(ready), mirror.onAway(onAway))
+      for (let after = Number(progress.cursor ?? 0); ; ) {
+        signal.throwIfAborted()
+        wake = Promise.withResolvers()
+        const page = await log.read(after)
+        if (after > 0 && (page.lostUpTo?.n ?? 0) > after) {
+          throw new SourceError('upstream_failed', 'The worker no longer has the events that come next')
+        }
+        for (const { position, event } of page.entries) {
+          after = position.n
+          yield { type: event.type, data: event.data, cursor: String(after) }
+          if (event.type === COMPLETE) return
+        }
+        if (page.hasMore || log.head.n > after) continue
+        if (mirror.closed) throw lost(mirror)
+        await wake.promise
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw SourceError.from(error)
+    } finally {
+      for (const off of offs) off()
+      signal.removeEventListener('abort', ready)
+      onAway(undefined)
+      await this.#release()
+    }
+  }
+
+  /** Asks its worker to cancel it, again and again while that is away, since nobody else will. */
+  async cancel(): Promise<void> {
+    const { owned, clock, giveUpMs } = this.#options
+    const mirror = await this.#held?.then((held) => held.mirror)
+    await this.#release()
+    if (!owned || mirror === undefined) return
+    const { worker, runId } = mirror
+    for (const untilMs = clock.now() + giveUpMs; ; await pause(clock)) {
+      try {
+        await worker.request(`/api/runs/${runId}/cancel`, { method: 'POST' })
+        return
+      } catch (error) {
+        if (error instanceof ProblemError && !error.retryable) return
+        if (clock.now() >= untilMs) throw error
+      }
+    }
+  }
+
+  #hold(): Promise<HeldMirror> {
+    this.#held ??= this.#options.open().then((mirror) => ({ mirror, release: mirror.hold() }))
+    return this.#held
+  }
+
+  async #patiently(signal: AbortSignal, onAway: SourceReading['onAway']): Promise<HeldMirror> {
+    const { clock, giveUpMs, patient } = this.#options
+    const since = clock.now()
+    for (;;) {
+      try {
+        return await this.#hold()
+      } catch (error) {
+        const isAway = error instanceof ProblemError && error.retryable
+        if (!patient || !isAway) throw error
+        if (clock.now() - since >= giveUpMs)
+          throw new SourceError('worker_lost', 'The worker stayed away', error)
+        this.#held = undefined
+        onAway(since)
+        await pause(clock, signal)
+        signal.throwIfAborted()
+      }
+    }
+  }
+
+  async #release(): Promise<void> {
+    await this.#held?.then(({ release }) => release()).catch(() => undefined)
+  }
+}
+
+interface HeldMirror {
+  readonly mirror: RunMirror
+  readonly release: () => void
+}
+
+function lost({ failure }: RunMirror): SourceError {
+  if (failure !== undefined && failure.code !== 'upstream_unavailable') return SourceError.from(failure)
+  return new SourceError('worker_lost', 'The worker stayed away', failure)
+}
+
+function pause(clock: Clock, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const cancel = clock.after(RETRY_MS, end)
+    signal?.addEventListener('abort', end, { once: true })
+  })
+}
