@@ -211,7 +211,7 @@ describe('500 runs and 5,000 connections, dropped at random moments', () => {
       for (const { requests } of [services.upstream, services.worker, services.gateway]) requests.length = 0
       heaps.push(await collectedHeap())
     }
-    expect(services.gateway.deps.pool.rememberedCount).toBeLessThanOrEqual(50_000)
+    expect(services.gateway.deps.remoteRuns.rememberedCount).toBeLessThanOrEqual(50_000)
     const [, second = 0, third = 0] = heaps
     await annotate(`heaps ${heaps}`)
     expect(third, `LEAK_SEED=${seed} heaps ${heaps}`).toBeLessThan(second * (1 + HEAP_TOLERANCE))

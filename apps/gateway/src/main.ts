@@ -2,13 +2,19 @@ import { runService } from '@tributary/service'
 import { createGatewayApp } from './app.ts'
 import { readGatewayConfig } from './config.ts'
 import { createDeps } from './deps.ts'
+import { recoverRuns } from './relay/recover-runs.ts'
 
 await runService({
   name: 'gateway',
   readConfig: readGatewayConfig,
   async build(config) {
     const deps = await createDeps(config)
-    return { app: await createGatewayApp(deps), drain: deps.drain, close: () => deps.close() }
+    return {
+      app: await createGatewayApp(deps),
+      drain: deps.drain,
+      begin: () => recoverRuns(deps.runs, deps.ownRuns),
+      close: () => deps.close(),
+    }
   },
   address: ({ HOST, GATEWAY_PORT }) => ({ host: HOST, port: GATEWAY_PORT, portVariable: 'GATEWAY_PORT' }),
 })
