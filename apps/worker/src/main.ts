@@ -2,13 +2,19 @@ import { runService } from '@tributary/service'
 import { createWorkerApp } from './app.ts'
 import { readWorkerConfig } from './config.ts'
 import { createDeps } from './deps.ts'
+import { recoverRuns } from './tasks/recover-runs.ts'
 
 await runService({
   name: 'worker',
   readConfig: readWorkerConfig,
   async build(config) {
     const deps = await createDeps(config)
-    return { app: await createWorkerApp(deps), drain: deps.drain, close: () => deps.close() }
+    return {
+      app: await createWorkerApp(deps),
+      drain: deps.drain,
+      begin: () => recoverRuns(deps),
+      close: () => deps.close(),
+    }
   },
   address: ({ HOST, WORKER_PORT }) => ({ host: HOST, port: WORKER_PORT, portVariable: 'WORKER_PORT' }),
 })

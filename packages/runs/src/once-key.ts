@@ -1,12 +1,8 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { OnceKey } from '@tributary/eventlog'
-import { ProblemError } from '@tributary/protocol'
-
-/** Visible ASCII, so that every proxy hands it on as it is. */
-const KEY = /^[\x21-\x7e]{1,255}$/
 
 export interface OnceKeyOptions {
-  /** Whose key it is: the same key of another user is another. */
+  /** Whose key it is: the same of another user is another. */
   readonly userId: string
   /** What is asked for, as JSON: the same key with another is a mistake of the caller. */
   readonly request: unknown
@@ -14,26 +10,17 @@ export interface OnceKeyOptions {
   readonly windowMs: number
 }
 
-/**
- * What an `Idempotency-Key` header makes of a request; `undefined` where there is none.
- *
- * @throws ProblemError `invalid_request` where the key is none.
- */
-export function onceKey(
-  header: string | string[] | undefined,
-  { userId, request, windowMs }: OnceKeyOptions,
-): OnceKey | undefined {
-  if (header === undefined) return undefined
-  if (typeof header !== 'string' || !KEY.test(header)) {
-    const message = 'must be 1 to 255 visible ASCII characters'
-    throw new ProblemError('invalid_request', `"Idempotency-Key" ${message}.`, {
-      errors: [{ path: 'headers/idempotency-key', message }],
-    })
-  }
-  const key = sha256(JSON.stringify([userId, header]))
-  return { key, fingerprint: sha256(JSON.stringify(request) ?? ''), windowMs }
+/** What the `Idempotency-Key` of a request is to the registry: of one length, and no secret of the caller's. */
+export function onceKey(key: string, { userId, request, windowMs }: OnceKeyOptions): OnceKey {
+  return { key: digest([userId, key]), fingerprint: digest(request), windowMs }
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+function digest(value: unknown): string {
+  return hash('sha256', JSON.stringify(value, sortedKeys) ?? '', 'base64url')
+}
+
+/** The same is asked for whatever the order of its keys. */
+function sortedKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { requestWhole } from '@tributary/outbound'
-import { StreamQuery, streamQuery } from '@tributary/protocol'
-import type { Run, RunOutcome } from '@tributary/runs'
+import { StreamQuery, streamQuery, type TaskSpec } from '@tributary/protocol'
+import type { Run } from '@tributary/runs'
 import { type App, principalOf } from '@tributary/service'
 import Type from 'typebox'
 import type { Deps } from '../deps.ts'
-import { startParallelTasks } from './parallel-tasks.ts'
+import { planFlow } from '../tasks/flow.ts'
+import { planParallelTasks } from '../tasks/parallel-tasks.ts'
 import { replyWithStartedRun } from './run-stream.ts'
 
 const tags = ['demonstrations']
@@ -34,9 +33,8 @@ export function addDemonstrations(app: App, deps: Deps): void {
         { id: 'flaky', name: 'Try a flaky service', url: `${sampleUrl}/flaky` },
         { id: 'large', name: 'Download a large text', url: `${sampleUrl}/large?bytes=400000&ms=1500` },
       ]
-      const start = () =>
-        startParallelTasks({ tasks, maxResultBytes: 2_048 }, principalOf(request).userId, deps)
-      return replyWithStartedRun(reply, request.query, start, deps)
+      const { userId } = principalOf(request)
+      return replyWithStartedRun(reply, request.query, () => startTasks(tasks, 2_048, userId, deps), deps)
     },
   )
   app.get(
@@ -48,9 +46,8 @@ export function addDemonstrations(app: App, deps: Deps): void {
         name: `Download ${index + 1}`,
         url: `${sampleUrl}/large?bytes=${(index + 1) * 200_000}&ms=${ms}`,
       }))
-      const start = () =>
-        startParallelTasks({ tasks, maxResultBytes: 256 }, principalOf(request).userId, deps)
-      return replyWithStartedRun(reply, request.query, start, deps)
+      const { userId } = principalOf(request)
+      return replyWithStartedRun(reply, request.query, () => startTasks(tasks, 256, userId, deps), deps)
     },
   )
   app.get(
@@ -59,43 +56,14 @@ export function addDemonstrations(app: App, deps: Deps): void {
     (request, reply) => {
       const { count = 10, intervalMs = 500 } = request.query
       const { userId } = principalOf(request)
-      const start = () =>
-        deps.runs.start({ kind: 'flow', userId, totalTasks: count }, (run) =>
-          flow(run, { count, intervalMs, sampleUrl, client: deps.client }),
-        )
-      return replyWithStartedRun(reply, request.query, start, deps)
+      const { start, work } = planFlow({ count, intervalMs }, deps)
+      const begin = () => deps.runs.start({ ...start, userId }, work)
+      return replyWithStartedRun(reply, request.query, begin, deps)
     },
   )
 }
 
-interface Flow {
-  readonly count: number
-  readonly intervalMs: number
-  readonly sampleUrl: string
-  readonly client: Deps['client']
-}
-
-/** Fetches users one after the other, an event for each. */
-async function flow(run: Run, { count, intervalMs, sampleUrl, client }: Flow): Promise<RunOutcome> {
-  let step = 0
-  try {
-    for (step = 1; step <= count; step++) {
-      const answer = await requestWhole(
-        client,
-        { url: `${sampleUrl}/users/${((step - 1) % 10) + 1}` },
-        run.signal,
-      )
-      const item: unknown = JSON.parse(new TextDecoder().decode(answer.body))
-      await run.append({ type: 'flow_item', data: { step, item }, source: 'worker' })
-      const progress = Math.round((step / count) * 100)
-      await run.emit('progress', { step, totalSteps: count, progress })
-      run.count({ successCount: step, errorCount: 0 })
-      if (step < count) await delay(intervalMs, undefined, { signal: run.signal })
-    }
-    return { totalTasks: count, successCount: count, errorCount: 0, errors: [] }
-  } catch (error) {
-    if (!run.signal.aborted) throw error
-    const successCount = step - 1
-    return { totalTasks: count, successCount, errorCount: count - successCount, errors: [] }
-  }
+function startTasks(tasks: TaskSpec[], maxResultBytes: number, userId: string, deps: Deps): Promise<Run> {
+  const { start, work } = planParallelTasks({ tasks, maxResultBytes }, deps)
+  return deps.runs.start({ ...start, userId }, work)
 }

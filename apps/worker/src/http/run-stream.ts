@@ -1,27 +1,72 @@
-import type { Naming, RunAccepted, StreamQuery } from '@tributary/protocol'
+import { type Naming, pollQuery, type RunAccepted, type StreamQuery, streamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
-import { replyWithLog, startOrResume } from '@tributary/sse/fastify'
+import { replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
+import Type, { type Static } from 'typebox'
 import type { Deps } from '../deps.ts'
 
-/** Answers with a run's stream. */
-export async function replyWithRun(
+/** What a reader of a run's events may say: of a stream, or of a page. */
+export const RunEventsQuery = Type.Object({
+  ...streamQuery,
+  ...pollQuery,
+  after: Type.Optional(
+    Type.String({ maxLength: 128, description: 'Of a page: the `cursor` of the one before.' }),
+  ),
+})
+export type RunEventsQuery = Static<typeof RunEventsQuery>
+
+/** Answers with a run's events: as a stream, or as a page of JSON to a client that asks for that. */
+export function replyWithRun(
+  reply: FastifyReply,
+  run: KnownRun,
+  query: RunEventsQuery,
+  deps: Deps,
+): Promise<FastifyReply> {
+  if (prefersJson(reply.request.headers.accept)) return replyWithPage(reply, run, query, deps)
+  return replyWithStream(reply, run, query, 'standard', deps)
+}
+
+async function replyWithPage(
+  reply: FastifyReply,
+  run: KnownRun,
+  query: RunEventsQuery,
+  { streams }: Deps,
+): Promise<FastifyReply> {
+  const release = run.hold()
+  try {
+    const log = await run.openLog()
+    await replyWithPoll(reply, { streams, log, runId: run.id, query, naming: 'standard' })
+  } finally {
+    release()
+  }
+  return reply
+}
+
+async function replyWithStream(
   reply: FastifyReply,
   run: KnownRun,
   query: StreamQuery,
   naming: Naming,
   { streams, config, logger }: Deps,
 ): Promise<FastifyReply> {
-  await replyWithLog(reply, {
-    streams,
-    log: await run.openLog(),
-    runId: run.id,
-    query,
-    naming,
-    timeoutMs: config.STREAM_TIMEOUT_MS,
-    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
-    onError: (error) => logger.error({ err: error, runId: run.id }, 'log cannot be read'),
-  })
+  const release = run.hold()
+  try {
+    const stream = await replyWithLog(reply, {
+      streams,
+      log: await run.openLog(),
+      runId: run.id,
+      query,
+      naming,
+      timeoutMs: config.STREAM_TIMEOUT_MS,
+      maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+      onError: (error) => logger.error({ err: error, runId: run.id }, 'log cannot be read'),
+    })
+    if (stream === undefined) release()
+    else stream.onEnd(release)
+  } catch (error) {
+    release()
+    throw error
+  }
   return reply
 }
 
@@ -32,7 +77,7 @@ export async function replyWithNewRun(
   query: StreamQuery,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (!prefersJson(reply.request.headers.accept)) return replyWithRun(reply, run, query, 'emitter', deps)
+  if (!prefersJson(reply.request.headers.accept)) return replyWithStream(reply, run, query, 'emitter', deps)
   const location = `/api/runs/${run.id}`
   const accepted: RunAccepted = { runId: run.id, status: run.status, events: `${location}/events` }
   return reply.code(202).headers({ 'run-id': run.id, location }).send(accepted)

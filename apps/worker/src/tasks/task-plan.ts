@@ -33,8 +33,15 @@ export interface PlannedHttpTask {
   readonly idempotent: boolean
 }
 
+/** A task that was accepted once, and is refused now: by a server that was configured anew, or is of another version. */
+export interface RefusedTask {
+  readonly kind: 'refused'
+  readonly id: string
+  readonly name: string
+  readonly message: string
+}
+
 export interface PlanOptions {
-  readonly maxTasks: number
   readonly defaultTimeoutMs: number
   readonly handlers: HandlerRunner
 }
@@ -50,20 +57,49 @@ const SAFE_METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'OPTIONS']
  * @throws ProblemError that names the task: `no_tasks`, `too_many_tasks`, `duplicate_task_id`,
  *   `invalid_task`, `unknown_handler`.
  */
-export function planTasks(specs: readonly TaskSpec[], options: PlanOptions): PlannedTask[] {
+export function planTasks(
+  specs: readonly TaskSpec[],
+  { maxTasks, ...options }: PlanOptions & { readonly maxTasks: number },
+): PlannedTask[] {
   if (specs.length === 0) throw new ProblemError('no_tasks', 'Give at least one task in "tasks".')
-  if (specs.length > options.maxTasks) {
-    const detail = `There are ${specs.length} tasks; send at most ${options.maxTasks} in one request.`
+  if (specs.length > maxTasks) {
+    const detail = `There are ${specs.length} tasks; send at most ${maxTasks} in one request.`
     throw new ProblemError('too_many_tasks', detail)
   }
   const seen = new Set<string>()
   return specs.map((spec, index) => {
-    const task = typeof spec === 'string' ? { name: spec } : spec
-    const place = { id: task.id ?? `task-${index + 1}`, path: `body/tasks/${index}` }
+    const place = placeOf(spec, index)
     if (seen.has(place.id)) throw duplicateId(place)
     seen.add(place.id)
-    return 'url' in task ? planHttpTask(task, place, options) : planNamedTask(task, place, options)
+    return planTask(spec, place, options)
   })
+}
+
+/** Decides it again for tasks that were accepted before: one that is refused now does not take the others with it. */
+export function replanTasks(specs: readonly TaskSpec[], options: PlanOptions): (PlannedTask | RefusedTask)[] {
+  return specs.map((spec, index) => {
+    const place = placeOf(spec, index)
+    try {
+      return planTask(spec, place, options)
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error
+      const { name = place.id } = asObject(spec)
+      return { kind: 'refused', id: place.id, name, message: error.message }
+    }
+  })
+}
+
+function planTask(spec: TaskSpec, place: TaskPlace, options: PlanOptions): PlannedTask {
+  const task = asObject(spec)
+  return 'url' in task ? planHttpTask(task, place, options) : planNamedTask(task, place, options)
+}
+
+function placeOf(spec: TaskSpec, index: number): TaskPlace {
+  return { id: asObject(spec).id ?? `task-${index + 1}`, path: `body/tasks/${index}` }
+}
+
+function asObject(spec: TaskSpec): Exclude<TaskSpec, string> {
+  return typeof spec === 'string' ? { name: spec } : spec
 }
 
 function duplicateId({ id, path }: TaskPlace): ProblemError {
