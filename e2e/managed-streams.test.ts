@@ -209,6 +209,61 @@ describe('a send', () => {
   })
 })
 
+describe('a send with an Idempotency-Key', () => {
+  const admin = { authorization: 'Bearer test-token' }
+  const ROUTES: [string, object][] = [
+    ['/api/sse/managed/send/user/alice', { event: 'x', data: 1 }],
+    ['/api/sse/managed/broadcast/group/g', { event: 'x', data: 1 }],
+    ['/api/sse/managed/broadcast', { event: 'x', data: 1 }],
+    ['/api/sse/managed/broadcast', { event: 'x', data: 1, ephemeral: true }],
+    ['/api/sse/managed/send/filtered', { where: {}, event: 'x', data: 1 }],
+    ['/api/sse', { event: 'x', data: 1, userId: 'alice' }],
+    ['/api/realtime/test', { type: 'x', data: 1, target: 'user', targetValue: 'alice' }],
+  ]
+
+  it.each(ROUTES)('to %s (%j) is sent once', async (path, body) => {
+    await using gateway = await startGateway()
+    await using reader = await EventCollector.open(`${gateway.url}${CONNECT}/group/g`, { headers: alice })
+    await reader.waitFor('connection')
+    const send = (key: string, said: object = body) =>
+      postJson(gateway.url + path, said, { ...admin, 'idempotency-key': key })
+    const answers = await Promise.all(['key 1', 'key 1', 'key 1'].map((key) => send(key)))
+    const replayed = answers.map(({ headers }) => headers.get('idempotent-replayed')).sort()
+    expect(replayed).toEqual([null, 'true', 'true'])
+    const sent = await Promise.all(answers.map((answer) => answer.json()))
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(1)
+    expect(sent.map(({ delivered }) => delivered).sort()).toEqual([0, 0, 1])
+    const other = await send('key 1', { ...body, data: 2 })
+    expect([other.status, await other.json()]).toMatchObject([422, { code: 'idempotency_conflict' }])
+    expect((await send('key 2')).headers.get('idempotent-replayed')).toBeNull()
+    await settle(gateway, reader)
+    expect(received(reader)).toHaveLength(2)
+  })
+
+  it('is another where another user sends it', async () => {
+    await using gateway = await startGateway()
+    const send = (headers: Record<string, string>) =>
+      postJson(
+        `${gateway.url}/api/sse/managed/broadcast`,
+        { data: 1 },
+        { ...headers, 'idempotency-key': 'k' },
+      )
+    const ids = await Promise.all(
+      [send(admin), send({})].map(async (answer) => (await (await answer).json()).id),
+    )
+    expect(new Set(ids).size).toBe(2)
+  })
+
+  it.each(['x'.repeat(257), 'a\u00e9', 'a\tb'])('that is none (%j) is refused', async (key) => {
+    await using gateway = await startGateway()
+    const answer = await postJson(`${gateway.url}/api/sse/managed/broadcast`, 1, { 'idempotency-key': key })
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      { code: 'invalid_request', errors: [{ path: 'headers/idempotency-key' }] },
+    ])
+  })
+})
+
 describe('the connections', () => {
   it('are counted by user and group, under the keys that clients know', async () => {
     await using gateway = await startGateway()
@@ -265,6 +320,8 @@ describe('the connections', () => {
       message: 'Enough',
     })
     expect(first.retries.at(-1)).toBe(86_400_000)
+    const cursor = { ...alice, 'last-event-id': String(first.lastEventId) }
+    expect((await fetch(gateway.url + CONNECT, { headers: cursor })).status).toBe(204)
     expect(await remove(`/${clientId}`)).toMatchObject({ code: 'connection_not_found' })
     expect(await remove('')).toEqual({ success: true, closed: 2 })
     await Promise.all([second.ended, third.ended])
