@@ -2,6 +2,7 @@
 import { benchReconnect } from './reconnect.ts'
 import { benchRelay } from './relay.ts'
 import { benchRunLog } from './run-log.ts'
+import { benchStore } from './store.ts'
 import { benchWorker } from './worker.ts'
 
 const BENCHMARKS: Readonly<Record<string, (rounds: number | undefined) => Promise<void>>> = {
@@ -9,6 +10,7 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number | undefined) => Promis
   relay: benchRelay,
   reconnect: benchReconnect,
   'run-log': benchRunLog,
+  store: benchStore,
 }
 
 const [name = '', rounds] = process.argv.slice(2)

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { integerOf, type Row } from './row.ts'
-import type { Slice } from './row-trimmer.ts'
+import { SLICE_BYTES, type Slice } from './row-trimmer.ts'
 import type { SqliteEventLog } from './sqlite-event-log.ts'
 import type { Statements } from './statements.ts'
 import type { WriteQueue } from './write-queue.ts'
@@ -73,10 +73,12 @@ export class LogTrimmer {
 
   /** Answers whether all of it was done, or none had to be: what is not is done the next time. */
   async #work(slices: Iterable<Slice>): Promise<boolean> {
+    await this.#options.writes.ready()
     if (this.#closed) return true
     for (const slice of slices) {
       if (this.#options.writes.transaction(slice) !== undefined) return false
       await turn()
+      await this.#options.writes.ready()
       if (this.#closed) return true
     }
     return true
@@ -89,7 +91,7 @@ export class LogTrimmer {
       if (expired === undefined) return
       yield () => {
         deleted = Number(sql.of('deleteExpiredOnce').run(now(), SLICE).changes)
-        return true
+        return SLICE_BYTES
       }
     }
   }
@@ -102,7 +104,7 @@ export class LogTrimmer {
       const log = integerOf(row, 'id')
       yield () => {
         this.#reap(log)
-        return true
+        return SLICE_BYTES
       }
     }
   }

@@ -11,7 +11,7 @@ import type { StoredTopics } from './stored-topics.ts'
 export interface AppendRequest {
   readonly drafts: readonly RowDraft[]
   readonly options?: AppendOptions | undefined
-  readonly once?: OnceKey
+  readonly once?: OnceKey | undefined
   /** Whether it is the terminal event. */
   readonly closes?: boolean
 }
@@ -19,6 +19,8 @@ export interface AppendRequest {
 /** What came of it. */
 export interface Written {
   readonly entries: readonly LogEntry[]
+  /** Where the log stands then. */
+  readonly state: LogState
   /** There where the key was known, and nothing was written. */
   readonly known?: { readonly first: Position | undefined }
 }
@@ -45,27 +47,24 @@ export interface LogWriterOptions {
 export class LogWriter {
   readonly #options: LogWriterOptions
   #state: LogState
+  #dropped = false
 
   constructor(options: LogWriterOptions) {
     this.#options = options
     this.#state = options.state
   }
 
-  get state(): LogState {
-    return this.#state
-  }
-
   /** Refuses whatever comes, as the log is dropped. */
   drop(): void {
-    this.#state = { ...this.#state, closed: true }
+    this.#dropped = true
   }
 
   /** To be called within a transaction. Answers an error before anything is written, or else throws the engine's. */
-  write({ drafts, options = {}, once, closes = false }: AppendRequest): Written | Error {
+  write({ drafts, options, once, closes = false }: AppendRequest): Written | Error {
     const { sql, log, name, now } = this.#options
     const { head, closed, epoch: current } = this.#state
-    const { epoch = current, attributes = {} } = options
-    if (closed) return new LogClosedError(name)
+    if (closed || this.#dropped) return new LogClosedError(name)
+    const epoch = options?.epoch ?? current
     if (epoch < current) return new StaleEpochError(name, epoch, current)
     if (once !== undefined) {
       const known = this.#find(once)
@@ -76,12 +75,17 @@ export class LogWriter {
     if (epoch > current) sql.of('setEpoch').run(log, epoch)
     if (closes) sql.of('setClosed').run(log)
     if (once !== undefined) this.#remember(once, entries[0]?.position)
+    if (options?.attributes !== undefined) this.#setAttributes(options.attributes)
+    this.#state = { head: entries.at(-1)?.position ?? head, closed: closes, epoch }
+    return { entries, state: this.#state }
+  }
+
+  #setAttributes(attributes: Readonly<Record<string, string | null>>): void {
+    const { sql, log } = this.#options
     for (const [key, value] of Object.entries(attributes)) {
       if (value === null) sql.of('deleteAttribute').run(log, key)
       else sql.of('setAttribute').run(log, key, value)
     }
-    this.#state = { head: entries.at(-1)?.position ?? head, closed: closes, epoch }
-    return { entries }
   }
 
   /** Goes back to where the log stood before a transaction that came to nothing. */
@@ -130,7 +134,7 @@ export class LogWriter {
     if (row === undefined || integerOf(row, 'expires_ms') <= now()) return undefined
     if (textOf(row, 'fingerprint') !== fingerprint) return new OnceConflictError(name)
     const first = positionOf(row, 'first_')
-    return { entries: [], known: { first: first.n === 0 ? undefined : first } }
+    return { entries: [], state: this.#state, known: { first: first.n === 0 ? undefined : first } }
   }
 
   #remember({ key, fingerprint, windowMs }: OnceKey, first: Position | undefined): void {

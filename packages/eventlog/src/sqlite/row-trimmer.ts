@@ -8,9 +8,11 @@ import { placeOf, type StoredTopic, type StoredTopics, type TopicPlace } from '.
 
 /** Rows that one transaction deletes, so that nobody waits long for it. */
 const SLICE = 500
+/** What that writes, roughly. */
+export const SLICE_BYTES = 100_000
 
-/** A transaction's work. Answers whether it wrote anything. */
-export type Slice = () => boolean
+/** A transaction's work. Answers how many bytes it wrote, roughly. */
+export type Slice = () => number
 
 export interface RowTrimmerOptions {
   readonly sql: Statements
@@ -53,7 +55,7 @@ export class RowTrimmer {
         sql.of('deleteEventsUpTo').run(log, last.n)
         sql.of('setTrimmed').run(log, last.ms, last.n)
         rows.deletedUpTo = last
-        return true
+        return SLICE_BYTES
       }
     }
   }
@@ -67,7 +69,7 @@ export class RowTrimmer {
       yield () => {
         const lastN = this.#deleteAged(topics, maxAgeMs, fromN, endN)
         this.#lookedThroughN.set(maxAgeMs, lastN)
-        return true
+        return SLICE_BYTES
       }
     }
   }
@@ -111,7 +113,7 @@ export class RowTrimmer {
           left -= deleted + 1
           if (waiting.length === 0) break
         }
-        return true
+        return SLICE_BYTES
       }
     }
   }
@@ -166,7 +168,7 @@ export class RowTrimmer {
         }
         sql.of('setLost').run(log, ms, n)
         onLost({ ms, n })
-        return true
+        return SLICE_BYTES
       }
       if (given.length < SLICE) return
     }

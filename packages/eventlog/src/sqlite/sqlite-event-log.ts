@@ -16,6 +16,7 @@ import type {
 } from '../event-log.ts'
 import { LogClosedError } from '../log-error.ts'
 import { RecentTail } from '../recent-tail.ts'
+import { type AppendTarget, AppendWrite } from './append-write.ts'
 import { entryOf, rowDraft } from './event-row.ts'
 import { attributesOf, type LogRecord } from './log-record.ts'
 import { LogRows } from './log-rows.ts'
@@ -24,7 +25,7 @@ import type { ReadTurns } from './read-turns.ts'
 import { positionOf, type Row } from './row.ts'
 import { RowTrimmer } from './row-trimmer.ts'
 import type { Statements } from './statements.ts'
-import type { Write, WriteQueue } from './write-queue.ts'
+import type { WriteQueue } from './write-queue.ts'
 
 /** What the logs of a store share. */
 export interface LogStore {
@@ -50,7 +51,7 @@ export class SqliteEventLog implements EventLog {
   readonly #record: LogRecord
   readonly #store: LogStore
   readonly #retention: (topic: Topic) => Retention
-  readonly #writer: LogWriter
+  readonly #target: AppendTarget
   readonly #listeners = new EntryListeners()
   readonly #attributes: Map<string, string>
   // As those who read are told; the writer is ahead of it within a transaction.
@@ -78,7 +79,12 @@ export class SqliteEventLog implements EventLog {
       onLost: (position) => this.#lose(position),
     })
     const { topics } = this.#rows
-    this.#writer = new LogWriter({ log: id, name, topics, state: this.#state, sql, now, idOf })
+    const writer = new LogWriter({ log: id, name, topics, state: this.#state, sql, now, idOf })
+    this.#target = {
+      writer,
+      apply: (request, written) => this.#apply(request, written),
+      rollBack: () => writer.rollBack(this.#state),
+    }
     this.#tail = closed ? this.#newTail(head) : this.#loadedTail(runId === undefined)
   }
 
@@ -99,21 +105,17 @@ export class SqliteEventLog implements EventLog {
     return runId === undefined ? formatEventId({ ms, n }) : formatEventId({ runId, ms, n })
   }
 
-  async append(batch: readonly Append[], options?: AppendOptions): Promise<readonly LogEntry[]> {
-    const { entries } = await this.#write({ drafts: batch.map(rowDraft), options })
-    return entries
+  // Not `async`, as each would make two promises more of every event.
+  append(batch: readonly Append[], options?: AppendOptions): Promise<readonly LogEntry[]> {
+    return this.#write(batch, { options }, entriesOf)
   }
 
-  async appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer> {
-    const { entries, known } = await this.#write({ drafts: batch.map(rowDraft), once })
-    return known === undefined ? { replayed: false, entries } : { replayed: true, first: known.first }
+  appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer> {
+    return this.#write(batch, { once }, onceAnswerOf)
   }
 
-  async close(terminal: Append, options?: AppendOptions): Promise<LogEntry> {
-    const { entries } = await this.#write({ drafts: [rowDraft(terminal)], options, closes: true })
-    const [entry] = entries
-    if (entry === undefined) throw new Error('a batch of one is empty')
-    return entry
+  close(terminal: Append, options?: AppendOptions): Promise<LogEntry> {
+    return this.#write([terminal], { options, closes: true }, terminalOf)
   }
 
   async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
@@ -150,7 +152,7 @@ export class SqliteEventLog implements EventLog {
   /** Refuses whatever comes, as the log is dropped. */
   drop(): void {
     this.#dropped = true
-    this.#writer.drop()
+    this.#target.writer.drop()
     this.release()
   }
 
@@ -159,43 +161,28 @@ export class SqliteEventLog implements EventLog {
     this.#tail.window.lose(position)
   }
 
-  async #write(request: AppendRequest): Promise<Written> {
-    if (this.closed || this.#dropped) throw new LogClosedError(this.name)
-    const { promise, resolve, reject } = Promise.withResolvers<Written>()
-    let written: Written | undefined
-    const write: Write = {
-      rows: Math.max(1, request.drafts.length),
-      write: () => {
-        const answer = this.#writer.write(request)
-        if (answer instanceof Error) return answer
-        written = answer
-        return undefined
-      },
-      settle: () => {
-        if (written === undefined) return
-        try {
-          this.#apply(request, written)
-          resolve(written)
-        } catch (error) {
-          reject(error)
-        }
-      },
-      fail: reject,
-      rollBack: () => this.#writer.rollBack(this.#state),
-    }
-    this.#store.writes.add(write)
-    return await promise
+  #write<T>(
+    batch: readonly Append[],
+    request: Omit<AppendRequest, 'drafts'>,
+    answer: (written: Written) => T,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.closed || this.#dropped) throw new LogClosedError(this.name)
+      const drafted = { ...request, drafts: batch.map(rowDraft) }
+      this.#store.writes.add(new AppendWrite(this.#target, drafted, answer, resolve, reject))
+    })
   }
 
   /** Takes note of what is stored now, and tells it. */
-  #apply({ options = {}, closes = false }: AppendRequest, { entries, known }: Written): void {
+  #apply({ options, closes = false }: AppendRequest, { entries, known, state }: Written): void {
     if (known !== undefined) return
-    for (const [key, value] of Object.entries(options.attributes ?? {})) {
-      if (value === null) this.#attributes.delete(key)
-      else this.#attributes.set(key, value)
+    if (options?.attributes !== undefined) {
+      for (const [key, value] of Object.entries(options.attributes)) {
+        if (value === null) this.#attributes.delete(key)
+        else this.#attributes.set(key, value)
+      }
     }
-    const head = entries.at(-1)?.position ?? this.head
-    this.#state = { head, closed: closes, epoch: options.epoch ?? this.#state.epoch }
+    this.#state = state
     for (const entry of entries) this.#tail.add(entry, entry.position.ms)
     this.#store.onAppended(entries.length)
     try {
@@ -265,4 +252,15 @@ export class SqliteEventLog implements EventLog {
       if (position.n > base.n) tail.window.trimTopic(name, position)
     }
   }
+}
+
+const entriesOf = ({ entries }: Written): readonly LogEntry[] => entries
+
+function onceAnswerOf({ entries, known }: Written): OnceAnswer {
+  return known === undefined ? { replayed: false, entries } : { replayed: true, first: known.first }
+}
+
+function terminalOf({ entries: [entry] }: Written): LogEntry {
+  if (entry === undefined) throw new Error('a batch of one is empty')
+  return entry
 }

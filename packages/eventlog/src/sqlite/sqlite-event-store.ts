@@ -10,6 +10,7 @@ import {
   type Retention,
   type StoreHealth,
 } from '../event-log.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { DEFAULT_LOCK_WAIT_MS, openDatabase, type Synchronous } from './database-file.ts'
 import { attributesOf, type LogRecord, logRecord } from './log-record.ts'
 import { LogTrimmer } from './log-trimmer.ts'
@@ -25,10 +26,13 @@ export const DEFAULT_TRIM_INTERVAL_MS = 30_000
 /** How often it is tried whether the disk takes anything again. */
 const PROBE_INTERVAL_MS = 5_000
 const PROBE_BYTES = 65_536
+/** What opening or dropping a log writes, roughly. */
+const RECORD_BYTES = 100
 /** The newest entries of a log that are in memory; up to twice as many. */
 export const DEFAULT_TAIL_MAX_EVENTS = 2_048
 /** The same in bytes. */
 export const DEFAULT_TAIL_MAX_BYTES = 4_194_304
+const DEFAULT_SYNCHRONOUS: Synchronous = 'normal'
 /** Logs that have ended and are in memory all the same, as their readers are about to read the end. */
 const ENDED_LOGS = 32
 /** After every name there is. */
@@ -62,6 +66,7 @@ export class SqliteEventStore implements EventStore {
   readonly #sql: Statements
   readonly #writes: WriteQueue
   readonly #trimmer: LogTrimmer
+  readonly #checkpointer: Checkpointer
   readonly #logStore: LogStore
   readonly #logs = new Map<string, SqliteEventLog>()
   readonly #opening = new Map<string, Promise<SqliteEventLog>>()
@@ -73,7 +78,7 @@ export class SqliteEventStore implements EventStore {
 
   /** @throws StoreOpenError where the file cannot be opened, or another process has it. */
   static async open(options: SqliteEventStoreOptions): Promise<SqliteEventStore> {
-    const { path, synchronous = 'normal', lockWaitMs = DEFAULT_LOCK_WAIT_MS } = options
+    const { path, synchronous = DEFAULT_SYNCHRONOUS, lockWaitMs = DEFAULT_LOCK_WAIT_MS } = options
     return new SqliteEventStore(options, await openDatabase({ path, synchronous, lockWaitMs }))
   }
 
@@ -88,7 +93,15 @@ export class SqliteEventStore implements EventStore {
       sql: this.#sql,
       isInTransaction: () => db.isTransaction,
       failure,
-      onOutcome: (error) => this.#onOutcome(error),
+      onFailed: (error) => this.#onFailed(error),
+      onCommitted: (bytes) => this.#onCommitted(bytes),
+    })
+    this.#checkpointer = new Checkpointer({
+      db,
+      path,
+      synchronous: options.synchronous ?? DEFAULT_SYNCHRONOUS,
+      writes: this.#writes,
+      onError: (error) => this.#report(error),
     })
     this.#trimmer = new LogTrimmer({
       sql: this.#sql,
@@ -169,9 +182,12 @@ export class SqliteEventStore implements EventStore {
     this.#stopTrimming()
     this.#stopProbing?.()
     await this.#trimmer.close()
+    const closed = await this.#checkpointer.close()
     this.#writes.close()
     this.#logs.clear()
-    this.#db.close()
+    // Closing ends the write-ahead log, which is not to be trusted to a disk that has failed.
+    if (!this.#writes.failed) this.#db.close()
+    await closed()
   }
 
   async #open(name: string, options: OpenOptions): Promise<SqliteEventLog> {
@@ -223,6 +239,7 @@ export class SqliteEventStore implements EventStore {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#writes.add({
       rows: 1,
+      bytes: RECORD_BYTES,
       write: () => {
         write()
         return undefined
@@ -256,14 +273,15 @@ export class SqliteEventStore implements EventStore {
     if (this.#logs.get(log.name) === log) this.#logs.delete(log.name)
   }
 
-  #onOutcome(error: unknown): void {
-    if (error === undefined) {
-      if (this.#health.status === 'ok') return
-      this.#health = { status: 'ok' }
-      this.#stopProbing?.()
-      this.#stopProbing = undefined
-      return
-    }
+  #onCommitted(bytes: number): void {
+    this.#checkpointer.onCommitted(bytes)
+    if (this.#health.status === 'ok') return
+    this.#health = { status: 'ok' }
+    this.#stopProbing?.()
+    this.#stopProbing = undefined
+  }
+
+  #onFailed(error: unknown): void {
     this.#health = { status: 'degraded', reason: faultReason(error, this.#options.path) }
     this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => this.#probe())
     this.#report(error)
@@ -279,14 +297,15 @@ export class SqliteEventStore implements EventStore {
 
   /** Writes something of a size, and takes it away again. */
   #probe(): void {
+    if (this.#writes.isPaused) return
     this.#writes.transaction(() => {
       this.#sql.of('fillProbe').run(PROBE_BYTES)
-      return true
+      return PROBE_BYTES
     })
     if (this.#health.status !== 'ok') return
     this.#writes.transaction(() => {
       this.#sql.of('clearProbe').run()
-      return true
+      return PROBE_BYTES
     })
   }
 }

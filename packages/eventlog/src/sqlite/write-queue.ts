@@ -3,12 +3,16 @@ import type { Statements } from './statements.ts'
 
 /** Rows that one transaction takes, unless a single call has more. */
 const MAX_ROWS = 512
-/** Rows that wait at most; what comes beyond them is refused. */
-const MAX_WAITING_ROWS = 100_000
+/** The same in bytes, roughly. */
+const MAX_BYTES = 4_194_304
+/** Bytes that wait at most; what comes beyond them is refused. */
+const MAX_WAITING_BYTES = 67_108_864
 
 /** One call's part of a transaction. */
 export interface Write {
   readonly rows: number
+  /** What it takes in memory and on the disk, roughly. */
+  readonly bytes: number
   /** Writes it, within the transaction. Answers why it is refused, before anything of it is written. */
   write(): Error | undefined
   /** It is stored. */
@@ -24,8 +28,10 @@ export interface WriteQueueOptions {
   readonly isInTransaction: () => boolean
   /** What an error of the engine is answered as. */
   readonly failure: (error: unknown) => Error
-  /** Told of each transaction: whether it could be stored. */
-  readonly onOutcome: (error: unknown) => void
+  /** Told of each transaction that came to nothing. */
+  readonly onFailed: (error: unknown) => void
+  /** Told of each transaction that wrote something. */
+  readonly onCommitted: (bytes: number) => void
 }
 
 /**
@@ -35,10 +41,11 @@ export interface WriteQueueOptions {
 export class WriteQueue {
   readonly #options: WriteQueueOptions
   #waiting: Write[] = []
-  #waitingRows = 0
+  #waitingBytes = 0
   #scheduled: NodeJS.Immediate | undefined
-  #paused = 0
-  #closed = false
+  #paused: PromiseWithResolvers<void> | undefined
+  #stopped: Error | undefined
+  #failed = false
 
   constructor(options: WriteQueueOptions) {
     this.#options = options
@@ -48,17 +55,26 @@ export class WriteQueue {
     return this.#waiting.length === 0
   }
 
+  get isPaused(): boolean {
+    return this.#paused !== undefined
+  }
+
+  /** Whether it was stopped, as the disk failed. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
   add(write: Write): void {
-    if (this.#closed) {
-      write.fail(new StoreUnavailableError('the store is closed'))
+    if (this.#stopped !== undefined) {
+      write.fail(this.#stopped)
       return
     }
-    if (this.#waitingRows + write.rows > MAX_WAITING_ROWS) {
+    if (this.#waitingBytes > 0 && this.#waitingBytes + write.bytes > MAX_WAITING_BYTES) {
       write.fail(new StoreUnavailableError('more comes than the disk takes; send less, or use a faster disk'))
       return
     }
     this.#waiting.push(write)
-    this.#waitingRows += write.rows
+    this.#waitingBytes += write.bytes
     this.#schedule()
   }
 
@@ -68,11 +84,13 @@ export class WriteQueue {
     const refusals = new Map<Write, Error>()
     if (writes.length === 0) return
     const failure = this.transaction(() => {
+      let bytes = 0
       for (const write of writes) {
         const refusal = write.write()
-        if (refusal !== undefined) refusals.set(write, refusal)
+        if (refusal === undefined) bytes += write.bytes
+        else refusals.set(write, refusal)
       }
-      return refusals.size < writes.length
+      return bytes
     })
     if (failure !== undefined) for (const write of writes) write.rollBack()
     for (const write of writes) {
@@ -83,25 +101,26 @@ export class WriteQueue {
   }
 
   /**
-   * Runs `work` as one transaction of its own; it says whether it wrote anything. Answers what it failed with: then
-   * nothing of it is there.
+   * Runs `work` as one transaction of its own; it says how many bytes it wrote, roughly. Answers what it failed with:
+   * then nothing of it is there.
    */
-  transaction(work: () => boolean): Error | undefined {
-    const { sql, onOutcome, failure } = this.#options
+  transaction(work: () => number): Error | undefined {
+    const { sql, onFailed, onCommitted, failure } = this.#options
+    if (this.#stopped !== undefined) return this.#stopped
     try {
       // There where it could not be taken back the last time.
       this.#rollBack()
       sql.of('begin').run()
-      const wrote = work()
+      const bytes = work()
       sql.of('commit').run()
-      if (wrote) onOutcome(undefined)
+      if (bytes > 0) onCommitted(bytes)
       return undefined
     } catch (error) {
-      onOutcome(error)
+      onFailed(error)
       try {
         this.#rollBack()
       } catch (rollbackError) {
-        onOutcome(rollbackError)
+        onFailed(rollbackError)
       }
       return failure(error)
     }
@@ -109,18 +128,38 @@ export class WriteQueue {
 
   /** Writes nothing until the answer is called. */
   pause(): () => void {
-    this.#paused += 1
+    this.#paused = Promise.withResolvers<void>()
     return () => {
-      this.#paused -= 1
+      this.#paused?.resolve()
+      this.#paused = undefined
       this.#schedule()
     }
   }
 
+  /** Answers once something can be written. */
+  async ready(): Promise<void> {
+    await this.#paused?.promise
+  }
+
+  /** Writes nothing any more, as what is stored could be lost by it. */
+  stop(error: unknown): void {
+    const { onFailed, failure } = this.#options
+    this.#failed = true
+    onFailed(error)
+    this.#stopWith(failure(error))
+  }
+
   /** Writes all that waits, and takes no more. */
   close(): void {
-    this.#closed = true
-    while (!this.isEmpty) this.flush()
+    while (!this.isEmpty && this.#stopped === undefined) this.flush()
+    this.#stopWith(new StoreUnavailableError('the store is closed'))
+  }
+
+  #stopWith(error: Error): void {
+    this.#stopped ??= error
     clearImmediate(this.#scheduled)
+    for (const write of this.#waiting.splice(0)) write.fail(this.#stopped)
+    this.#paused?.resolve()
   }
 
   /** The engine takes some transactions back by itself. */
@@ -130,10 +169,10 @@ export class WriteQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled !== undefined || this.isEmpty || this.#paused > 0) return
+    if (this.#scheduled !== undefined || this.isEmpty || this.#paused !== undefined) return
     this.#scheduled = setImmediate(() => {
       this.#scheduled = undefined
-      if (this.#paused > 0) return
+      if (this.#paused !== undefined) return
       this.flush()
       this.#schedule()
     })
@@ -141,15 +180,18 @@ export class WriteQueue {
 
   #next(): readonly Write[] {
     let rows = 0
+    let bytes = 0
     let count = 0
     for (const write of this.#waiting) {
-      if (count > 0 && rows + write.rows > MAX_ROWS) break
+      const isFull = rows + write.rows > MAX_ROWS || bytes + write.bytes > MAX_BYTES
+      if (count > 0 && isFull) break
       rows += write.rows
+      bytes += write.bytes
       count += 1
     }
     const writes = count === this.#waiting.length ? this.#waiting : this.#waiting.slice(0, count)
     this.#waiting = count === this.#waiting.length ? [] : this.#waiting.slice(count)
-    this.#waitingRows -= rows
+    this.#waitingBytes -= bytes
     return writes
   }
 }

@@ -1,0 +1,68 @@
+import type { AppendRequest, LogWriter, Written } from './log-writer.ts'
+import type { Write } from './write-queue.ts'
+
+/** What a row takes beside its data, roughly, in bytes. */
+const ROW_BYTES = 100
+
+/** A log that is appended to. */
+export interface AppendTarget {
+  readonly writer: LogWriter
+  /** Takes note of what is stored now, and tells it. */
+  apply(request: AppendRequest, written: Written): void
+  /** Goes back to what is stored. */
+  rollBack(): void
+}
+
+/** One call's append, until it is stored or refused. */
+export class AppendWrite<T> implements Write {
+  readonly #target: AppendTarget
+  readonly #request: AppendRequest
+  readonly #resolve: (answer: T) => void
+  readonly #answer: (written: Written) => T
+  readonly fail: (error: unknown) => void
+  #written: Written | undefined
+
+  /** Calls `resolve` with `answer` to what was written, or else `fail`. */
+  constructor(
+    target: AppendTarget,
+    request: AppendRequest,
+    answer: (written: Written) => T,
+    resolve: (answer: T) => void,
+    fail: (error: unknown) => void,
+  ) {
+    this.#target = target
+    this.#request = request
+    this.#answer = answer
+    this.#resolve = resolve
+    this.fail = fail
+  }
+
+  get rows(): number {
+    return Math.max(1, this.#request.drafts.length)
+  }
+
+  get bytes(): number {
+    return this.#request.drafts.reduce((bytes, { entry }) => bytes + ROW_BYTES + entry.json.length, ROW_BYTES)
+  }
+
+  write(): Error | undefined {
+    const answer = this.#target.writer.write(this.#request)
+    if (answer instanceof Error) return answer
+    this.#written = answer
+    return undefined
+  }
+
+  settle(): void {
+    if (this.#written === undefined) return
+    try {
+      this.#target.apply(this.#request, this.#written)
+      this.#resolve(this.#answer(this.#written))
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  rollBack(): void {
+    this.#target.rollBack()
+  }
+}

@@ -1,0 +1,107 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import type { DatabaseSync } from 'node:sqlite'
+import type { Synchronous } from './database-file.ts'
+import { integerOf, type Row } from './row.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+/** Pages of the write-ahead log from which on they are copied into the database: 4 MB, copied in a few ms. */
+const CHECKPOINT_PAGES = 1_000
+const PAGE_BYTES = 4_096
+/** Pages that a transaction writes beside its data, roughly. */
+const TRANSACTION_PAGES = 4
+/** Pages, by that estimate, after which it is looked how many there are. */
+const LOOK_PAGES = 200
+
+export interface CheckpointerOptions {
+  readonly db: DatabaseSync
+  readonly path: string
+  readonly synchronous: Synchronous
+  readonly writes: WriteQueue
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Copies the write-ahead log into the database, without waiting for the disk on the event loop.
+ *
+ * The engine's own checkpoint waits twice: until the write-ahead log is on the disk, and, before it is begun
+ * anew, until the database is. Here both are waited for off the loop, while nothing is written; only the copying between
+ * them, into the memory of the system, holds the loop. So what is on the disk is at each moment what it would be with the
+ * engine's own.
+ */
+export class Checkpointer {
+  readonly #options: CheckpointerOptions
+  // Stays open as long as the database is: a process that closes a file gives up all of its locks on it.
+  #database: FileHandle | undefined
+  #writeAhead: FileHandle | undefined
+  #pages = 0
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options
+    options.db.exec('PRAGMA wal_autocheckpoint = 0')
+  }
+
+  /** To be called after each transaction. */
+  onCommitted(bytes: number): void {
+    this.#pages += TRANSACTION_PAGES + (2 * bytes) / PAGE_BYTES
+    if (this.#pages < LOOK_PAGES || this.#running !== undefined || this.#closed) return
+    this.#pages = 0
+    if (this.#pagesWaiting('NOOP') < CHECKPOINT_PAGES) return
+    this.#running = this.#checkpoint().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** To be called before the database is closed. The answer is called after that. */
+  async close(): Promise<() => Promise<void>> {
+    this.#closed = true
+    await this.#running
+    return async () => {
+      await this.#writeAhead?.close()
+      await this.#database?.close()
+    }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { path, writes, onError } = this.#options
+    let resume = () => {}
+    try {
+      this.#database ??= await open(path, 'r+')
+      this.#writeAhead ??= await open(`${path}-wal`, 'r+')
+      // Most of it goes to the disk while writing goes on, so that little is left to wait for.
+      await this.#writeAhead.datasync()
+      resume = writes.pause()
+      await this.#writeAhead.datasync()
+      this.#copy()
+    } catch (error) {
+      // Nothing was copied: it is tried again after some more transactions.
+      resume()
+      onError(error)
+      return
+    }
+    try {
+      await this.#database.datasync()
+      resume()
+    } catch (error) {
+      // The write-ahead log is all there is of what was copied, and is begun anew with the next transaction.
+      writes.stop(error)
+    }
+  }
+
+  #copy(): void {
+    const { db, synchronous } = this.#options
+    db.exec('PRAGMA synchronous = OFF')
+    try {
+      this.#pagesWaiting('PASSIVE')
+    } finally {
+      db.exec(`PRAGMA synchronous = ${synchronous}`)
+    }
+  }
+
+  /** How many pages wait in the write-ahead log; `PASSIVE` copies them. */
+  #pagesWaiting(mode: 'NOOP' | 'PASSIVE'): number {
+    const row: Row = this.#options.db.prepare(`PRAGMA wal_checkpoint(${mode})`).get() ?? {}
+    return integerOf(row, 'log')
+  }
+}
