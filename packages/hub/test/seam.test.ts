@@ -1,5 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { type Audience, systemClock } from '@tributary/protocol'
 import { StreamServer } from '@tributary/sse'
 import { EventCollector } from '@tributary/testkit'
@@ -7,15 +12,17 @@ import { describe, expect, it, vi } from 'vitest'
 import { Hub } from '../src/hub.ts'
 import { type HubServer, startFastify, startWeb } from './servers.ts'
 
-const READERS = 100
+const READERS = 200
 const USERS = 10
 const GROUPS = 5
 /** Events are published until readers have come this often. */
-const CONNECTIONS = 500
+const CONNECTIONS = 600
 /** And no more than this, should they not. */
 const MAX_EVENTS = 50_000
 /** A reader leaves after at most so many events. */
 const MAX_STAY = 200
+/** Publishes that are under way at a time, at most. */
+const MAX_BURST = 8
 
 /** Numbers that look random and are the same for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -46,37 +53,92 @@ function isFor({ user, group }: Reader, { all, users, groups }: Audience): boole
   return all === true || users?.includes(user) === true || groups?.includes(group) === true
 }
 
-/** Reads until the last event, leaving and coming back on the way; answers all that came. */
-async function readAll(server: HubServer, { user, group }: Reader, random: () => number): Promise<number[]> {
+/** What one coming of a reader brought, and where it is then. */
+interface Stay {
+  readonly events: readonly { readonly type: string; readonly data: unknown }[]
+  readonly cursor: string | undefined
+}
+
+type Random = () => number
+
+async function stream(
+  server: HubServer,
+  query: string,
+  cursor: string | undefined,
+  random: Random,
+): Promise<Stay> {
+  const timeout = random() < 0.2 ? `&timeout=${1 + Math.floor(random() * 200)}` : ''
+  const reader = await EventCollector.open(
+    `${server.url}/stream?${query}${timeout}`,
+    cursor === undefined ? {} : { headers: { 'last-event-id': cursor } },
+  )
+  const stay = Math.floor(random() * MAX_STAY)
+  // A rotation ends the stream from the other side.
+  const left = reader.waitFor(({ type }) => type === 'end' || reader.events.length > stay)
+  await Promise.race([left.catch(() => undefined), reader.ended])
+  await reader.close()
+  expect(reader.ofType('gap')).toEqual([])
+  return { events: reader.events, cursor: reader.lastEventId ?? cursor }
+}
+
+async function poll(server: HubServer, query: string, cursor: string, random: Random): Promise<Stay> {
+  const limit = 1 + Math.floor(random() * MAX_STAY)
+  const answer = await fetch(`${server.url}/poll?${query}&since=${cursor}&limit=${limit}&wait=20`)
+  const page = (await answer.json()) as Stay & { gap?: unknown }
+  expect(page.gap).toBeUndefined()
+  return page
+}
+
+/** Reads until the last event, leaving and coming back on the way, now to a stream, now to a poll; all that came. */
+async function readAll(server: HubServer, { user, group }: Reader, random: Random): Promise<number[]> {
   const got: number[] = []
+  const query = `user=${user}&group=${group}`
   let cursor: string | undefined
   for (;;) {
-    const timeout = random() < 0.2 ? `&timeout=${1 + Math.floor(random() * 200)}` : ''
-    const reader = await EventCollector.open(
-      `${server.url}/stream?user=${user}&group=${group}${timeout}`,
-      cursor === undefined ? {} : { headers: { 'last-event-id': cursor } },
-    )
-    const stay = Math.floor(random() * MAX_STAY)
-    // A rotation ends the stream from the other side.
-    const left = reader.waitFor(({ type }) => type === 'end' || reader.events.length > stay)
-    await Promise.race([left.catch(() => undefined), reader.ended])
-    await reader.close()
-    expect(reader.ofType('gap')).toEqual([])
-    got.push(...reader.ofType('e').map(({ data }) => data as number))
-    cursor = reader.lastEventId ?? cursor
-    if (reader.ofType('end').length > 0) return got
+    const stay: Stay =
+      cursor === undefined || random() < 0.7
+        ? await stream(server, query, cursor, random)
+        : await poll(server, query, cursor, random)
+    const { events } = stay
+    got.push(...events.filter(({ type }) => type === 'e').map(({ data }) => data as number))
+    cursor = stay.cursor
+    if (events.some(({ type }) => type === 'end')) return got
   }
 }
 
+/** A store, and what of it is to be cleared away. */
+interface OpenStore {
+  readonly store: EventStore
+  close(): Promise<void>
+}
+
+async function openMemory(): Promise<OpenStore> {
+  const store = new MemoryEventStore({ clock: systemClock })
+  return { store, close: () => store.close() }
+}
+
+async function openSqlite(): Promise<OpenStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'tributary-seam-'))
+  const store = await SqliteEventStore.open({ path: join(folder, 'events.db') })
+  const close = async () => {
+    await store.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+  return { store, close }
+}
+
 describe.each([
-  { framework: 'Fastify', start: startFastify },
-  { framework: 'a Web Response', start: startWeb },
-])('The seam of replay and live, in $framework', ({ start }) => {
-  it('gives each of a hundred readers that come and go exactly what was for it, in order', {
-    timeout: 60_000,
+  { framework: 'Fastify', start: startFastify, kept: 'in memory', open: openMemory },
+  { framework: 'a Web Response', start: startWeb, kept: 'in memory', open: openMemory },
+  { framework: 'Fastify', start: startFastify, kept: 'in SQLite', open: openSqlite },
+])('The seam of replay and live $kept, in $framework', ({ start, open }) => {
+  it('gives each of hundreds of readers that come and go exactly what was for it, in order', {
+    timeout: 120_000,
   }, async () => {
     const streams = new StreamServer({ clock: systemClock })
-    await using store = new MemoryEventStore({ clock: systemClock })
+    const { store, close } = await open()
+    await using owned = new AsyncDisposableStack()
+    owned.defer(close)
     await using hub = await Hub.open({ store, streams, historyMaxEvents: MAX_EVENTS })
     await using server = await start(hub)
     const seed = 20_260_101
@@ -87,13 +149,13 @@ describe.each([
     }))
     const reading = readers.map((reader) => readAll(server, reader, randomFrom(Math.floor(random() * 1e9))))
     // All of them are greeted before the first event: a new reader begins at the head.
-    await vi.waitFor(() => expect(hub.stats().totalConnections).toBeGreaterThanOrEqual(READERS), 10_000)
+    await vi.waitFor(() => expect(hub.stats().totalConnections).toBeGreaterThanOrEqual(READERS), 30_000)
     const all: number[] = []
     while (hub.stats().totalConnections < CONNECTIONS && all.length < MAX_EVENTS) {
-      const n = all.length
-      all.push(n)
-      await hub.publish(audienceOf(n), 'e', n)
-      if (n % 20 === 0) await nextTurn()
+      const burst = Array.from({ length: 1 + Math.floor(random() * MAX_BURST) }, (_, n) => all.length + n)
+      all.push(...burst)
+      await Promise.all(burst.map((n) => hub.publish(audienceOf(n), 'e', n)))
+      if (random() < 0.25) await nextTurn()
     }
     expect(hub.stats().totalConnections).toBeGreaterThanOrEqual(CONNECTIONS)
     await hub.broadcast('end', null)
@@ -103,6 +165,7 @@ describe.each([
       expect(got[index], `reader ${index} of seed ${seed}`).toEqual(expected)
     }
     await vi.waitFor(() => expect(hub.count()).toBe(0))
+    expect(hub.stats().waitingPolls).toBe(0)
     expect(streams.size).toBe(0)
     expect(hub.status()).toMatchObject({ totalUsers: 0, totalGroups: 0 })
   })

@@ -80,5 +80,11 @@ function connectOptions(query: URLSearchParams): ConnectOptions {
 
 function pollOptions(query: URLSearchParams): PollOptions {
   const user = query.get('user')
-  return { waitMs: Number(query.get('wait') ?? 0), ...(user === null ? {} : { userId: user }) }
+  const limit = query.get('limit')
+  return {
+    groups: query.getAll('group'),
+    waitMs: Number(query.get('wait') ?? 0),
+    ...(limit === null ? {} : { limit: Number(limit) }),
+    ...(user === null ? {} : { userId: user }),
+  }
 }

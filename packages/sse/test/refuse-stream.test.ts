@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { ProblemError } from '@tributary/protocol'
 import { EventCollector } from '@tributary/testkit'
 import Fastify from 'fastify'
@@ -61,6 +62,16 @@ describe('refuseStream', () => {
   ])('answers what will not pass as it is: %s', async (error, status) => {
     await using s = await refusing(error)
     expect((await fetch(s.url, { headers: { 'last-event-id': '5-1' } })).status).toBe(status)
+  })
+
+  it('ends with the connection for HTTP/1.0, which knows no chunks', async () => {
+    await using s = await refusing()
+    const socket = connect(Number(new URL(s.url).port), '127.0.0.1')
+    socket.write('GET /stream?since=0 HTTP/1.0\r\n\r\n')
+    const chunks = await socket.setEncoding('utf8').toArray()
+    const [head, body] = chunks.join('').split('\r\n\r\n')
+    expect(head).not.toMatch(/transfer-encoding/i)
+    expect(body).toMatch(/^retry: 6000\nid: 0\nevent: disconnected\ndata: .+\n\n$/)
   })
 
   it('answers HEAD with the headers alone, and keeps the connection that a busy stream was on', async () => {
