@@ -1,0 +1,151 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ADMIN_TOKEN, type ChaosWorld, HEARTBEAT_MS, TOPICS } from './chaos-world.ts'
+import { describeFault, type FaultKind, inflict, planFaults } from './fault.ts'
+import { checkHub } from './hub-check.ts'
+import { numberOf, type PublishRecord } from './ledger.ts'
+import { Publisher } from './publisher.ts'
+import { checkCalls, checkRun } from './run-check.ts'
+import { RunClient } from './run-client.ts'
+import { planRun } from './run-plan.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** How long everything may take to come to rest after the load, in ms. */
+const SETTLE_MS = 60_000
+const PUBLISHERS = 6
+/** The longest pause of each publisher; together they publish about a hundred times a second. */
+const PUBLISH_PAUSE_MS = 100
+
+export interface RoundOptions {
+  readonly number: number
+  readonly random: SeededRandom
+  readonly faults: readonly [FaultKind, ...FaultKind[]]
+}
+
+export interface RoundResult {
+  readonly number: number
+  /** What was done to whom. */
+  readonly faults: readonly string[]
+  readonly published: number
+  readonly runs: number
+  readonly calls: number
+  /** Events that the hub's readers got. */
+  readonly read: number
+  readonly ms: number
+  readonly violations: readonly string[]
+}
+
+/** One round: load and faults, then rest, then the comparison. */
+export async function playRound(world: ChaosWorld, options: RoundOptions): Promise<RoundResult> {
+  const beganAtMs = performance.now()
+  const { random, number } = options
+  const loadMs = random.int(2_000, 4_000)
+  const faults = planFaults(random.fork(1), options.faults, loadMs)
+  const stop = new AbortController()
+  const giveUp = new AbortController()
+  const runs = startRuns(world, random.fork(2), number, loadMs, giveUp.signal)
+  const publishing = startPublishers(world, random.fork(3), number, stop.signal, giveUp.signal)
+  const inflicted = faults.map(async (fault) => {
+    await delay(fault.atMs)
+    await inflict(fault, world)
+  })
+
+  await delay(loadMs)
+  stop.abort()
+  const limit = setTimeout(() => giveUp.abort(new Error('it took too long')), SETTLE_MS)
+  await Promise.all(inflicted)
+  await Promise.all([world.gateway.settled(), world.worker.settled()])
+  const published = await publishing
+  await Promise.all(runs.map(({ done }) => done))
+  await caughtUp(world, published, giveUp.signal)
+  clearTimeout(limit)
+
+  const readers = world.readers.map((reader) => reader.takeRecord())
+  const records = runs.map(({ client }) => client.record)
+  const calls = world.api.takeCalls()
+  const violations = [
+    ...world.takeFaults(),
+    ...unacknowledged(published),
+    ...runs.flatMap(({ client }) => client.faults),
+    ...checkHub(published, readers, { gapsAllowed: false }),
+    ...records.flatMap(checkRun),
+    ...checkCalls(calls, records),
+  ]
+  return {
+    number,
+    faults: faults.map(describeFault),
+    published: published.length,
+    runs: runs.length,
+    calls: calls.length,
+    read: readers.reduce((sum, { notes }) => sum + notes.length, 0),
+    ms: Math.round(performance.now() - beganAtMs),
+    violations,
+  }
+}
+
+/** Clients that start runs at moments of the load. */
+function startRuns(
+  world: ChaosWorld,
+  random: SeededRandom,
+  round: number,
+  loadMs: number,
+  giveUp: AbortSignal,
+) {
+  return Array.from({ length: random.int(6, 12) }, (_, index) => {
+    const own = random.fork(index)
+    const client = new RunClient({
+      plan: planRun(`round-${round}-run-${index + 1}`, own, world.api.url),
+      gatewayUrl: world.readersProxy.url,
+      startUrl: world.publishersProxy.url,
+      workerUrl: world.workerUrl,
+      token: ADMIN_TOKEN,
+      heartbeatMs: HEARTBEAT_MS,
+      random: own,
+    })
+    const atMs = own.int(0, loadMs)
+    return { client, done: delay(atMs).then(() => client.run(giveUp)) }
+  })
+}
+
+async function startPublishers(
+  world: ChaosWorld,
+  random: SeededRandom,
+  round: number,
+  stop: AbortSignal,
+  giveUp: AbortSignal,
+): Promise<PublishRecord[]> {
+  const published = await Promise.all(
+    Array.from({ length: PUBLISHERS }, (_, index) =>
+      new Publisher({
+        name: `publisher-${index + 1}`,
+        url: world.publishersProxy.url,
+        token: ADMIN_TOKEN,
+        topics: TOPICS,
+        random: random.fork(index),
+        pauseMs: PUBLISH_PAUSE_MS,
+        onFault: world.addFault,
+      }).publish(`round-${round}`, stop, giveUp),
+    ),
+  )
+  return published.flat()
+}
+
+/** Resolves once every reader has come to the last event that is for it, or at the signal. */
+async function caughtUp(
+  { readers }: ChaosWorld,
+  published: readonly PublishRecord[],
+  giveUp: AbortSignal,
+): Promise<void> {
+  const lastOf = (topics: ReadonlySet<string>) =>
+    Math.max(
+      0,
+      ...published.filter(({ topic }) => topics.has(topic)).map(({ ids }) => numberOf(ids[0] ?? '0-0')),
+    )
+  const due = readers.map((reader) => ({ reader, last: lastOf(reader.topics) }))
+  while (!giveUp.aborted && due.some(({ reader, last }) => reader.lastNumber < last)) await delay(20)
+}
+
+function unacknowledged(published: readonly PublishRecord[]): string[] {
+  return published
+    .filter(({ ids }) => ids.length === 0)
+    .map(({ key, topic }) => `publish ${key} for ${topic} was never acknowledged`)
+}

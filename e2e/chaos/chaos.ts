@@ -1,0 +1,74 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { playRound, type RoundResult } from './chaos-round.ts'
+import { ChaosWorld } from './chaos-world.ts'
+import { ALL_FAULTS, type FaultKind } from './fault.ts'
+import { SeededRandom } from './seeded-random.ts'
+
+export interface ChaosOptions {
+  readonly rounds: number
+  readonly seed: number
+  /** Default: all. */
+  readonly faults?: readonly [FaultKind, ...FaultKind[]] | undefined
+  /** Whether to go on after a round that failed. Default false. */
+  readonly keepGoing?: boolean
+  /** Takes one line a round, and more where one fails. */
+  report(line: string): void
+  /** Ends it before its time. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ChaosResult {
+  readonly rounds: readonly RoundResult[]
+  readonly failed: readonly RoundResult[]
+  /** Where data and logs are kept: only where a round failed. */
+  readonly folder: string | undefined
+}
+
+/** Violations of a round that are reported one by one; all of them are in the folder. */
+const MAX_REPORTED = 20
+
+/** Plays rounds over one gateway and one worker, whose data grow from round to round. */
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { rounds: count, seed, faults = ALL_FAULTS, keepGoing = false, report, signal } = options
+  const folder = await mkdtemp(join(tmpdir(), 'tributary-chaos-'))
+  const random = new SeededRandom(seed)
+  const rounds: RoundResult[] = []
+  const failed: RoundResult[] = []
+  try {
+    await using world = await ChaosWorld.start(folder, random.fork(0))
+    for (let number = 1; number <= count && signal?.aborted !== true; number++) {
+      const round = playRound(world, { number, random: random.fork(number), faults })
+      const result = await Promise.race([round, aborted(signal)])
+      if (result === undefined) break
+      rounds.push(result)
+      report(describeRound(result))
+      if (result.violations.length === 0) continue
+      failed.push(result)
+      await writeFile(join(folder, `round-${number}.txt`), `seed ${seed}\n${result.violations.join('\n')}\n`)
+      for (const violation of result.violations.slice(0, MAX_REPORTED)) report(`  ${violation}`)
+      const more = result.violations.length - MAX_REPORTED
+      if (more > 0) report(`  … and ${more} more`)
+      if (!keepGoing) break
+    }
+  } finally {
+    if (failed.length === 0) await rm(folder, { recursive: true, force: true })
+  }
+  return { rounds, failed, folder: failed.length === 0 ? undefined : folder }
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<undefined> {
+  return new Promise((resolve) => signal?.addEventListener('abort', () => resolve(undefined), { once: true }))
+}
+
+function describeRound(result: RoundResult): string {
+  const { number, faults, published, read, runs, calls, ms, violations } = result
+  const outcome = violations.length === 0 ? 'ok' : `${violations.length} VIOLATIONS`
+  return [
+    `round ${number}`,
+    faults.join(', '),
+    `${published} published, ${read} read, ${runs} runs, ${calls} calls`,
+    `${outcome} in ${(ms / 1_000).toFixed(1)} s`,
+  ].join(' | ')
+}

@@ -1,0 +1,82 @@
+/** What happened in a round, as it is compared in the end. Times are milliseconds of one monotonic clock. */
+
+/** One publish, from its first attempt on. */
+export interface PublishRecord {
+  /** Its idempotency key; the event's data bears it, too. */
+  readonly key: string
+  /** Whoever published it, one after the other. */
+  readonly publisher: string
+  /** Whom it was for: `all`, `user:…` or `group:…`. */
+  readonly topic: string
+  /** The id of each answer that acknowledged it: one, and one more for each time it was sent again after that. */
+  readonly ids: string[]
+}
+
+/** What a hub reader met, in its order. */
+export type HubNote =
+  | { readonly kind: 'event'; readonly id: string; readonly key: string }
+  /** `resumesAt` is the id of the gap's own frame: where delivery goes on. */
+  | { readonly kind: 'gap'; readonly from: string; readonly resumesAt: string; readonly reason: string }
+
+export interface HubReaderRecord {
+  readonly name: string
+  /** What it is a member of, `all` included. */
+  readonly topics: ReadonlySet<string>
+  readonly notes: readonly HubNote[]
+}
+
+/** An event of a run, under its standard name. */
+export interface RunEventRecord {
+  readonly id: string
+  readonly type: string
+  /** As it came: JSON. */
+  readonly data: string
+}
+
+/** What one reader of a run got, from the first event on. */
+export interface RunReading {
+  readonly reader: string
+  readonly events: readonly RunEventRecord[]
+  /** The types of gaps it was told. */
+  readonly gaps: readonly string[]
+}
+
+/** A source of a merge or a relay. */
+export interface SourceRecord {
+  /** What its events bear as their `source`; `undefined` where the run is the source itself, and has no other. */
+  readonly name: string | undefined
+  /** The type of its events, each of which bears its number, from 1, as `seqKey`. */
+  readonly type: string
+  readonly seqKey: string
+  readonly count: number
+}
+
+export interface RunRecord {
+  /** Its idempotency key. */
+  readonly key: string
+  readonly kind: string
+  /** Every run id that an answer to its start named. */
+  readonly runIds: ReadonlySet<string>
+  /** The ids of its tasks, where it has any. */
+  readonly taskIds: readonly string[]
+  readonly sources: readonly SourceRecord[]
+  readonly readings: readonly RunReading[]
+  /** When the final event of a task was first seen by any reader. */
+  readonly finalSeenAtMs: ReadonlyMap<string, number>
+  /** The status that the run's own page tells in the end. */
+  readonly status: string | undefined
+}
+
+/** A call that the external API got. */
+export interface CallRecord {
+  readonly runKey: string
+  readonly taskId: string
+  readonly atMs: number
+  /** Whether what is called may be called again. */
+  readonly repeatable: boolean
+}
+
+/** The number of an event in its log. `NaN` where `id` is none. */
+export function numberOf(id: string): number {
+  return Number(/^(?:[\w-]+\.)?\d+-(\d+)$/.exec(id)?.[1] ?? Number.NaN)
+}

@@ -1,0 +1,151 @@
+import {
+  type CallRecord,
+  numberOf,
+  type RunEventRecord,
+  type RunReading,
+  type RunRecord,
+  type SourceRecord,
+} from './ledger.ts'
+
+const FINAL = new Set(['task_complete', 'task_error'])
+const OF_A_TASK = new Set([...FINAL, 'task_start', 'task_progress', 'task_retry'])
+
+/**
+ * Holds the readings of a run against each other and against what a run is: the same events for all, without a hole,
+ * one final event per task, one `complete`, which is the last.
+ */
+export function checkRun(run: RunRecord): string[] {
+  const { key, kind, runIds, readings, status } = run
+  const found: string[] = []
+  if (runIds.size !== 1)
+    found.push(`its start was answered with ${runIds.size} runs: ${[...runIds].join(', ')}`)
+  const [first, ...others] = readings
+  if (first === undefined) found.push('nobody read it')
+  else {
+    found.push(...readings.flatMap(checkReading))
+    for (const other of others) found.push(...compare(first, other))
+    found.push(...checkEvents(run, first.events))
+    const said = fieldOf(
+      first.events.findLast(({ type }) => type === 'complete'),
+      'status',
+    )
+    if (said !== status) found.push(`its complete says ${said}, its page ${status}`)
+  }
+  return found.map((fault) => `${kind} run ${[...runIds].join('/') || '(without id)'} (${key}): ${fault}`)
+}
+
+function checkReading({ reader, events, gaps }: RunReading): string[] {
+  const found = gaps.map((gap) => `${reader} was told a gap: ${gap}`)
+  for (const [index, { id, type }] of events.entries()) {
+    if (numberOf(id) === index + 1) continue
+    found.push(`${reader} has ${id} (${type}) in place of number ${index + 1}`)
+    break
+  }
+  return found
+}
+
+/** Where two readings differ first. */
+function compare(a: RunReading, b: RunReading): string[] {
+  const length = Math.max(a.events.length, b.events.length)
+  for (let index = 0; index < length; index++) {
+    const [one, other] = [a.events[index], b.events[index]]
+    if (one?.id === other?.id && one?.type === other?.type && one?.data === other?.data) continue
+    return [
+      `${a.reader} and ${b.reader} differ at number ${index + 1}: ${describe(one)} and ${describe(other)}`,
+    ]
+  }
+  return []
+}
+
+function checkEvents({ taskIds, sources }: RunRecord, events: readonly RunEventRecord[]): string[] {
+  const found: string[] = []
+  const ends = events.filter(({ type }) => type === 'complete')
+  if (ends.length !== 1) found.push(`it has ${ends.length} complete events`)
+  const last = events.at(-1)
+  if (last?.type !== 'complete') found.push(`its last event is ${describe(last)}`)
+  const summaries = events.filter(({ type }) => type === 'aggregated_result').length
+  if (summaries > 1) found.push(`it has ${summaries} aggregated results`)
+  if (taskIds.length > 0) found.push(...checkTasks(taskIds, events))
+  return [...found, ...sources.flatMap((source) => checkSource(source, events))]
+}
+
+function checkTasks(taskIds: readonly string[], events: readonly RunEventRecord[]): string[] {
+  const found: string[] = []
+  const final = new Map<unknown, RunEventRecord>()
+  for (const event of events) {
+    if (!OF_A_TASK.has(event.type)) continue
+    const taskId = fieldOf(event, 'taskId')
+    const before = final.get(taskId)
+    if (before !== undefined)
+      found.push(`task ${taskId} has ${describe(event)} after its ${describe(before)}`)
+    if (FINAL.has(event.type)) final.set(taskId, event)
+  }
+  for (const taskId of taskIds) if (!final.has(taskId)) found.push(`task ${taskId} has no final event`)
+  const known = new Set<unknown>(taskIds)
+  for (const taskId of final.keys()) if (!known.has(taskId)) found.push(`there is no task ${taskId}`)
+  const complete = events.find(({ type }) => type === 'complete')
+  const successes = [...final.values()].filter(({ type }) => type === 'task_complete').length
+  const counts = ['totalTasks', 'successCount', 'errorCount'].map((name) => fieldOf(complete, name))
+  const due = [taskIds.length, successes, taskIds.length - successes]
+  if (complete !== undefined && String(counts) !== String(due)) {
+    found.push(`its complete counts ${counts.join('/')}, its tasks are ${due.join('/')}`)
+  }
+  return found
+}
+
+/** A source's events: each once, in its order, without a hole; all of them where it is said to have succeeded. */
+function checkSource(source: SourceRecord, events: readonly RunEventRecord[]): string[] {
+  const { name, seqKey, count } = source
+  const ofSource = (...types: string[]) =>
+    events.filter(
+      (event) => types.includes(event.type) && (name === undefined || fieldOf(event, 'source') === name),
+    )
+  const own = ofSource(source.type)
+  for (const [index, event] of own.entries()) {
+    const seq = fieldOf(event, seqKey)
+    if (seq !== index + 1) return [`source ${name} has its ${seq} in place of ${index + 1}, at ${event.id}`]
+  }
+  const ends = name === undefined ? ofSource('complete') : ofSource('source_complete', 'source_error')
+  if (ends.length !== 1) return [`source ${name} has ${ends.length} ends`]
+  const [end] = ends
+  // A stream of somebody else's that ends cleanly has no status to tell.
+  const succeeded = end?.type !== 'source_error' && (fieldOf(end, 'status') ?? 'succeeded') === 'succeeded'
+  return succeeded && own.length !== count
+    ? [`source ${name} is complete with ${own.length} of ${count} events`]
+    : []
+}
+
+/**
+ * Holds the calls that the external API got against what the readers saw: none of a task whose final event somebody
+ * had seen, and at most one of what must not be called twice.
+ */
+export function checkCalls(calls: readonly CallRecord[], runs: readonly RunRecord[]): string[] {
+  const found: string[] = []
+  const runOf = new Map(runs.map((run) => [run.key, run]))
+  const once = new Set<string>()
+  for (const { runKey, taskId, atMs, repeatable } of calls) {
+    const run = runOf.get(runKey)
+    const what = `task ${taskId} of ${run?.kind} run ${[...(run?.runIds ?? [])].join('/')} (${runKey})`
+    const seenAtMs = run?.finalSeenAtMs.get(taskId)
+    if (seenAtMs !== undefined && atMs > seenAtMs) {
+      found.push(`${what} was called again ${Math.round(atMs - seenAtMs)} ms after its final event was read`)
+    }
+    const call = `${runKey} ${taskId}`
+    if (!repeatable && once.has(call)) found.push(`${what} must not be called twice, and was`)
+    once.add(call)
+  }
+  return found
+}
+
+function describe(event: RunEventRecord | undefined): string {
+  if (event === undefined) return 'nothing'
+  const { id, type, data } = event
+  return `${id} ${type} ${data.length > 200 ? `${data.slice(0, 200)}…` : data}`
+}
+
+/** A field of an event's data. */
+export function fieldOf(event: Pick<RunEventRecord, 'data'> | undefined, name: string): unknown {
+  if (event === undefined) return undefined
+  const data: unknown = JSON.parse(event.data)
+  return typeof data === 'object' && data !== null ? Reflect.get(data, name) : undefined
+}
