@@ -7,7 +7,16 @@ import {
   RelayRequest,
   type RunKind,
 } from '@tributary/protocol'
-import type { HandlerRunner, KnownRun, Run, RunWork, StartOptions, TaskLog } from '@tributary/runs'
+import {
+  type HandlerRunner,
+  type KnownRun,
+  type Run,
+  type RunWork,
+  readRunPast,
+  type StartOptions,
+  TaskBoard,
+  type TaskLog,
+} from '@tributary/runs'
 import { Value } from 'typebox/value'
 import { runHybrid } from './hybrid.ts'
 import { planHybrid } from './hybrid-plan.ts'
@@ -61,8 +70,16 @@ export class OwnRuns {
     return readers
   }
 
-  /** Makes the run of a stored request. @throws ProblemError where it cannot be run any more. */
-  of(kind: RunKind, request: unknown): OwnRun {
+  /** Makes the work of a run that an earlier process began. One that cannot be gone on with fails, and says why. */
+  resume({ kind }: Run, request: unknown): RunWork {
+    try {
+      return this.#of(kind, request).work
+    } catch (error) {
+      return (run) => this.#fail(run, error)
+    }
+  }
+
+  #of(kind: RunKind, request: unknown): OwnRun {
     if (kind === 'relay' && Value.Check(RelayRequest, request)) return this.relay(request)
     if (kind === 'merge' && Value.Check(MergeRequest, request)) return this.merge(request)
     if (kind === 'hybrid' && Value.Check(HybridRequest, request)) return this.hybrid(request)
@@ -109,6 +126,16 @@ export class OwnRuns {
       },
       abandon: () => cancelAll(remoteOf.made()),
     }
+  }
+
+  /** Gives the tasks that had begun their final states, and fails the run. */
+  async #fail(run: Run, error: unknown): Promise<never> {
+    const { clock, maxEventBytes } = this.#options
+    const past = await readRunPast(run.log)
+    const tasks = [...past.tasks.keys()].map((id) => ({ id, name: id, source: 'gateway' }))
+    // Kept by the run, which settles them.
+    if (tasks.length > 0) new TaskBoard(run, tasks, { clock, maxEventBytes, past, tagSource: true })
+    throw error
   }
 
   #reading(start: OwnRun['start'], specs: readonly SourceSpec[]): OwnRun {

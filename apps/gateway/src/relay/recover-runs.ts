@@ -7,5 +7,5 @@ import type { OwnRuns } from './own-runs.ts'
  * a worker that asks us something.
  */
 export function recoverRuns(runs: RunRegistry, ownRuns: OwnRuns): Promise<void> {
-  return runs.recover((run, request) => ownRuns.of(run.kind, request).work)
+  return runs.recover((run, request) => ownRuns.resume(run, request))
 }

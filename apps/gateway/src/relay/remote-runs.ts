@@ -19,6 +19,9 @@ const MAX_REMEMBERED_RUNS = 50_000
 /** How long a worker may take to say where its runs stand, in ms, before it is told as away. */
 const VIEW_TIMEOUT_MS = 2_000
 
+/** A worker answers a cancel once the run has ended, and within 10 s, in ms. */
+const CANCEL_TIMEOUT_MS = 15_000
+
 /** What a worker's page says beside its body. */
 const PASSED_HEADERS = ['content-type', 'cache-control', 'run-id', 'location'] as const
 
@@ -144,7 +147,7 @@ export class RemoteRuns {
     const worker = await this.locate(runId)
     try {
       const path = `/api/runs/${runId}/cancel`
-      const { body } = await worker.request(path, { method: 'POST' })
+      const { body } = await worker.request(path, { method: 'POST', timeoutMs: CANCEL_TIMEOUT_MS })
       return read(worker, CancelAnswer, path, body)
     } catch (error) {
       throw isAway(error) ? noWorker(error) : error
