@@ -52,10 +52,10 @@ export function lostUpTo({ lost, zero, topics }: Pick<LogView, 'lost' | 'zero' |
   return newest
 }
 
-/** From where to where the events of these topics are kept. */
-export function rangeOf(view: LogView): LogRange {
+/** From where to where the events of these topics are kept; of the whole log where none were named. */
+export function rangeOf(view: LogView, isWhole: boolean): LogRange {
   let first: Position | undefined
-  let last = view.zero
+  let last = isWhole ? view.head : view.zero
   for (const topic of view.topics) {
     const { first: oldest, trimmedUpTo } = topic
     const newest = topic.upTo(view.head.n) ?? trimmedUpTo

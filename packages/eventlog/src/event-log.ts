@@ -87,7 +87,7 @@ export const DEFAULT_PAGE_LIMIT = 256
 export interface LogRange {
   /** The oldest that is kept; none where nothing is. */
   readonly first?: Position
-  /** The newest there was, kept or not; `{ms: <opened>, n: 0}` where there was none. */
+  /** The newest there was, kept or not; `{ms: <opened>, n: 0}` where none is known. */
   readonly last: Position
   /** Up to where something is gone; none where all is there. */
   readonly trimmedUpTo?: Position

@@ -137,7 +137,7 @@ export class LogWindow {
   }
 
   range(topics?: readonly Topic[]): LogRange {
-    return rangeOf(this.#view(topics))
+    return rangeOf(this.#view(topics), topics === undefined)
   }
 
   #view(topics: readonly Topic[] | undefined): LogView {

@@ -52,18 +52,24 @@ export class RecentTail {
 
   /** Where a reader goes on; `undefined` where that is for the disk to say. */
   locate(cursor: Cursor, topics?: readonly Topic[]): StartingPoint | undefined {
-    const hasAll = this.#base.n === 0
-    const isRecent = cursor.kind === 'time' ? cursor.ms >= this.#base.ms : cursor.n >= this.#base.n
-    if (!hasAll && (!isRecent || (cursor.kind === 'time' && cursor.ms === 0))) return undefined
+    if (this.#base.n === 0) return this.#window.locate(cursor, topics)
+    if (!this.#isBehind(cursor)) return undefined
     const start = this.#window.locate(cursor, topics)
-    if (hasAll || start.after.n >= this.#base.n) return start
     // Who comes from another log goes on at the oldest, which is not here.
-    return start.gap === 'ahead' || start.gap === 'log_lost' ? undefined : { ...start, after: this.#base }
+    if (start.gap === 'ahead' || start.gap === 'log_lost') return undefined
+    return start.after.n < this.#base.n ? { ...start, after: this.#base } : start
   }
 
   /** The entries after `n`; `undefined` where some of them are not here. */
   read(afterN: number, options?: ReadOptions): Page | undefined {
     return afterN < this.#base.n ? undefined : this.#window.read(afterN, options)
+  }
+
+  /** Whether a cursor can stand at the base or behind it, where nothing before it is asked for. */
+  #isBehind(cursor: Cursor): boolean {
+    const { ms, n } = this.#base
+    if (cursor.kind === 'time') return cursor.ms >= ms && cursor.ms > 0
+    return cursor.n === n ? cursor.ms === ms : cursor.n > n && cursor.ms >= ms
   }
 
   /** Lets go of the frames, for a log that has ended. */

@@ -6,15 +6,15 @@ import {
   dataOf,
   event,
   KEEP_ALL,
+  type NewPlace,
   numbersOf,
-  type OpenStore,
   openedLog,
   readAll,
 } from './log-fixture.ts'
 
 /** What every adapter does with what is appended, up to the end of a log. */
-export function appendContract(name: string, openStore: OpenStore): void {
-  const opened = (options?: OpenOptions) => openedLog(openStore, options)
+export function appendContract(name: string, newPlace: NewPlace): void {
+  const opened = (options?: OpenOptions) => openedLog(newPlace, options)
 
   describe(`${name}: append`, () => {
     it('gives ids that rise without holes, also when the clock stands still or jumps back', async () => {

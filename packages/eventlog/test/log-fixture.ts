@@ -2,8 +2,11 @@ import { type Clock, parseCursor } from '@tributary/protocol'
 import { FakeClock } from '@tributary/testkit'
 import type { Append, EventLog, EventStore, LogEntry, OpenOptions, ReadOptions } from '../src/index.ts'
 
-/** Opens an empty store. What it needs beyond the clock is the adapter's own to make and to clear away. */
-export type OpenStore = (clock: Clock) => Promise<EventStore>
+/** Opens the store of one place. What it needs beyond the clock is the adapter's own to make and to clear away. */
+type OpenStore = (clock: Clock) => Promise<EventStore>
+
+/** Makes an empty place. A durable store that is opened there again finds what the one before it has left. */
+export type NewPlace = () => OpenStore
 
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 24 * HOUR_MS
@@ -42,9 +45,22 @@ export async function resume(log: EventLog, cursorText: string, topics?: readonl
 }
 
 /** A store of its own for one test, with one log open in it. */
-export async function openedLog(openStore: OpenStore, options: OpenOptions = KEEP_ALL) {
+export async function openedLog(newPlace: NewPlace, options: OpenOptions = KEEP_ALL) {
   const clock = new FakeClock()
+  const openStore = newPlace()
   const store = await openStore(clock)
-  const log = await store.open('log', options)
-  return { clock, store, log, [Symbol.asyncDispose]: () => store.close() }
+  const opened = {
+    clock,
+    store,
+    log: await store.open('log', options),
+    /** Closes the store and opens what it has left, after a while. */
+    async restart(downMs = 0) {
+      await opened.store.close()
+      clock.advance(downMs)
+      opened.store = await openStore(clock)
+      opened.log = await opened.store.open('log', options)
+    },
+    [Symbol.asyncDispose]: () => opened.store.close(),
+  }
+  return opened
 }

@@ -1,10 +1,11 @@
+import { type Audience, audienceTopics } from '@tributary/protocol'
 import { describe, expect, it } from 'vitest'
 import type { OpenOptions } from '../src/index.ts'
-import { DAY_MS, dataOf, event, KEEP_ALL, type OpenStore, openedLog, readAll, resume } from './log-fixture.ts'
+import { DAY_MS, dataOf, event, KEEP_ALL, type NewPlace, openedLog, readAll, resume } from './log-fixture.ts'
 
 /** What every adapter gives to a reader, and to one that comes back. */
-export function resumeContract(name: string, openStore: OpenStore): void {
-  const opened = (options?: OpenOptions) => openedLog(openStore, options)
+export function resumeContract(name: string, newPlace: NewPlace): void {
+  const opened = (options?: OpenOptions) => openedLog(newPlace, options)
 
   describe(`${name}: read`, () => {
     it('answers what comes after, in pages', async () => {
@@ -45,11 +46,32 @@ export function resumeContract(name: string, openStore: OpenStore): void {
 
     it('keeps for whom an entry is', async () => {
       await using t = await opened()
+      const narrowed: Audience = {
+        all: true,
+        roles: ['admin'],
+        sessions: ['s'],
+        connections: ['c'],
+        only: { user: 'u', session: 't' },
+        where: { color: 'red', size: 1, round: true, none: null },
+      }
       await t.log.append([event(1, 'group:a', 'user:u'), event(2)])
-      const [first, second] = await readAll(t.log)
+      await t.log.append([{ ...event(3), audience: narrowed }])
+      const [first, second, third] = await readAll(t.log)
       expect(first?.audience).toMatchObject({ users: ['u'], groups: ['a'] })
       expect(first?.topics.toSorted()).toEqual(['group:a', 'user:u'])
       expect(second?.audience).toBeUndefined()
+      expect(third?.audience).toEqual(narrowed)
+      expect(third?.topics).toEqual(audienceTopics(narrowed))
+      for (const topic of audienceTopics(narrowed)) {
+        expect(dataOf(await readAll(t.log, 0, { topics: [topic] }))).toEqual([3])
+      }
+    })
+
+    it('keeps an entry for nobody, which only whoever reads everything gets', async () => {
+      await using t = await opened()
+      await t.log.append([{ ...event(1), audience: {} }, event(2, 'group:a')])
+      expect(dataOf(await readAll(t.log))).toEqual([1, 2])
+      expect(dataOf(await readAll(t.log, 0, { topics: ['all', 'group:a'] }))).toEqual([2])
     })
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Retention } from '../src/index.ts'
-import { DAY_MS, dataOf, event, HOUR_MS, type OpenStore, openedLog, readAll, resume } from './log-fixture.ts'
+import { DAY_MS, dataOf, event, HOUR_MS, type NewPlace, openedLog, readAll, resume } from './log-fixture.ts'
 
 const MINUTE_MS = 60_000
 const MAX_EVENTS = 5
@@ -13,9 +13,9 @@ function retention(topic: string): Retention {
 }
 
 /** What every adapter lets go of, and whom it tells. */
-export function retentionContract(name: string, openStore: OpenStore): void {
+export function retentionContract(name: string, newPlace: NewPlace): void {
   async function opened() {
-    const { clock, store, log } = await openedLog(openStore, { retention })
+    const { clock, store, log } = await openedLog(newPlace, { retention })
     const ids: string[] = []
     /** Appends one event after another, a second apart; their numbers go on. */
     const append = async (count: number, ...to: string[]) => {
@@ -55,6 +55,43 @@ export function retentionContract(name: string, openStore: OpenStore): void {
       await t.append(1, 'group:a')
       t.clock.advance(10 * MINUTE_MS)
       expect(dataOf(await readAll(t.log))).toEqual([])
+    })
+
+    it('is of the whole log where it is a run’s', async () => {
+      await using t = await openedLog(newPlace, { runId: 'run_1', retention })
+      for (let i = 1; i <= 12; i++) await t.log.append([event(i)])
+      await t.store.trim()
+      expect(dataOf(await readAll(t.log))).toEqual([8, 9, 10, 11, 12])
+      const ms = t.clock.now()
+      expect(await resume(t.log, `run_1.${ms}-7`)).toMatchObject({ gap: undefined, data: [8, 9, 10, 11, 12] })
+      expect(await resume(t.log, `run_1.${ms}-6`)).toMatchObject({
+        gap: 'expired',
+        data: [8, 9, 10, 11, 12],
+      })
+    })
+
+    it('says from where to where events are kept', async () => {
+      await using t = await opened()
+      const zero = t.log.head
+      expect(await t.log.position()).toEqual({ last: zero })
+      await t.append(8, 'group:a')
+      await t.append(2, 'user:u')
+      const numbers = async (...topics: string[]) => {
+        const { first, last, trimmedUpTo } = await t.log.position(topics)
+        return [first?.n, last.n, trimmedUpTo?.n]
+      }
+      expect(await numbers('group:a')).toEqual([4, 8, 3])
+      expect(await numbers('user:u')).toEqual([9, 10, undefined])
+      expect(await numbers('group:a', 'user:u')).toEqual([4, 10, 3])
+      expect(await numbers('group:never')).toEqual([undefined, 0, undefined])
+      expect(await t.log.position()).toMatchObject({
+        first: { n: 4 },
+        last: t.log.head,
+        trimmedUpTo: { n: 3 },
+      })
+      t.clock.advance(HOUR_MS)
+      await t.store.trim()
+      expect(await numbers('group:a')).toEqual([undefined, 8, 8])
     })
 
     it('keeps an entry under the topic that is kept longer', async () => {
@@ -152,6 +189,18 @@ export function retentionContract(name: string, openStore: OpenStore): void {
         'user:u',
       ])
       expect(start).toMatchObject({ gap: 'expired', after: { n: 1 }, lostUpTo: { n: 6 } })
+    })
+
+    it('bounds what a reader costs that stalls: the rest is told to be gone', async () => {
+      await using t = await opened()
+      await t.append(1, 'group:a')
+      const stalled = await t.log.read(0, { topics: ['group:a'], limit: 1 })
+      expect(stalled.lostUpTo).toBeUndefined()
+      await t.append(1_000, 'group:a')
+      await t.store.trim()
+      const page = await t.log.read(1, { topics: ['group:a'] })
+      expect(dataOf(page.entries)).toEqual([997, 998, 999, 1_000, 1_001])
+      expect(page.lostUpTo).toMatchObject({ n: 996 })
     })
 
     it('is told to whoever reads on over the gap, too', async () => {

@@ -1,20 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
-import { SqliteEventStore } from '../src/sqlite/index.ts'
-import { eventStoreContract } from './contract.ts'
+import { SqliteEventStore, type SqliteEventStoreOptions } from '../src/sqlite/index.ts'
+import { durableStoreContract } from './contract.ts'
+import type { NewPlace } from './log-fixture.ts'
+import { testFolder } from './test-folder.ts'
 
-let folder = ''
-let files = 0
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tributary-store-'))
-})
-afterAll(async () => await rm(folder, { recursive: true }))
+const folder = testFolder()
+let places = 0
 
-eventStoreContract('sqlite', async (clock) =>
-  SqliteEventStore.open({ path: join(folder, `${files++}.db`), clock }),
-)
-eventStoreContract('sqlite, from the disk', async (clock) =>
-  SqliteEventStore.open({ path: join(folder, `${files++}.db`), clock, tailMaxEvents: 1 }),
-)
+function newPlace(options: Partial<SqliteEventStoreOptions> = {}): NewPlace {
+  return () => {
+    const path = join(folder, `${places++}.db`)
+    return (clock) => SqliteEventStore.open({ path, clock, ...options })
+  }
+}
+
+durableStoreContract('sqlite', newPlace())
+// With next to nothing in memory, so that all is read from the disk.
+durableStoreContract('sqlite, from the disk', newPlace({ tailMaxEvents: 1 }))

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { LogEntry, OpenOptions } from '../src/index.ts'
-import { dataOf, event, type OpenStore, openedLog, readAll } from './log-fixture.ts'
+import { dataOf, event, type NewPlace, openedLog, readAll } from './log-fixture.ts'
 
 /** What every adapter tells those who listen. */
-export function tailContract(name: string, openStore: OpenStore): void {
-  const opened = (options?: OpenOptions) => openedLog(openStore, options)
+export function tailContract(name: string, newPlace: NewPlace): void {
+  const opened = (options?: OpenOptions) => openedLog(newPlace, options)
 
   describe(`${name}: tail`, () => {
     it('tells each entry once, in order, before its append resolves', async () => {

@@ -176,6 +176,6 @@ function selected(stored: StoredTopics, topics: readonly Topic[] | undefined): r
 }
 
 function later(a: Position, b: Position | undefined): Position | undefined {
-  const newer = b !== undefined && b.n > a.n ? b : a
-  return newer.n === 0 ? undefined : newer
+  const { ms, n } = b !== undefined && b.n > a.n ? b : a
+  return n === 0 ? undefined : { ms, n }
 }

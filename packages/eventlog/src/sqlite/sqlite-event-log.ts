@@ -130,7 +130,7 @@ export class SqliteEventLog implements EventLog {
   }
 
   async position(topics?: readonly Topic[]): Promise<LogRange> {
-    return await this.#read(() => rangeOf(this.#view(topics)))
+    return await this.#read(() => rangeOf(this.#view(topics), topics === undefined))
   }
 
   tail(listener: (entry: LogEntry) => void): () => void {

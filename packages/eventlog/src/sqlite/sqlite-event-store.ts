@@ -10,6 +10,7 @@ import {
   type Retention,
   type StoreHealth,
 } from '../event-log.ts'
+import { StoreUnavailableError } from '../log-error.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { DEFAULT_LOCK_WAIT_MS, openDatabase, type Synchronous } from './database-file.ts'
 import { attributesOf, type LogRecord, logRecord } from './log-record.ts'
@@ -70,6 +71,7 @@ export class SqliteEventStore implements EventStore {
   readonly #logStore: LogStore
   readonly #logs = new Map<string, SqliteEventLog>()
   readonly #opening = new Map<string, Promise<SqliteEventLog>>()
+  readonly #dropping = new Map<string, Promise<void>>()
   readonly #ended = new Set<SqliteEventLog>()
   readonly #stopTrimming: () => void
   #stopProbing: (() => void) | undefined
@@ -84,7 +86,10 @@ export class SqliteEventStore implements EventStore {
 
   private constructor(options: SqliteEventStoreOptions, db: DatabaseSync) {
     const { path, clock = systemClock, trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS } = options
-    const failure = (error: unknown) => unavailable(error, path)
+    const failure = (error: unknown) =>
+      this.#closing === undefined
+        ? unavailable(error, path)
+        : new StoreUnavailableError('the store is closed')
     this.#options = options
     this.#clock = clock
     this.#db = db
@@ -131,6 +136,8 @@ export class SqliteEventStore implements EventStore {
   }
 
   async open(name: string, options: OpenOptions): Promise<EventLog> {
+    // A log that is being dropped is still there, should that fail.
+    await this.#dropping.get(name)?.catch(() => {})
     const known = this.#logs.get(name)
     if (known !== undefined) return known
     let opening = this.#opening.get(name)
@@ -141,17 +148,13 @@ export class SqliteEventStore implements EventStore {
     return await opening
   }
 
-  async drop(name: string): Promise<void> {
-    await this.#opening.get(name)
-    const log = this.#logs.get(name)
-    await this.#written(
-      () => void this.#sql.of('dropLog').run(name),
-      () => {
-        log?.drop()
-        if (log !== undefined) this.#forget(log)
-      },
-    )
-    void this.#trimmer.run()
+  drop(name: string): Promise<void> {
+    let dropping = this.#dropping.get(name)
+    if (dropping === undefined) {
+      dropping = this.#drop(name).finally(() => this.#dropping.delete(name))
+      this.#dropping.set(name, dropping)
+    }
+    return dropping
   }
 
   async trim(): Promise<void> {
@@ -191,13 +194,24 @@ export class SqliteEventStore implements EventStore {
   }
 
   async #open(name: string, options: OpenOptions): Promise<SqliteEventLog> {
-    // What waits may drop a log of this name.
-    const found = this.#writes.isEmpty ? this.#find(name) : undefined
-    const record = found ?? (await this.#create(name, options))
+    const record = this.#find(name) ?? (await this.#create(name, options))
     const log = this.#logOf(record, options.retention)
     this.#logs.set(name, log)
     if (record.closed) this.#onClosed(log)
     return log
+  }
+
+  async #drop(name: string): Promise<void> {
+    await this.#opening.get(name)?.catch(() => {})
+    const log = this.#logs.get(name)
+    await this.#written(
+      () => void this.#sql.of('dropLog').run(name),
+      () => {
+        log?.drop()
+        if (log !== undefined) this.#forget(log)
+      },
+    )
+    void this.#trimmer.run()
   }
 
   #find(name: string): LogRecord | undefined {
