@@ -15,6 +15,7 @@ export class KeptRuns {
   readonly #options: KeptRunsOptions
   // In the order of their end.
   readonly #runs = new Map<string, EndedRun>()
+  #forgetting = Promise.resolve()
 
   constructor(options: KeptRunsOptions) {
     this.#options = options
@@ -37,8 +38,8 @@ export class KeptRuns {
     this.#runs.set(run.id, run)
   }
 
-  /** Lets go of what is too old or too many, the oldest first. */
-  async sweep(nowMs: number): Promise<void> {
+  /** Lets go of what is too old or too many, the oldest first. Resolves once the store has, of earlier sweeps too. */
+  sweep(nowMs: number): Promise<void> {
     const { records, maxAgeMs, maxCount, onError } = this.#options
     const gone: EndedRun[] = []
     for (const run of this.#runs.values()) {
@@ -47,6 +48,7 @@ export class KeptRuns {
       this.#runs.delete(run.id)
       gone.push(run)
     }
-    if (gone.length > 0) await records.forget(gone, onError)
+    if (gone.length > 0) this.#forgetting = this.#forgetting.then(() => records.forget(gone, onError))
+    return this.#forgetting
   }
 }

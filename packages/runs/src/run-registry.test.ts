@@ -3,8 +3,16 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { ProblemError } from '@tributary/protocol'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it, vi } from 'vitest'
-import { anyRun, eventsOf, openRuns, settle, storeWith, typesOf } from '../test/runs-under-test.ts'
-import type { RunWork } from './execute-run.ts'
+import {
+  anyRun,
+  eventsOf,
+  heldWork,
+  never,
+  openRuns,
+  settle,
+  storeWith,
+  typesOf,
+} from '../test/runs-under-test.ts'
 import type { Run } from './run.ts'
 import type { RunOutcome } from './run-end.ts'
 import { RunAbort } from './run-error.ts'
@@ -20,18 +28,6 @@ const outcome = (successCount: number, errorCount: number): RunOutcome => ({
     code: 'task_failed' as const,
   })),
 })
-
-/** Work that ends when the test says so, or as soon as it is told to stop. */
-function heldWork() {
-  const held = Promise.withResolvers<RunOutcome>()
-  const work: RunWork = ({ signal }) => {
-    signal.addEventListener('abort', () => held.reject(signal.reason))
-    return held.promise
-  }
-  return { work, end: held.resolve, fail: held.reject }
-}
-
-const never: RunWork = () => new Promise(() => undefined)
 
 async function completeOf(run: Run): Promise<unknown> {
   const completes = (await eventsOf(run.log)).filter(({ type }) => type === 'complete')

@@ -175,6 +175,7 @@ export class RunRegistry implements AsyncDisposable {
   async close(): Promise<void> {
     this.#stopSweeping()
     await this.drain(0)
+    await this.sweep()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,9 @@ import type { EventLog, EventStore, LogEntry } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import type { RunKind } from '@tributary/protocol'
 import { FakeClock } from '@tributary/testkit'
+import type { RunWork } from '../src/execute-run.ts'
+import type { Run } from '../src/run.ts'
+import type { RunOutcome } from '../src/run-end.ts'
 import { RunRegistry } from '../src/run-registry.ts'
 import type { RunRegistryOptions } from '../src/run-registry-options.ts'
 
@@ -51,3 +54,38 @@ export function storeWith(store: EventStore, change: (log: EventLog) => void): E
   }
   return store
 }
+
+/** Waits turn by turn until it is so. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; !isSo(); turn++) {
+    if (turn > 10_000) throw new Error(`it did not come to this: ${isSo}`)
+    await settle()
+  }
+}
+
+/** Work that ends when the test says so, or as soon as it is told to stop. */
+export function heldWork() {
+  const held = Promise.withResolvers<RunOutcome>()
+  held.promise.catch(() => undefined)
+  const begun = Promise.withResolvers<Run>()
+  const work: RunWork = (run) => {
+    begun.resolve(run)
+    run.signal.addEventListener('abort', () => held.reject(run.signal.reason))
+    if (run.signal.aborted) held.reject(run.signal.reason)
+    return held.promise
+  }
+  return { work, begun: begun.promise, end: held.resolve, fail: held.reject }
+}
+
+/** Goes on until it is told to stop. */
+export const untilStopped: RunWork = (run) => heldWork().work(run)
+
+/** Does not stop, whatever it is told. */
+export const never: RunWork = () => new Promise(() => undefined)
+
+export const succeeded = (successCount = 1): RunOutcome => ({
+  totalTasks: successCount,
+  successCount,
+  errorCount: 0,
+  errors: [],
+})

@@ -1,0 +1,75 @@
+import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { FakeClock } from '@tributary/testkit'
+import { describe, expect, it } from 'vitest'
+import { anyRun, heldWork, never, openRuns } from './runs-under-test.ts'
+import { DISKS } from './stores-under-test.ts'
+
+describe('RunRegistry, for readers who leave', () => {
+  async function openWithReaders(onDisconnect: 'cancel' | 'continue') {
+    const clock = new FakeClock()
+    const store = new MemoryEventStore({ clock })
+    const { runs } = await openRuns({ clock, store, disconnectGraceMs: 10_000 })
+    const run = await runs.start({ ...anyRun(1), onDisconnect }, heldWork().work)
+    return { clock, runs, run }
+  }
+
+  it('changes nothing unless the run asks for it', async () => {
+    const { clock, run, runs } = await openWithReaders('continue')
+    run.hold()()
+    clock.advance(60_000)
+    expect(run.signal.aborted).toBe(false)
+    await runs.close()
+  })
+
+  it('cancels a grace period after the last has left', async () => {
+    const { clock, run } = await openWithReaders('cancel')
+    const [first, second] = [run.hold(), run.hold()]
+    clock.advance(60_000)
+    first()
+    first()
+    clock.advance(60_000)
+    expect(run.signal.aborted).toBe(false)
+    second()
+    clock.advance(9_999)
+    expect(run.signal.aborted).toBe(false)
+    clock.advance(1)
+    await run.ended
+    expect(run.signal.reason).toMatchObject({ message: 'Nobody reads the run any more' })
+    expect(run.status).toBe('cancelled')
+  })
+
+  it('goes on where one comes back in time, whose own grace period is whole', async () => {
+    const { clock, run, runs } = await openWithReaders('cancel')
+    run.hold()()
+    clock.advance(9_000)
+    const back = run.hold()
+    clock.advance(9_000)
+    back()
+    clock.advance(9_999)
+    expect(run.signal.aborted).toBe(false)
+    clock.advance(1)
+    expect(run.signal.aborted).toBe(true)
+    await runs.close()
+  })
+
+  it('cancels what nobody comes to read, also after a restart', async () => {
+    const { clock, run } = await openWithReaders('cancel')
+    clock.advance(10_000)
+    await run.ended
+    expect(run.status).toBe('cancelled')
+    const memory = await DISKS.memory(clock)
+    const store = await memory.open()
+    const before = await openRuns({ clock, store, disconnectGraceMs: 10_000 })
+    const left = await before.runs.start({ ...anyRun(1), onDisconnect: 'cancel' }, never)
+    left.hold()
+    clock.advance(60_000)
+    expect(left.signal.aborted).toBe(false)
+    await before.runs.close()
+    const again = await openRuns({ clock, store, disconnectGraceMs: 10_000 })
+    await again.runs.recover(() => heldWork().work)
+    clock.advance(10_000)
+    const found = again.runs.find(left.id)
+    await found.ended
+    expect(found.status).toBe('cancelled')
+  })
+})
