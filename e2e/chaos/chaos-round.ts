@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ADMIN_TOKEN, type ChaosWorld, HEARTBEAT_MS, TOPICS } from './chaos-world.ts'
 import { describeFault, type FaultKind, inflict, planFaults } from './fault.ts'
 import { checkHub } from './hub-check.ts'
+import type { HubReader } from './hub-reader.ts'
 import { numberOf, type PublishRecord } from './ledger.ts'
 import { Publisher } from './publisher.ts'
 import { checkCalls, checkRun } from './run-check.ts'
@@ -11,6 +12,8 @@ import type { SeededRandom } from './seeded-random.ts'
 
 /** How long everything may take to come to rest after the load, in ms. */
 const SETTLE_MS = 60_000
+/** What comes so soon after something else did not have to be waited for. */
+const NO_TIME_MS = 100
 const PUBLISHERS = 6
 /** The longest pause of each publisher; together they publish about a hundred times a second. */
 const PUBLISH_PAUSE_MS = 100
@@ -31,6 +34,8 @@ export interface RoundResult {
   /** Events that the hub's readers got. */
   readonly read: number
   readonly ms: number
+  /** What came to rest last, and how long after the load. */
+  readonly last: { readonly what: string; readonly ms: number }
   readonly violations: readonly string[]
 }
 
@@ -52,11 +57,14 @@ export async function playRound(world: ChaosWorld, options: RoundOptions): Promi
   await delay(loadMs)
   stop.abort()
   const limit = setTimeout(() => giveUp.abort(new Error('it took too long')), SETTLE_MS)
-  await Promise.all(inflicted)
-  await Promise.all([world.gateway.settled(), world.worker.settled()])
-  const published = await publishing
-  await Promise.all(runs.map(({ done }) => done))
-  await caughtUp(world, published, giveUp.signal)
+  const rest = new Rest()
+  await rest.note('a fault', Promise.all(inflicted))
+  await rest.note('a restart', Promise.all([world.gateway.settled(), world.worker.settled()]))
+  const published = await rest.note('a publisher', publishing)
+  await Promise.all(runs.map(({ client, done }) => rest.note(() => client.name, done)))
+  await Promise.all(
+    world.readers.map((reader) => rest.note(reader.name, caughtUp(reader, published, giveUp.signal))),
+  )
   clearTimeout(limit)
 
   const readers = world.readers.map((reader) => reader.takeRecord())
@@ -78,7 +86,22 @@ export async function playRound(world: ChaosWorld, options: RoundOptions): Promi
     calls: calls.length,
     read: readers.reduce((sum, { notes }) => sum + notes.length, 0),
     ms: Math.round(performance.now() - beganAtMs),
+    last: rest.last,
     violations,
+  }
+}
+
+/** Notes what takes longest after the load. */
+class Rest {
+  readonly #beganAtMs = performance.now()
+  last = { what: 'nothing', ms: 0 }
+
+  async note<T>(what: string | (() => string), done: Promise<T>): Promise<T> {
+    const result = await done
+    const ms = Math.round(performance.now() - this.#beganAtMs)
+    // What had to wait for something else took no time of its own.
+    if (ms > this.last.ms + NO_TIME_MS) this.last = { what: typeof what === 'string' ? what : what(), ms }
+    return result
   }
 }
 
@@ -129,19 +152,15 @@ async function startPublishers(
   return published.flat()
 }
 
-/** Resolves once every reader has come to the last event that is for it, or at the signal. */
+/** Resolves once the reader has come to the last event that is for it, or at the signal. */
 async function caughtUp(
-  { readers }: ChaosWorld,
+  reader: HubReader,
   published: readonly PublishRecord[],
   giveUp: AbortSignal,
 ): Promise<void> {
-  const lastOf = (topics: ReadonlySet<string>) =>
-    Math.max(
-      0,
-      ...published.filter(({ topic }) => topics.has(topic)).map(({ ids }) => numberOf(ids[0] ?? '0-0')),
-    )
-  const due = readers.map((reader) => ({ reader, last: lastOf(reader.topics) }))
-  while (!giveUp.aborted && due.some(({ reader, last }) => reader.lastNumber < last)) await delay(20)
+  const own = published.filter(({ topic }) => reader.topics.has(topic))
+  const last = Math.max(0, ...own.map(({ ids }) => numberOf(ids[0] ?? '0-0')))
+  while (!giveUp.aborted && reader.lastNumber < last) await delay(20)
 }
 
 function unacknowledged(published: readonly PublishRecord[]): string[] {

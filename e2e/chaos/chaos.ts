@@ -28,6 +28,8 @@ export interface ChaosResult {
 
 /** Violations of a round that are reported one by one; all of them are in the folder. */
 const MAX_REPORTED = 20
+/** Coming to rest takes longer than this only where something waited: the report says for what. */
+const SLOW_MS = 5_000
 
 /** Plays rounds over one gateway and one worker, whose data grow from round to round. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
@@ -63,12 +65,12 @@ function aborted(signal: AbortSignal | undefined): Promise<undefined> {
 }
 
 function describeRound(result: RoundResult): string {
-  const { number, faults, published, read, runs, calls, ms, violations } = result
+  const { number, faults, published, read, runs, calls, ms, last, violations } = result
   const outcome = violations.length === 0 ? 'ok' : `${violations.length} VIOLATIONS`
   return [
     `round ${number}`,
     faults.join(', '),
     `${published} published, ${read} read, ${runs} runs, ${calls} calls`,
-    `${outcome} in ${(ms / 1_000).toFixed(1)} s`,
+    `${outcome} in ${(ms / 1_000).toFixed(1)} s${last.ms > SLOW_MS ? `, ${last.ms} ms of them for ${last.what}` : ''}`,
   ].join(' | ')
 }

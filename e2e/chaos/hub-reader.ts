@@ -26,6 +26,8 @@ export interface HubReaderOptions {
 /** Where all begin: with the oldest event that is kept. */
 const BEGINNING = '0'
 const RETRY_MS = 100
+/** Half a minute, as by default, would only make rounds long. */
+const MAX_RETRY_MS = 1_000
 
 /** A reader of the hub's stream, from the first event on, that notes what it gets. */
 export class HubReader implements AsyncDisposable {
@@ -46,8 +48,9 @@ export class HubReader implements AsyncDisposable {
     const ways: Record<HubReaderKind, () => Promise<void>> = {
       stream: () => this.#readStream(this.#stop.signal),
       'hang-up': () => this.#hangUpAgainAndAgain(),
-      eventsource: () => this.#readByEventSource(EventSource),
-      'own-eventsource': () => this.#readByEventSource(OwnEventSource),
+      eventsource: () => this.#readByEventSource((url) => new EventSource(url)),
+      'own-eventsource': () =>
+        this.#readByEventSource((url) => new OwnEventSource(url, { maxRetryMs: MAX_RETRY_MS })),
       polling: () => this.#readByTurns(),
     }
     this.#done = ways[kind]().catch((error: unknown) => {
@@ -102,7 +105,7 @@ export class HubReader implements AsyncDisposable {
       signal,
       lastEventId: this.#cursor,
       retryMs: RETRY_MS,
-      maxRetryMs: 1_000,
+      maxRetryMs: MAX_RETRY_MS,
       heartbeatMs: this.#options.heartbeatMs,
       onId: (id) => this.#moveTo(id),
     })
@@ -158,17 +161,17 @@ export class HubReader implements AsyncDisposable {
   }
 
   /** Until the end; an EventSource that gives up is a fault, since people's pages would stand still. */
-  async #readByEventSource(Source: typeof EventSource | typeof OwnEventSource): Promise<void> {
+  async #readByEventSource(open: (url: string) => EventSource | OwnEventSource): Promise<void> {
     const { signal } = this.#stop
     const over = Promise.withResolvers<void>()
-    const source = new Source(this.#address('/api/sse/managed/connect', { since: BEGINNING }))
+    const source = open(this.#address('/api/sse/managed/connect', { since: BEGINNING }))
     for (const type of [...PUBLISHED_TYPES, 'gap']) {
       source.addEventListener(type, (event: Event) => {
         this.#note(type, String(field(event, 'lastEventId')), JSON.parse(String(field(event, 'data'))))
       })
     }
     source.addEventListener('error', (event: Event) => {
-      if (source.readyState !== Source.CLOSED || signal.aborted) return
+      if (source.readyState !== source.CLOSED || signal.aborted) return
       over.reject(new Error(`its EventSource is closed: ${describe(event)}`))
     })
     signal.addEventListener('abort', () => over.resolve(), { once: true })

@@ -34,8 +34,10 @@ export class RunClient {
     this.#options = options
   }
 
-  get key(): string {
-    return this.#options.plan.key
+  /** With all that it is found by. */
+  get name(): string {
+    const { key, kind } = this.#options.plan
+    return `${kind} run ${[...this.#runIds].join('/') || '(without id)'} (${key})`
   }
 
   /** What could not be done. */
@@ -93,13 +95,8 @@ export class RunClient {
     try {
       await read(reading)
     } catch (error) {
-      this.#faults.push(`${this.#name}: ${reader} got ${reading.events.length} events: ${describe(error)}`)
+      this.#faults.push(`${this.name}: ${reader} got ${reading.events.length} events: ${describe(error)}`)
     }
-  }
-
-  get #name(): string {
-    const { key, kind } = this.#options.plan
-    return `${kind} run ${[...this.#runIds].join('/') || '(without id)'} (${key})`
   }
 
   /** Sends the start until it is answered, under one key; reads the answer, and goes on where it breaks off. */
@@ -137,7 +134,7 @@ export class RunClient {
       this.#noteRunId(stream.headers)
     } catch (error) {
       if (signal.aborted || (error instanceof StreamError && error.retryable)) return
-      this.#faults.push(`${this.#name}: its start, sent again, was refused: ${describe(error)}`)
+      this.#faults.push(`${this.name}: its start, sent again, was refused: ${describe(error)}`)
     } finally {
       hangUp.abort()
     }
@@ -211,7 +208,7 @@ export class RunClient {
   /** An id that goes back would have events come twice after the next drop. */
   #moveTo(reading: Reading, id: string): void {
     if (reading.cursor !== undefined && numberOf(id) < numberOf(reading.cursor)) {
-      this.#faults.push(`${this.#name}: ${reading.reader} was sent back from ${reading.cursor} to ${id}`)
+      this.#faults.push(`${this.name}: ${reading.reader} was sent back from ${reading.cursor} to ${id}`)
     }
     reading.cursor = id
   }
