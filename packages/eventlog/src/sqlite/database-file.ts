@@ -10,6 +10,8 @@ import { StoreOpenError } from './store-open-error.ts'
 /** How long a file is waited for that another process has open: at a deploy, the old one is about to let go of it. */
 export const DEFAULT_LOCK_WAIT_MS = 5_000
 const LOCK_RETRY_MS = 100
+/** The engine's, on every file that it makes. */
+const PAGE_BYTES = 4_096
 
 /** What a power loss may take. A process that is killed loses nothing by either. */
 export type Synchronous =
@@ -22,6 +24,7 @@ export interface DatabaseFileOptions {
   readonly path: string
   readonly synchronous: Synchronous
   readonly lockWaitMs: number
+  readonly maxFileBytes: number | undefined
 }
 
 /**
@@ -29,14 +32,11 @@ export interface DatabaseFileOptions {
  *
  * @throws StoreOpenError
  */
-export async function openDatabase({
-  path,
-  synchronous,
-  lockWaitMs,
-}: DatabaseFileOptions): Promise<DatabaseSync> {
+export async function openDatabase(options: DatabaseFileOptions): Promise<DatabaseSync> {
+  const { path, lockWaitMs } = options
   for (let waitedMs = 0; ; waitedMs += LOCK_RETRY_MS) {
     try {
-      return openOnce(path, synchronous)
+      return openOnce(options)
     } catch (error) {
       if (error instanceof StoreOpenError) throw error
       if (!isLocked(error)) throw openError(error, path)
@@ -51,7 +51,7 @@ export async function openDatabase({
   }
 }
 
-function openOnce(path: string, synchronous: Synchronous): DatabaseSync {
+function openOnce({ path, synchronous, maxFileBytes }: DatabaseFileOptions): DatabaseSync {
   createPrivately(path)
   const db = new DatabaseSync(path, { enableForeignKeyConstraints: false })
   try {
@@ -60,6 +60,9 @@ function openOnce(path: string, synchronous: Synchronous): DatabaseSync {
     db.exec('PRAGMA journal_mode = WAL')
     db.exec(`PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'}`)
     migrate(db, path)
+    if (maxFileBytes !== undefined) {
+      db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(maxFileBytes / PAGE_BYTES))}`)
+    }
     return db
   } catch (error) {
     db.close()

@@ -48,6 +48,8 @@ export interface SqliteEventStoreOptions {
   readonly trimIntervalMs?: number
   /** What a power loss may take. Default `normal`. */
   readonly synchronous?: Synchronous
+  /** How large the file may become; past it appends are refused as on a full disk. Default: as large as that has room. */
+  readonly maxFileBytes?: number
   /** How long another process is waited for that has the file open. Default `DEFAULT_LOCK_WAIT_MS`. */
   readonly lockWaitMs?: number
   /** The newest entries of each log that are in memory, and up to twice as many. Default `DEFAULT_TAIL_MAX_EVENTS`. */
@@ -80,8 +82,13 @@ export class SqliteEventStore implements EventStore {
 
   /** @throws StoreOpenError where the file cannot be opened, or another process has it. */
   static async open(options: SqliteEventStoreOptions): Promise<SqliteEventStore> {
-    const { path, synchronous = DEFAULT_SYNCHRONOUS, lockWaitMs = DEFAULT_LOCK_WAIT_MS } = options
-    return new SqliteEventStore(options, await openDatabase({ path, synchronous, lockWaitMs }))
+    const {
+      path,
+      synchronous = DEFAULT_SYNCHRONOUS,
+      lockWaitMs = DEFAULT_LOCK_WAIT_MS,
+      maxFileBytes,
+    } = options
+    return new SqliteEventStore(options, await openDatabase({ path, synchronous, lockWaitMs, maxFileBytes }))
   }
 
   private constructor(options: SqliteEventStoreOptions, db: DatabaseSync) {
