@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,8 +13,8 @@ import {
 } from '@tributary/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NumberedStream } from './numbered-stream.ts'
-import { type ServiceProcess, startGateway } from './processes.ts'
-import { HYBRID, logged, MERGE, postJson, RELAY, runIdOf, startWorker } from './services.ts'
+import { type ServiceProcess, startGateway, startWorker as startWorkerProcess } from './processes.ts'
+import { HYBRID, logged, MERGE, PARALLEL_TASKS, postJson, RELAY, runIdOf, startWorker } from './services.ts'
 
 let folder: string
 
@@ -243,6 +243,76 @@ describe('a gateway that is killed', () => {
     expect(upstream.requestsTo('/once')).toHaveLength(1)
     expect(upstream.requestsTo('/far')).toHaveLength(1)
     expect(worker.deps.runs.size).toBe(1)
+  })
+
+  it('waits for a worker that is away when it comes back', async () => {
+    const late = Promise.withResolvers<void>()
+    await using upstream = await ScriptedUpstream.start()
+    const answer = steps.answer(200, { 'content-type': 'application/json' }, '{}')
+    upstream.script('/far', [], [steps.until(late.promise), answer])
+    const workerFolder = join(folder, 'worker')
+    await mkdir(workerFolder)
+    const workerPort = await freePort()
+    const workerOptions = { cwd: workerFolder, port: workerPort, env: { OUTBOUND_ALLOW: '127.0.0.1' } }
+    const worker = await startWorkerProcess(workerOptions)
+    await using gateway = await startKeeper(upstream, [worker])
+    const far = { id: 'far', url: `${upstream.url}/far` }
+    await using hybrid = await EventCollector.open(gateway.url + HYBRID, { body: { remoteTasks: [far] } })
+    await using relayed = await EventCollector.open(gateway.url + PARALLEL_TASKS, { body: { tasks: [far] } })
+    await upstream.waitForRequest('/far', 2)
+    await Promise.all([hybrid, relayed].map((reader) => reader.waitFor('task_start')))
+    await worker.kill()
+    await gateway.crash()
+    await using back = await readOn(gateway.url, hybrid)
+    expect(await dataOf(back, 'source_unavailable')).toMatchObject({ source: 'worker', retryable: true })
+    // Of a worker's run nothing is known here any more: who comes back is told to come again.
+    await using busy = await readOn(gateway.url, relayed)
+    await busy.ended
+    expect(allDataOf(busy, 'disconnected')).toMatchObject([{ reason: 'busy', reconnect: true }])
+    await using _worker = await startWorkerProcess(workerOptions)
+    late.resolve()
+    await using rest = await readOn(gateway.url, relayed)
+    await Promise.all([back.ended, rest.ended])
+    wholeOf(hybrid, back)
+    wholeOf(relayed, rest)
+    for (const reader of [back, rest]) {
+      expect(allDataOf(reader, 'task_retry')).toMatchObject([
+        { taskId: 'far', attempt: 2, reason: 'worker_lost' },
+      ])
+      expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'succeeded' })
+    }
+  })
+
+  it('asks the same worker again with the same key, where it does not know what became of its start', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    await using other = await ScriptedUpstream.start()
+    const workers = [upstream, other]
+    const accepted = { runId: 'run_there', status: 'accepted', events: '/api/runs/run_there/events' }
+    const json = { 'content-type': 'application/json', 'run-id': 'run_there' }
+    for (const worker of workers) {
+      worker.script(
+        '/api/sse/emitter/parallel-tasks',
+        [],
+        [steps.answer(202, json, JSON.stringify(accepted))],
+      )
+    }
+    await using gateway = await startKeeper(upstream, workers)
+    const started = postJson(gateway.url + HYBRID, { remoteTasks: ['Any'] }).catch(() => undefined)
+    const asked = await Promise.race(
+      workers.map(async (worker) => ({
+        worker,
+        request: await worker.waitForRequest('/api/sse/emitter/parallel-tasks'),
+      })),
+    )
+    await gateway.crash()
+    await started
+    const again = await asked.worker.waitForRequest('/api/sse/emitter/parallel-tasks', 2)
+    expect(again.headers['idempotency-key']).toEqual(expect.any(String))
+    expect(again.headers['idempotency-key']).toBe(asked.request.headers['idempotency-key'])
+    expect(again.body).toBe(asked.request.body)
+    await asked.worker.waitForRequest('/api/runs/run_there/events')
+    const starts = workers.flatMap((worker) => worker.requestsTo('/api/sse/emitter/parallel-tasks'))
+    expect(starts).toHaveLength(2)
   })
 
   it('answers the same run to the same key, and refuses another request with it', async () => {

@@ -86,6 +86,30 @@ describe('a relay', () => {
     expect(reader.ofType('tick').map(({ data }) => Object(data).n)).toEqual([1, 2, 3])
     expect(upstream.requests.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, 'n2', 'n2'])
     expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'succeeded' })
+    const away = reader.ofType('source_unavailable')
+    expect(away).toMatchObject([{ data: { source: endpoint, since: expect.any(Number), retryable: true } }])
+    expect(away[0]?.id).toBeUndefined()
+  })
+
+  it('resumes a foreign stream that ended to be resumed, as ours do, without a word', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const tick = (n: number) => steps.frame({ id: `n${n}`, event: 'tick', data: { n } })
+    const ends = (reason: string) =>
+      steps.frame({ event: 'disconnected', data: { reason, reconnect: true }, retryMs: 1 })
+    upstream.script(
+      '/s',
+      [tick(1), ends('timeout'), steps.end()],
+      [tick(2), ends('drain'), steps.end()],
+      [tick(3), steps.end()],
+    )
+    await using gateway = await startGateway({ upstreams: [upstream] })
+    await using reader = await EventCollector.open(gateway.url + RELAY, {
+      body: { endpoint: `${upstream.url}/s` },
+    })
+    await reader.ended
+    expect(reader.ofType('tick').map(({ data }) => Object(data).n)).toEqual([1, 2, 3])
+    expect(reader.ofType('source_unavailable')).toEqual([])
+    expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'succeeded' })
   })
 
   it('gives up a foreign GET that stays away, and says so', async () => {

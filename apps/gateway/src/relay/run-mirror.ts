@@ -30,7 +30,10 @@ export interface RunMirrorOptions {
   readonly maxEvents: number
   /** Characters of one event at most. */
   readonly maxEventChars: number
-  /** How often the worker sends a heartbeat, in ms; where nothing comes for 2.5 times as long, it is away. */
+  /**
+   * How often the worker sends a heartbeat, in ms; where nothing comes for 2.5 times as long, it is away. Workers must
+   * not be configured to be quiet for longer than this gateway.
+   */
   readonly heartbeatMs: number
   readonly giveUpMs: number
   /** Called with the end of the run, once it is there. */
