@@ -2,6 +2,7 @@ import type { LogEntry, Page, ReadableLog } from '@tributary/eventlog'
 import type { GapData, Position, Topic } from '@tributary/protocol'
 import { entryFrame, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
+import type { TurnGate } from './turn-gate.ts'
 
 /** What happens to a reader that has no room for a live event. */
 export type OverflowPolicy =
@@ -14,6 +15,8 @@ export interface LogReaderOptions {
   readonly log: ReadableLog
   readonly stream: EventStream
   readonly form: FrameForm
+  /** What it takes its turn at for each page that it reads. */
+  readonly gate: TurnGate
   /** The reader gets what comes after. */
   readonly after: Position
   /** What is gone up to this number it has been told, or does not miss. Default: what is gone when it begins. */
@@ -154,15 +157,17 @@ export class LogReader {
   }
 
   async #replay(): Promise<void> {
-    const { log, topics, stream } = this.#options
+    const { log, topics, stream, gate } = this.#options
     for (;;) {
+      await gate.take()
       const headAtRead = log.head
       const selected = topics?.()
       const page = await log.read(this.#readUpToN, selected === undefined ? {} : { topics: selected })
       if (stream.ended || this.#state === 'stopped') return
       this.#tellLost(page)
       for (const entry of page.entries) {
-        if (!(await this.#sendAtItsPace(entry))) return
+        // Waited for only where there is no room: a wait for each would cost more than sending it.
+        if (!this.#sendAtOnce(entry) && !(await this.#sendAtItsPace(entry))) return
       }
       if (page.hasMore) continue
       if (headAtRead.n > this.#position.n) this.#moveTo(headAtRead)
@@ -191,16 +196,25 @@ export class LogReader {
     this.#toldUpToN = Math.max(position.n, this.#toldUpToN ?? 0)
   }
 
-  async #sendAtItsPace(entry: LogEntry): Promise<boolean> {
+  /** Sends the entry or passes over it. Answers whether there was room. */
+  #sendAtOnce(entry: LogEntry): boolean {
     const { stream, form, accepts } = this.#options
     if (accepts === undefined || accepts(entry)) {
       const frame = entryFrame(entry, form)
-      while (!stream.ended && !stream.hasRoomFor(frame.byteLength)) await stream.drained()
-      if (stream.ended || this.#state === 'stopped') return false
+      if (stream.ended || !stream.hasRoomFor(frame.byteLength)) return false
       this.#send(entry, frame)
     }
     this.#moveTo(entry.position)
     return true
+  }
+
+  /** Answers false where the stream ended before there was room. */
+  async #sendAtItsPace(entry: LogEntry): Promise<boolean> {
+    const { stream, form } = this.#options
+    const { byteLength } = entryFrame(entry, form)
+    while (!stream.ended && !stream.hasRoomFor(byteLength)) await stream.drained()
+    if (stream.ended || this.#state === 'stopped') return false
+    return this.#sendAtOnce(entry)
   }
 
   #send(entry: LogEntry, frame: Uint8Array): void {

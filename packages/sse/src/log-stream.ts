@@ -12,6 +12,7 @@ import type { EventStream, StreamEnd } from './event-stream.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
 import type { StreamSink } from './stream-sink.ts'
+import type { TurnGate } from './turn-gate.ts'
 
 export interface ServeOptions {
   readonly log: ReadableLog
@@ -37,6 +38,14 @@ export interface ServeOptions {
   readonly onError?: (error: unknown) => void
 }
 
+/** What the server adds to what it was asked to serve. */
+export interface LogStreamOptions extends ServeOptions {
+  /** What its replay takes its turn at. */
+  readonly gate: TurnGate
+  /** What is gone up to this number the reader has been told, or does not miss. */
+  readonly toldUpToN?: number
+}
+
 /** One reader's open stream over one log. */
 export class LogStream {
   readonly stream: EventStream
@@ -45,8 +54,9 @@ export class LogStream {
   readonly #reader: LogReader
   readonly #follow: boolean
 
-  constructor(stream: EventStream, after: Position, options: ServeOptions, toldUpToN?: number) {
+  constructor(stream: EventStream, after: Position, options: LogStreamOptions) {
     const { log, connectionId, form = DEFAULT_FORM, follow, overflow, topics, accepts, onError } = options
+    const { gate, toldUpToN } = options
     this.stream = stream
     this.connectionId = connectionId
     this.#log = log
@@ -55,6 +65,7 @@ export class LogStream {
       log,
       stream,
       form,
+      gate,
       after,
       ...(toldUpToN === undefined ? {} : { toldUpToN }),
       overflow,

@@ -7,6 +7,7 @@ import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
 import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
+import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
 
 /** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
@@ -33,6 +34,7 @@ export class StreamServer {
   readonly #heartbeats = new HeartbeatFrames()
   readonly #streams = new Set<LogStream>()
   readonly #polls: WaitingPolls
+  readonly #gate = new TurnGate()
 
   constructor(options: StreamServerOptions) {
     this.#options = options
@@ -52,6 +54,7 @@ export class StreamServer {
   async serve(options: ServeOptions): Promise<LogStream> {
     const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics } = options
     const { retryMs = 3_000, outboxMaxBytes } = this.#options
+    await this.#gate.take()
     const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
     const stream = new EventStream(sink(), outboxMaxBytes)
@@ -71,7 +74,11 @@ export class StreamServer {
     }
     const beginsAtOldest =
       cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0
-    const opened = new LogStream(stream, after, options, beginsAtOldest ? undefined : lostUpTo.n)
+    const opened = new LogStream(stream, after, {
+      ...options,
+      gate: this.#gate,
+      ...(beginsAtOldest ? {} : { toldUpToN: lostUpTo.n }),
+    })
     this.#keep(opened, options.timeoutMs)
     return opened
   }
