@@ -6,6 +6,9 @@ import { addParallelTasks } from './http/parallel-tasks.ts'
 import { addRuns } from './http/runs.ts'
 import { addSampleApi } from './http/sample-api.ts'
 
+/** The part of a drain over which streams may end, so that their readers do not all come back at once. */
+const DRAIN_SPREAD = 0.8
+
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, runs, streams, store, config } = deps
@@ -30,6 +33,6 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
   }
   await addStaticPage(app, SSE_CLIENT_PAGE)
   drain.onDrain('runs', () => runs.drain(config.DRAIN_MS))
-  drain.onDrain('streams', () => streams.endAll('drain'))
+  drain.onDrain('streams', (limit) => streams.drain(config.DRAIN_MS * DRAIN_SPREAD, limit))
   return app
 }

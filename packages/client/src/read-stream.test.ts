@@ -32,6 +32,14 @@ describe('readStream', () => {
     expect(upstream.requests[1]?.headers['last-event-id']).toBe('9')
   })
 
+  it('is let in anew with the cursor of a stream that was closed for good', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    upstream.script('/s', [tick(6), steps.end()], [steps.answer(204)])
+    const { events } = await readAll(`${upstream.url}/s`, { lastEventId: '5.closed' })
+    expect(events).toEqual(['6'])
+    expect(upstream.requests[0]?.headers['last-event-id']).toBe('5')
+  })
+
   it('waits longer each time, as long as retry: and Retry-After say, and from the start after an event', async () => {
     await using upstream = await ScriptedUpstream.start()
     const busy = steps.answer(503, { 'retry-after': '2' })

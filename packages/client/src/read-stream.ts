@@ -1,4 +1,4 @@
-import { type Clock, isControlEvent, type WireEvent } from '@tributary/protocol'
+import { CLOSED_MARK, type Clock, isControlEvent, type WireEvent } from '@tributary/protocol'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { type Ending, endingOf } from './disconnected.ts'
 import { type OpenStream, type OpenStreamOptions, openStream } from './open-stream.ts'
@@ -91,7 +91,10 @@ class StreamReader {
     this.#backoff = new Backoff(options)
     this.#watchdog = new Watchdog(clock, heartbeatMs)
     this.#request = { url, method, ...(body === undefined ? {} : { body }) }
-    this.#lastEventId = lastEventId
+    // Who opens a stream anew has decided to: that the one before was closed for good is no reason to refuse it.
+    this.#lastEventId = lastEventId?.endsWith(CLOSED_MARK)
+      ? lastEventId.slice(0, -CLOSED_MARK.length)
+      : lastEventId
   }
 
   /** Whether the server has said that there is nothing more. */
