@@ -1,9 +1,12 @@
+import { RunAccepted } from '@tributary/protocol'
 import { type CollectorInit, EventCollector, freePort } from '@tributary/testkit'
+import { Compile } from 'typebox/compile'
 import { createWorkerApp } from '../src/app.ts'
 import { readWorkerConfig } from '../src/config.ts'
 import { createDeps, type Deps, type DepsOptions } from '../src/deps.ts'
 
 const PARALLEL_TASKS = '/api/sse/emitter/parallel-tasks'
+const runAccepted = Compile(RunAccepted)
 
 /** A worker in this process, that listens. */
 export interface RunningWorker extends AsyncDisposable {
@@ -11,6 +14,8 @@ export interface RunningWorker extends AsyncDisposable {
   readonly deps: Deps
   /** Starts tasks, and reads their stream. */
   run(body: unknown, headers?: CollectorInit['headers']): Promise<EventCollector>
+  /** Starts tasks, and reads no stream. */
+  start(body: unknown, headers?: CollectorInit['headers']): Promise<RunAccepted>
   /** The same request, for its answer alone. */
   post(body: unknown, headers?: CollectorInit['headers']): Promise<Response>
 }
@@ -32,16 +37,21 @@ export async function startWorker(
   const deps = await createDeps(config, options)
   const app = await createWorkerApp(deps)
   const url = await app.listen({ host: '127.0.0.1', port })
+  const post = (body: unknown, headers: CollectorInit['headers'] = {}) =>
+    fetch(url + PARALLEL_TASKS, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    })
   return {
     url,
     deps,
     run: (body, headers = {}) => EventCollector.open(url + PARALLEL_TASKS, { body, headers }),
-    post: (body, headers = {}) =>
-      fetch(url + PARALLEL_TASKS, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-      }),
+    start: async (body, headers = {}) => {
+      const answer = await post(body, { ...headers, accept: 'application/json' })
+      return runAccepted.Parse(await answer.json())
+    },
+    post,
     async [Symbol.asyncDispose]() {
       await app.close()
       await deps.close()

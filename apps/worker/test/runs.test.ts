@@ -1,5 +1,6 @@
 import { allDataOf, dataOf, EventCollector } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
+import { serveHeld } from './held-api.ts'
 import { serveHttp } from './local-server.ts'
 import { type RunningWorker, startWorker } from './running-worker.ts'
 
@@ -9,29 +10,6 @@ const cancel = async (worker: RunningWorker, runId: string) =>
 /** Events of the log, without control frames. */
 const logged = ({ events }: EventCollector) =>
   events.filter(({ type }) => !['connection', 'heartbeat', 'disconnected'].includes(type))
-
-/** An API whose answers wait until they are let go. */
-async function serveHeld() {
-  const waiting = new Map<string, () => void>()
-  let arrived = Promise.withResolvers<void>()
-  const api = await serveHttp((request, response) => {
-    waiting.set(request.url ?? '', () => response.end('done'))
-    arrived.resolve()
-    arrived = Promise.withResolvers()
-  })
-  return {
-    url: api.url,
-    sockets: api.sockets,
-    async answer(path: string): Promise<void> {
-      while (!waiting.has(path)) await arrived.promise
-      waiting.get(path)?.()
-    },
-    async called(count: number): Promise<void> {
-      while (waiting.size < count) await arrived.promise
-    },
-    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
-  }
-}
 
 describe('a run', () => {
   it('goes on when its reader leaves, and gives one who comes back exactly the rest', async () => {

@@ -1,0 +1,42 @@
+import { PollAnswer } from '@tributary/protocol'
+import { dataOf, EventCollector } from '@tributary/testkit'
+import { Compile } from 'typebox/compile'
+import { describe, expect, it } from 'vitest'
+import { serveHeld } from './held-api.ts'
+import { startWorker } from './running-worker.ts'
+
+const pollAnswer = Compile(PollAnswer)
+
+describe('a run that ends with its readers', () => {
+  it('is cancelled a while after the last has left, and not while one polls', async () => {
+    await using api = await serveHeld()
+    await using worker = await startWorker({ DISCONNECT_GRACE_MS: '200' })
+    const body = { onDisconnect: 'cancel', tasks: [{ id: 'a', url: `${api.url}/a` }] }
+    const events = await worker.run(body)
+    const { runId } = await dataOf(events, 'connection')
+    await api.called(1)
+    const run = worker.deps.runs.find(runId)
+    await events.close()
+    await run.ended
+    expect(run.status).toBe('cancelled')
+    const told = await EventCollector.open(`${worker.url}/api/runs/${runId}/events`)
+    expect(await dataOf(told, 'complete')).toMatchObject({ status: 'cancelled', errorCount: 1 })
+  })
+
+  it('goes on where one is there, by whatever way', async () => {
+    await using api = await serveHeld()
+    await using worker = await startWorker({ DISCONNECT_GRACE_MS: '1000' })
+    const body = { onDisconnect: 'cancel', tasks: [{ id: 'a', url: `${api.url}/a` }] }
+    const { runId, events } = await worker.start(body)
+    await api.called(1)
+    const poll = async (query: string) =>
+      pollAnswer.Parse(
+        await (
+          await fetch(`${worker.url + events}?${query}`, { headers: { accept: 'application/json' } })
+        ).json(),
+      )
+    const { cursor } = await poll('limit=100')
+    expect((await poll(`wait=1500&after=${encodeURIComponent(cursor)}`)).events).toEqual([])
+    expect(worker.deps.runs.find(runId).status).toBe('running')
+  })
+})
