@@ -16,6 +16,9 @@ import { NumberedStream } from './numbered-stream.ts'
 import { type ServiceProcess, startGateway, startWorker as startWorkerProcess } from './processes.ts'
 import { HYBRID, logged, MERGE, PARALLEL_TASKS, postJson, RELAY, runIdOf, startWorker } from './services.ts'
 
+/** Where the gateway finds the handler `Ask`. */
+const HANDLERS_DIR = fileURLToPath(new URL('../apps/gateway/test/handlers', import.meta.url))
+
 let folder: string
 
 beforeEach(async () => {
@@ -38,7 +41,7 @@ async function startKeeper(upstream: ScriptedUpstream, workers?: readonly { read
         STORE: 'sqlite',
         OUTBOUND_ALLOW: '127.0.0.1',
         RELAY_ALLOWED_ORIGINS: upstream.url,
-        HANDLERS_DIR: fileURLToPath(new URL('../apps/gateway/test/handlers', import.meta.url)),
+        HANDLERS_DIR,
       },
     })
   let gateway: ServiceProcess = await start()
@@ -379,5 +382,46 @@ describe('a gateway that is drained', () => {
     await second.ended
     const events = wholeOf(first, second)
     expect(ofSource(events, 'tick', body.endpoint).map(({ n }) => n)).toEqual(upTo(30))
+  })
+
+  it('finishes what is under way, and begins the rest after the restart', async () => {
+    const late = Promise.withResolvers<void>()
+    await using upstream = await ScriptedUpstream.start()
+    const answer = steps.answer(200, { 'content-type': 'application/json' }, '{}')
+    upstream.script('/first', [steps.until(late.promise), answer]).script('/second', [answer])
+    upstream.script('/far', [steps.until(late.promise), answer])
+    await using worker = await startWorker()
+    const port = await freePort()
+    const start = () =>
+      startGateway({
+        cwd: folder,
+        port,
+        workers: [worker],
+        env: { STORE: 'sqlite', OUTBOUND_ALLOW: '127.0.0.1', HANDLERS_DIR },
+      })
+    const gateway = await start()
+    const ask = (id: string) => ({ id, name: 'Ask', input: { url: `${upstream.url}/${id}` } })
+    await using first = await EventCollector.open(gateway.url + HYBRID, {
+      body: {
+        concurrency: 1,
+        localTasks: [ask('first'), ask('second')],
+        remoteTasks: [{ id: 'far', url: `${upstream.url}/far` }],
+      },
+    })
+    await Promise.all(['/first', '/far'].map((path) => upstream.waitForRequest(path)))
+    await first.waitForCount('task_start', 2)
+    const stopped = gateway.stop()
+    for (let status = 200; status !== 503; ) status = (await fetch(`${gateway.url}/readyz`)).status
+    late.resolve()
+    await stopped
+    await first.ended
+    expect(upstream.requestsTo('/second')).toEqual([])
+    await using back = await start()
+    await using second = await readOn(back.url, first)
+    await second.ended
+    const events = wholeOf(first, second)
+    expect(events.filter(({ type }) => type === 'task_retry')).toEqual([])
+    expect(await dataOf(second, 'complete')).toMatchObject({ status: 'succeeded', successCount: 3 })
+    for (const path of ['/first', '/second', '/far']) expect(upstream.requestsTo(path)).toHaveLength(1)
   })
 })
