@@ -149,6 +149,11 @@ export interface OpenOptions {
   readonly runId?: string
   /** Per class of topic. Asked once for each topic. */
   readonly retention: (topic: Topic) => Retention
+  /**
+   * Bytes of data that are kept of all topics together; the oldest go first, whatever their topics. A durable store
+   * may be over it for a moment. Default: no bound beyond `retention`.
+   */
+  readonly maxBytes?: number
   /** Stored with a log that is new, before `open` answers; one that was there has its own. */
   readonly attributes?: Readonly<Record<string, string>>
 }

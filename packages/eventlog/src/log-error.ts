@@ -38,10 +38,14 @@ const STORE_RETRY_AFTER_S = 5
 
 /** What cannot be stored now, as on a full disk. Whoever asked is answered so; `cause` is what the engine said. */
 export class StoreUnavailableError extends ProblemError {
+  /** Why, for people, and what to do. */
+  readonly reason: string
+
   constructor(reason: string, cause?: unknown) {
     super('store_unavailable', `Nothing can be stored now: ${reason}`, {
       retryAfterS: STORE_RETRY_AFTER_S,
       cause,
     })
+    this.reason = reason
   }
 }

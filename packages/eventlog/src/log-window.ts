@@ -9,6 +9,7 @@ import {
   type Retention,
   type StartingPoint,
 } from './event-log.ts'
+import { KeptBytes } from './kept-bytes.ts'
 import { PositionTrail } from './position-trail.ts'
 import { TopicIndex } from './topic-index.ts'
 
@@ -21,6 +22,11 @@ export const MAX_EMPTY_TOPICS = 100_000
 export const NO_TOPIC: Topic = ''
 const NO_TOPICS: readonly Topic[] = [NO_TOPIC]
 
+/** The topics that an entry is found by. */
+export function indexedTopics(topics: readonly Topic[]): readonly Topic[] {
+  return topics.length === 0 ? NO_TOPICS : topics
+}
+
 export interface LogWindowOptions {
   /** Whose log it is, where it is a run's: a cursor that names another is of another log. */
   readonly runId?: string
@@ -29,6 +35,8 @@ export interface LogWindowOptions {
   /** Where the log stands, if something was appended before the window. Default: nothing was. */
   readonly head?: Position
   readonly retention: (topic: Topic) => Retention
+  /** Bytes of data that are kept of all topics together. Default: no bound beyond `retention`. */
+  readonly maxBytes?: number | undefined
 }
 
 /** The part of a log that is held in memory: its entries by topic, found by number or time. */
@@ -38,15 +46,20 @@ export class LogWindow {
   readonly #retention: (topic: Topic) => Retention
   readonly #trail = new PositionTrail()
   readonly #zero: Position
+  readonly #maxBytes: number
+  // Not counted where there is no bound.
+  readonly #bytes: KeptBytes | undefined
   #head: Position
   // Up to where something is gone that may have been under any topic.
   #forgotten: Position | undefined
 
-  constructor({ runId, openedMs, head, retention }: LogWindowOptions) {
+  constructor({ runId, openedMs, head, retention, maxBytes }: LogWindowOptions) {
     this.#runId = runId
     this.#zero = { ms: openedMs, n: 0 }
     this.#head = head ?? this.#zero
     this.#retention = retention
+    this.#maxBytes = maxBytes ?? Number.POSITIVE_INFINITY
+    if (maxBytes !== undefined) this.#bytes = new KeptBytes()
   }
 
   get head(): Position {
@@ -63,9 +76,9 @@ export class LogWindow {
     if (entry.position.n > this.#head.n) this.#head = entry.position
     // Without topics, the one index of the log knows them all.
     if (entry.topics.length > 0) this.#trail.add(entry.position)
-    for (const topic of entry.topics.length === 0 ? NO_TOPICS : entry.topics) {
-      this.#indexOf(topic).add(entry, nowMs)
-    }
+    this.#bytes?.add(entry)
+    for (const topic of indexedTopics(entry.topics)) this.#indexOf(topic).add(entry, nowMs)
+    this.#trimBytes()
   }
 
   trim(nowMs: number): void {
@@ -140,6 +153,15 @@ export class LogWindow {
     return rangeOf(this.#view(topics), topics === undefined)
   }
 
+  #trimBytes(): void {
+    const bytes = this.#bytes
+    while (bytes !== undefined && bytes.total > this.#maxBytes) {
+      const oldest = bytes.oldest
+      if (oldest === undefined) return
+      for (const topic of indexedTopics(oldest.topics)) this.#topics.get(topic)?.trimUpTo(oldest.position)
+    }
+  }
+
   #view(topics: readonly Topic[] | undefined): LogView {
     return {
       runId: this.#runId,
@@ -154,7 +176,9 @@ export class LogWindow {
   #indexOf(topic: Topic): TopicIndex {
     let index = this.#topics.get(topic)
     if (index === undefined) {
-      index = new TopicIndex(topic, this.#retention(topic))
+      const bytes = this.#bytes
+      const onRemoved = bytes === undefined ? undefined : (entry: LogEntry) => bytes.remove(entry)
+      index = new TopicIndex(topic, this.#retention(topic), onRemoved)
       this.#topics.set(topic, index)
     }
     return index

@@ -8,7 +8,8 @@ const KEPT = 256
  * long as its entry, it would take more memory than what it says, and be carried along by every collection.
  */
 export class RecentFrames {
-  readonly #entries: (LogEntry | undefined)[] = new Array(KEPT)
+  // Filled from the front, then around: a log of a few entries takes no more than they do.
+  readonly #entries: LogEntry[] = []
   #next = 0
 
   add(entry: LogEntry): void {
@@ -20,7 +21,7 @@ export class RecentFrames {
 
   /** Lets go of all, for a log that has ended. */
   clear(): void {
-    for (const entry of this.#entries) if (entry !== undefined) entry.frames = undefined
-    this.#entries.fill(undefined)
+    for (const entry of this.#entries.splice(0)) entry.frames = undefined
+    this.#next = 0
   }
 }

@@ -50,6 +50,11 @@ export class RecentTail {
     if (this.#entries.length >= 2 * this.#maxEvents || this.#bytes >= 2 * this.#maxBytes) this.#evict()
   }
 
+  /** Takes note that a topic was trimmed up to here elsewhere. */
+  trimTopic(topic: Topic, position: Position): void {
+    if (position.n > this.#base.n) this.#window.trimTopic(topic, position)
+  }
+
   /** Where a reader goes on; `undefined` where that is for the disk to say. */
   locate(cursor: Cursor, topics?: readonly Topic[]): StartingPoint | undefined {
     if (this.#base.n === 0) return this.#window.locate(cursor, topics)

@@ -6,14 +6,17 @@ import type { LogEntry, Retention } from './event-log.ts'
 export class TopicIndex implements TopicView {
   readonly topic: Topic
   readonly #retention: Retention
+  readonly #onRemoved: ((entry: LogEntry) => void) | undefined
   #entries: LogEntry[] = []
   // Entries before #start are gone; they are let go of in bulk, so that trimming one is cheap.
   #start = 0
   #trimmedUpTo: Position | undefined
 
-  constructor(topic: Topic, retention: Retention) {
+  /** @param onRemoved told of each entry that is let go of. */
+  constructor(topic: Topic, retention: Retention, onRemoved?: (entry: LogEntry) => void) {
     this.topic = topic
     this.#retention = retention
+    this.#onRemoved = onRemoved
   }
 
   get size(): number {
@@ -37,7 +40,7 @@ export class TopicIndex implements TopicView {
     const { maxEvents, maxAgeMs } = this.#retention
     while (this.size > maxEvents || (this.size > 0 && this.at(0).position.ms < nowMs - maxAgeMs)) {
       this.#trimmedUpTo = this.at(0).position
-      this.#start += 1
+      this.#removeOldest()
     }
     this.#compact()
   }
@@ -50,7 +53,7 @@ export class TopicIndex implements TopicView {
 
   /** Lets go of entries that are kept elsewhere. */
   evictUpTo(n: number): void {
-    this.#start += this.indexAfter(n)
+    for (let count = this.indexAfter(n); count > 0; count--) this.#removeOldest()
     this.#compact()
   }
 
@@ -81,6 +84,11 @@ export class TopicIndex implements TopicView {
 
   until(ms: number): Position | undefined {
     return this.#before(this.indexLaterThan(ms))
+  }
+
+  #removeOldest(): void {
+    this.#onRemoved?.(this.at(0))
+    this.#start += 1
   }
 
   #before(index: number): Position | undefined {

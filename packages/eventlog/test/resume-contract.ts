@@ -44,6 +44,16 @@ export function resumeContract(name: string, newPlace: NewPlace): void {
       expect(dataOf(await readAll(t.log))).toEqual([1, 2, 3, 4, 5])
     })
 
+    it('selects by as many topics as a reader has', async () => {
+      await using t = await opened()
+      const groups = Array.from({ length: 150 }, (_, i) => `group:${i}`)
+      await t.log.append(groups.map((group, i) => event(i, group)))
+      await t.log.append(groups.map((group, i) => event(i + 150, group, 'user:u')))
+      const topics = [...groups.toReversed(), 'user:u']
+      const all = await readAll(t.log, 0, { topics, limit: 70 })
+      expect(dataOf(all)).toEqual(Array.from({ length: 300 }, (_, i) => i))
+    })
+
     it('keeps for whom an entry is', async () => {
       await using t = await opened()
       const narrowed: Audience = {

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { Retention } from '../src/index.ts'
-import { DAY_MS, dataOf, event, HOUR_MS, type NewPlace, openedLog, readAll, resume } from './log-fixture.ts'
+import {
+  DAY_MS,
+  dataOf,
+  event,
+  HOUR_MS,
+  type NewPlace,
+  numbersOf,
+  openedLog,
+  readAll,
+  resume,
+} from './log-fixture.ts'
 
 const MINUTE_MS = 60_000
 const MAX_EVENTS = 5
@@ -55,6 +65,46 @@ export function retentionContract(name: string, newPlace: NewPlace): void {
       await t.append(1, 'group:a')
       t.clock.advance(10 * MINUTE_MS)
       expect(dataOf(await readAll(t.log))).toEqual([])
+    })
+
+    it('is by bytes of all topics together, the oldest first', async () => {
+      const keepAll = () => ({ maxEvents: 1_000, maxAgeMs: DAY_MS })
+      await using t = await openedLog(newPlace, { retention: keepAll, maxBytes: 1_000 })
+      const text = 'x'.repeat(98)
+      const ids: string[] = []
+      const append = async (...to: string[]) => {
+        const [entry] = await t.log.append([event(text, ...to)])
+        ids.push(entry?.event.id ?? '')
+      }
+      await append('user:u', 'group:a')
+      for (let i = 2; i <= 6; i++) await append('group:a')
+      await append('user:u')
+      for (let i = 8; i <= 14; i++) await append('group:b')
+      await t.store.trim()
+      expect(numbersOf(await readAll(t.log))).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+      const back = (n: number, ...topics: string[]) => resume(t.log, ids[n - 1] ?? '', topics)
+      expect(await back(3, 'group:a')).toMatchObject({ gap: 'expired', data: [text, text] })
+      expect(await back(4, 'group:a')).toMatchObject({ gap: undefined, data: [text, text] })
+      expect(await back(1, 'user:u')).toMatchObject({ gap: undefined, data: [text] })
+      expect(await resume(t.log, `${t.clock.now() - 1}`, ['user:u'])).toMatchObject({ gap: 'expired' })
+      expect(await back(1, 'group:b')).toMatchObject({ gap: undefined })
+    })
+
+    it('by bytes does not count what has gone already', async () => {
+      await using t = await openedLog(newPlace, { retention, maxBytes: 1_000 })
+      const text = 'x'.repeat(98)
+      await t.log.append([event('queued', 'user:u')])
+      for (let i = 0; i < 20; i++) await t.log.append([event(text, 'group:a')])
+      await t.store.trim()
+      expect(dataOf(await readAll(t.log))).toEqual(['queued', text, text, text, text, text])
+    })
+
+    it('by bytes is of a run’s log, too', async () => {
+      await using t = await openedLog(newPlace, { runId: 'run_1', retention, maxBytes: 300 })
+      for (let i = 1; i <= 5; i++) await t.log.append([event('x'.repeat(98))])
+      await t.store.trim()
+      expect(numbersOf(await readAll(t.log))).toEqual([3, 4, 5])
+      expect((await t.log.read(1)).lostUpTo).toMatchObject({ n: 2 })
     })
 
     it('is of the whole log where it is a run’s', async () => {

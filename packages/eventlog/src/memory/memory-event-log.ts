@@ -32,7 +32,7 @@ export class MemoryEventLog implements EventLog {
   #epoch = 0
   #closed = false
 
-  constructor(name: string, { runId, retention, attributes = {} }: OpenOptions, now: () => number) {
+  constructor(name: string, { runId, retention, maxBytes, attributes = {} }: OpenOptions, now: () => number) {
     this.name = name
     this.#runId = runId
     this.#now = now
@@ -40,6 +40,7 @@ export class MemoryEventLog implements EventLog {
     this.#window = new LogWindow({
       openedMs: Math.trunc(now()),
       retention,
+      maxBytes,
       ...(runId === undefined ? {} : { runId }),
     })
   }

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { DatabaseSync } from 'node:sqlite'
+import { StoreUnavailableError } from '../log-error.ts'
 import type { Synchronous } from './database-file.ts'
 import { integerOf, type Row } from './row.ts'
 import type { WriteQueue } from './write-queue.ts'
@@ -34,6 +35,7 @@ export class Checkpointer {
   #database: FileHandle | undefined
   #writeAhead: FileHandle | undefined
   #pages = 0
+  #unpause: (() => void) | undefined
   #running: Promise<void> | undefined
   #closed = false
 
@@ -45,9 +47,14 @@ export class Checkpointer {
   /** To be called after each transaction. */
   onCommitted(bytes: number): void {
     this.#pages += TRANSACTION_PAGES + (2 * bytes) / PAGE_BYTES
-    if (this.#pages < LOOK_PAGES || this.#running !== undefined || this.#closed) return
+    if (this.#running !== undefined) {
+      // The disk is slower than those who write.
+      if (this.#pages >= CHECKPOINT_PAGES) this.#pause()
+      return
+    }
+    if (this.#pages < LOOK_PAGES || this.#closed) return
     this.#pages = 0
-    if (this.#pagesWaiting('NOOP') < CHECKPOINT_PAGES) return
+    if (!this.#isDue()) return
     this.#running = this.#checkpoint().finally(() => {
       this.#running = undefined
     })
@@ -63,30 +70,48 @@ export class Checkpointer {
     }
   }
 
+  #isDue(): boolean {
+    try {
+      return this.#pagesWaiting('NOOP') >= CHECKPOINT_PAGES
+    } catch (error) {
+      this.#options.onError(error)
+      return false
+    }
+  }
+
   async #checkpoint(): Promise<void> {
     const { path, writes, onError } = this.#options
-    let resume = () => {}
     try {
       this.#database ??= await open(path, 'r+')
       this.#writeAhead ??= await open(`${path}-wal`, 'r+')
       // Most of it goes to the disk while writing goes on, so that little is left to wait for.
       await this.#writeAhead.datasync()
-      resume = writes.pause()
+      this.#pause()
       await this.#writeAhead.datasync()
       this.#copy()
     } catch (error) {
       // Nothing was copied: it is tried again after some more transactions.
-      resume()
+      this.#resume()
       onError(error)
       return
     }
     try {
       await this.#database.datasync()
-      resume()
+      this.#resume()
     } catch (error) {
       // The write-ahead log is all there is of what was copied, and is begun anew with the next transaction.
-      writes.stop(error)
+      const reason = `the disk of ${path} lost what was written to it; see that it is sound, and start again`
+      writes.stop(new StoreUnavailableError(reason, error))
     }
+  }
+
+  #pause(): void {
+    this.#unpause ??= this.#options.writes.pause()
+  }
+
+  #resume(): void {
+    this.#unpause?.()
+    this.#unpause = undefined
   }
 
   #copy(): void {

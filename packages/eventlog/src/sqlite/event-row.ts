@@ -8,7 +8,7 @@ import {
 } from '@tributary/protocol'
 import type { Append, LogEntry } from '../event-log.ts'
 import { type EntryDraft, entryDraft, placedEntry } from '../log-entry.ts'
-import { NO_TOPIC } from '../log-window.ts'
+import { indexedTopics, NO_TOPIC } from '../log-window.ts'
 import { optionalTextOf, positionOf, type Row, textOf } from './row.ts'
 
 /** An entry that has no place yet, and the texts of its row. */
@@ -51,11 +51,6 @@ export function entryOf(row: Row, idOf: (position: Position) => string): LogEntr
 export function topicsOf(row: Row): readonly Topic[] {
   const audience = audienceOf(row)
   return audience === undefined ? [NO_TOPIC] : indexedTopics(audienceTopics(audience))
-}
-
-/** The topics that an entry is found by, in a log that has topics. */
-export function indexedTopics(topics: readonly Topic[]): readonly Topic[] {
-  return topics.length === 0 ? [NO_TOPIC] : topics
 }
 
 function audienceOf(row: Row): Audience | undefined {

@@ -7,9 +7,9 @@ import {
   type ReadOptions,
   type Retention,
 } from '../event-log.ts'
-import { type LogWindow, NO_TOPIC } from '../log-window.ts'
+import { indexedTopics, type LogWindow, NO_TOPIC } from '../log-window.ts'
 import { AgeCuts, lastUntil } from './age-cuts.ts'
-import { entryOf, indexedTopics } from './event-row.ts'
+import { entryOf } from './event-row.ts'
 import type { LogRecord } from './log-record.ts'
 import { integerOf, positionIn, type Row } from './row.ts'
 import { RowsView } from './rows-view.ts'

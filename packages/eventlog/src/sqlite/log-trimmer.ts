@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import type { LogEntry } from '../event-log.ts'
 import { integerOf, type Row } from './row.ts'
 import { SLICE_BYTES, type Slice } from './row-trimmer.ts'
 import type { SqliteEventLog } from './sqlite-event-log.ts'
@@ -7,6 +8,8 @@ import type { WriteQueue } from './write-queue.ts'
 
 /** Appended rows after which it is looked whether some are too many. */
 const ROWS_A_PASS = 2_048
+/** The same of their data, in characters. */
+const DATA_A_PASS = 4_194_304
 /** Rows that one transaction deletes of what was dropped or has expired. */
 const SLICE = 500
 
@@ -22,6 +25,7 @@ export interface LogTrimmerOptions {
 export class LogTrimmer {
   readonly #options: LogTrimmerOptions
   #rows = 0
+  #data = 0
   #pass: Promise<void> | undefined
   #nextPass: Promise<void> | undefined
   #closed = false
@@ -30,10 +34,12 @@ export class LogTrimmer {
     this.#options = options
   }
 
-  onAppended(rows: number): void {
-    this.#rows += rows
-    if (this.#rows < ROWS_A_PASS) return
+  onAppended(entries: readonly LogEntry[]): void {
+    this.#rows += entries.length
+    for (const { event } of entries) this.#data += event.json.length
+    if (this.#rows < ROWS_A_PASS && this.#data < DATA_A_PASS) return
     this.#rows = 0
+    this.#data = 0
     void this.run()
   }
 

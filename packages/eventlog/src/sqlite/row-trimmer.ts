@@ -1,5 +1,7 @@
 import type { Position, Topic } from '@tributary/protocol'
-import { MAX_EMPTY_TOPICS, TRIM_MEMORY_MS } from '../log-window.ts'
+import type { LogEntry } from '../event-log.ts'
+import { dataBytes } from '../kept-bytes.ts'
+import { MAX_EMPTY_TOPICS, NO_TOPIC, TRIM_MEMORY_MS } from '../log-window.ts'
 import { topicsOf } from './event-row.ts'
 import type { LogRows } from './log-rows.ts'
 import { integerOf, positionIn, positionOf, type Row, textOf } from './row.ts'
@@ -19,6 +21,10 @@ export interface RowTrimmerOptions {
   readonly log: number
   readonly rows: LogRows
   readonly head: () => Position
+  /** Bytes of data that are kept. Default: no bound. */
+  readonly maxBytes: number | undefined
+  /** Told of what is trimmed as there is too much of it. */
+  readonly onTrimmed: (topic: Topic, position: Position) => void
   /** Told up to where it is no more remembered what was trimmed of which topic. */
   readonly onLost: (position: Position) => void
 }
@@ -29,6 +35,8 @@ export class RowTrimmer {
   // By age: up to which number the log was looked through for topics that are kept so long.
   readonly #lookedThroughN = new Map<number, number>()
   #savedHeadN = 0
+  // Of the data that is kept; not known before it is counted, which is done where it is bounded.
+  #bytes: number | undefined
 
   constructor(options: RowTrimmerOptions) {
     this.#options = options
@@ -36,13 +44,19 @@ export class RowTrimmer {
 
   *slices(nowMs: number): Generator<Slice> {
     const { topics, ageCuts } = this.#options.rows
-    if (topics === undefined) {
-      yield* this.#ofRun()
-      return
+    if (topics === undefined) yield* this.#ofRun()
+    else {
+      for (const maxAgeMs of ageCuts.ages) yield* this.#byAge(topics, maxAgeMs)
+      yield* this.#byCount(topics)
     }
-    for (const maxAgeMs of ageCuts.ages) yield* this.#byAge(topics, maxAgeMs)
-    yield* this.#byCount(topics)
-    yield* this.#ofEmptyTopics(topics, nowMs)
+    yield* this.#byBytes()
+    if (topics !== undefined) yield* this.#ofEmptyTopics(topics, nowMs)
+  }
+
+  /** Takes note of what was appended. */
+  onAppended(entries: readonly LogEntry[]): void {
+    if (this.#bytes === undefined) return
+    for (const { event } of entries) this.#bytes += dataBytes(event.json)
   }
 
   *#ofRun(): Generator<Slice> {
@@ -52,9 +66,9 @@ export class RowTrimmer {
       yield () => {
         const last = positionIn(sql.of('oldestUpTo').get(log, end.n, SLICE - 1)) ?? end
         this.#saveHead()
-        sql.of('deleteEventsUpTo').run(log, last.n)
-        sql.of('setTrimmed').run(log, last.ms, last.n)
+        this.#deleteEventsUpTo(last)
         rows.deletedUpTo = last
+        sql.of('setTrimmed').run(log, last.ms, last.n)
         return SLICE_BYTES
       }
     }
@@ -118,6 +132,59 @@ export class RowTrimmer {
     }
   }
 
+  /** The oldest first, whatever their topics. */
+  *#byBytes(): Generator<Slice> {
+    const { sql, log, maxBytes } = this.#options
+    if (maxBytes === undefined) return
+    this.#bytes ??= integerOf(sql.of('countBytes').get(log) ?? {}, 'bytes')
+    while (this.#bytes > maxBytes) {
+      const excess = this.#bytes - maxBytes
+      yield () => {
+        this.#deleteBytes(excess)
+        return SLICE_BYTES
+      }
+    }
+  }
+
+  #deleteBytes(excess: number): void {
+    const { sql, log, rows, onTrimmed } = this.#options
+    let last: Position | undefined
+    let bytes = 0
+    const names = new Set<Topic>()
+    for (const row of sql.of('oldestEvents').iterate(log, SLICE)) {
+      if (bytes >= excess) break
+      last = positionOf(row)
+      bytes += integerOf(row, 'bytes')
+      for (const name of topicsOf(row)) names.add(name)
+    }
+    // Nothing is left: then nothing is kept.
+    if (last === undefined) this.#bytes = 0
+    else {
+      this.#saveHead()
+      this.#deleteEventsUpTo(last)
+      if (rows.topics === undefined) {
+        rows.deletedUpTo = last
+        sql.of('setTrimmed').run(log, last.ms, last.n)
+        onTrimmed(NO_TOPIC, last)
+      }
+      for (const name of names) {
+        const topic = rows.topics?.find(name)
+        const row = topic === undefined ? undefined : sql.of('topicUpTo').get(topic.id, last.n)
+        if (topic === undefined || row === undefined) continue
+        this.#deleteOfTopic(topic, placeOf(row))
+        onTrimmed(name, topic.deletedUpTo)
+      }
+    }
+  }
+
+  #deleteEventsUpTo({ n }: Position): void {
+    const { sql, log } = this.#options
+    if (this.#bytes !== undefined) {
+      this.#bytes -= integerOf(sql.of('countBytesUpTo').get(log, n) ?? {}, 'bytes')
+    }
+    sql.of('deleteEventsUpTo').run(log, n)
+  }
+
   #deleteExcess(topics: StoredTopics, topic: StoredTopic, limit: number): number {
     const { sql } = this.#options
     const end = topics.trimmedUpTo(topic)
@@ -141,14 +208,19 @@ export class RowTrimmer {
   /** Deletes an event that was deleted of a topic, unless another still has it. */
   #deleteEvent(n: number): void {
     const { sql, log, rows } = this.#options
-    if (Number(sql.of('deleteEventOfOneTopic').run(log, n).changes) > 0) return
+    if (this.#isDeleted(sql.of('deleteEventOfOneTopic').get(log, n))) return
     const row: Row | undefined = sql.of('audienceOf').get(log, n)
     if (row === undefined) return
     const isKept = topicsOf(row).some((name) => {
       const topic = rows.topics?.find(name)
       return topic !== undefined && sql.of('isInTopic').get(topic.id, n) !== undefined
     })
-    if (!isKept) sql.of('deleteEvent').run(log, n)
+    if (!isKept) this.#isDeleted(sql.of('deleteEvent').get(log, n))
+  }
+
+  #isDeleted(row: Row | undefined): boolean {
+    if (row !== undefined && this.#bytes !== undefined) this.#bytes -= integerOf(row, 'bytes')
+    return row !== undefined
   }
 
   /** Gives up the memory of topics that hold nothing: of those that have held nothing for long, or are too many. */
@@ -186,6 +258,7 @@ export class RowTrimmer {
   /** After a slice that came to nothing. */
   rollBack(): void {
     this.#savedHeadN = 0
+    this.#bytes = undefined
     this.#lookedThroughN.clear()
     this.#options.rows.topics?.forgetAll()
   }

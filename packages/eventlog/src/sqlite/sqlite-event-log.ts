@@ -9,12 +9,14 @@ import type {
   LogRange,
   OnceAnswer,
   OnceKey,
+  OpenOptions,
   Page,
   ReadOptions,
   Retention,
   StartingPoint,
 } from '../event-log.ts'
 import { LogClosedError } from '../log-error.ts'
+import { NO_TOPIC } from '../log-window.ts'
 import { RecentTail } from '../recent-tail.ts'
 import { type AppendTarget, AppendWrite } from './append-write.ts'
 import { entryOf, rowDraft } from './event-row.ts'
@@ -38,7 +40,7 @@ export interface LogStore {
   readonly tailMaxEvents: number
   readonly tailMaxBytes: number
   /** Told of rows that were appended, for they may be too many. */
-  readonly onAppended: (rows: number) => void
+  readonly onAppended: (entries: readonly LogEntry[]) => void
   readonly onClosed: (log: SqliteEventLog) => void
 }
 
@@ -59,8 +61,8 @@ export class SqliteEventLog implements EventLog {
   #dropped = false
   #tail: RecentTail
 
-  constructor(record: LogRecord, retention: (topic: Topic) => Retention, store: LogStore) {
-    const { id, name, runId, head, closed, epoch } = record
+  constructor(record: LogRecord, { retention, maxBytes }: OpenOptions, store: LogStore) {
+    const { id, name, head, closed, epoch } = record
     const { sql, now } = store
     const idOf = (position: Position) => this.idOf(position)
     this.id = id
@@ -76,6 +78,8 @@ export class SqliteEventLog implements EventLog {
       log: id,
       rows: this.#rows,
       head: () => this.head,
+      maxBytes,
+      onTrimmed: (topic, position) => this.#tail.trimTopic(topic, position),
       onLost: (position) => this.#lose(position),
     })
     const { topics } = this.#rows
@@ -85,7 +89,7 @@ export class SqliteEventLog implements EventLog {
       apply: (request, written) => this.#apply(request, written),
       rollBack: () => writer.rollBack(this.#state),
     }
-    this.#tail = closed ? this.#newTail(head) : this.#loadedTail(runId === undefined)
+    this.#tail = closed ? this.#newTail(head) : this.#loadedTail()
   }
 
   get head(): Position {
@@ -184,7 +188,8 @@ export class SqliteEventLog implements EventLog {
     }
     this.#state = state
     for (const entry of entries) this.#tail.add(entry, entry.position.ms)
-    this.#store.onAppended(entries.length)
+    this.trimmer.onAppended(entries)
+    this.#store.onAppended(entries)
     try {
       this.#listeners.tell(entries)
     } finally {
@@ -223,7 +228,7 @@ export class SqliteEventLog implements EventLog {
   }
 
   /** The newest rows, and what is known to be trimmed among them. */
-  #loadedTail(hasTopics: boolean): RecentTail {
+  #loadedTail(): RecentTail {
     const { sql, tailMaxEvents, tailMaxBytes, now } = this.#store
     const newest: LogEntry[] = []
     let base: Position | undefined
@@ -242,15 +247,9 @@ export class SqliteEventLog implements EventLog {
     const tail = this.#newTail(base ?? this.head)
     for (const entry of newest.toReversed()) tail.add(entry, now())
     if (this.#rows.lost !== undefined) tail.window.lose(this.#rows.lost)
-    if (hasTopics) this.#trimTopics(tail, base ?? this.head)
-    else tail.window.trimTopic('', this.#rows.deletedUpTo)
+    tail.trimTopic(NO_TOPIC, this.#rows.deletedUpTo)
+    for (const { name, position } of this.#rows.topics?.deletedUpTo() ?? []) tail.trimTopic(name, position)
     return tail
-  }
-
-  #trimTopics(tail: RecentTail, base: Position): void {
-    for (const { name, position } of this.#rows.topics?.deletedUpTo() ?? []) {
-      if (position.n > base.n) tail.window.trimTopic(name, position)
-    }
   }
 }
 

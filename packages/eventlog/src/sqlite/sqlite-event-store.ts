@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Clock, systemClock, type Topic } from '@tributary/protocol'
+import { type Clock, systemClock } from '@tributary/protocol'
 import {
   DEFAULT_PAGE_LIMIT,
   type EventLog,
@@ -7,7 +7,6 @@ import {
   type ListOptions,
   type LogSummary,
   type OpenOptions,
-  type Retention,
   type StoreHealth,
 } from '../event-log.ts'
 import { StoreUnavailableError } from '../log-error.ts'
@@ -19,14 +18,12 @@ import { ReadTurns } from './read-turns.ts'
 import { integerOf, type Row } from './row.ts'
 import { type LogStore, SqliteEventLog } from './sqlite-event-log.ts'
 import { Statements } from './statements.ts'
-import { faultReason, unavailable } from './store-fault.ts'
+import { unavailable } from './store-fault.ts'
+import { WriteHealth } from './write-health.ts'
 import { WriteQueue } from './write-queue.ts'
 
 /** How often logs are trimmed by age where nothing is appended to them. */
 export const DEFAULT_TRIM_INTERVAL_MS = 30_000
-/** How often it is tried whether the disk takes anything again. */
-const PROBE_INTERVAL_MS = 5_000
-const PROBE_BYTES = 65_536
 /** What opening or dropping a log writes, roughly. */
 const RECORD_BYTES = 100
 /** The newest entries of a log that are in memory; up to twice as many. */
@@ -68,6 +65,7 @@ export class SqliteEventStore implements EventStore {
   readonly #db: DatabaseSync
   readonly #sql: Statements
   readonly #writes: WriteQueue
+  readonly #health: WriteHealth
   readonly #trimmer: LogTrimmer
   readonly #checkpointer: Checkpointer
   readonly #logStore: LogStore
@@ -76,8 +74,6 @@ export class SqliteEventStore implements EventStore {
   readonly #dropping = new Map<string, Promise<void>>()
   readonly #ended = new Set<SqliteEventLog>()
   readonly #stopTrimming: () => void
-  #stopProbing: (() => void) | undefined
-  #health: StoreHealth = { status: 'ok' }
   #closing: Promise<void> | undefined
 
   /** @throws StoreOpenError where the file cannot be opened, or another process has it. */
@@ -101,12 +97,19 @@ export class SqliteEventStore implements EventStore {
     this.#clock = clock
     this.#db = db
     this.#sql = new Statements(db)
+    this.#health = new WriteHealth({ clock, path, sql: this.#sql })
     this.#writes = new WriteQueue({
       sql: this.#sql,
       isInTransaction: () => db.isTransaction,
       failure,
-      onFailed: (error) => this.#onFailed(error),
-      onCommitted: (bytes) => this.#onCommitted(bytes),
+      onFailed: (error) => {
+        this.#health.onFailed(error, this.#writes)
+        this.#report(error)
+      },
+      onCommitted: (bytes) => {
+        this.#health.onCommitted()
+        this.#checkpointer.onCommitted(bytes)
+      },
     })
     this.#checkpointer = new Checkpointer({
       db,
@@ -130,7 +133,7 @@ export class SqliteEventStore implements EventStore {
       failure,
       tailMaxEvents: options.tailMaxEvents ?? DEFAULT_TAIL_MAX_EVENTS,
       tailMaxBytes: options.tailMaxBytes ?? DEFAULT_TAIL_MAX_BYTES,
-      onAppended: (rows) => this.#trimmer.onAppended(rows),
+      onAppended: (entries) => this.#trimmer.onAppended(entries),
       onClosed: (log) => this.#onClosed(log),
     }
     this.#stopTrimming = clock.every(trimIntervalMs, () => void this.trim())
@@ -139,7 +142,7 @@ export class SqliteEventStore implements EventStore {
   }
 
   get health(): StoreHealth {
-    return this.#health
+    return this.#health.state
   }
 
   async open(name: string, options: OpenOptions): Promise<EventLog> {
@@ -190,7 +193,7 @@ export class SqliteEventStore implements EventStore {
 
   async #close(): Promise<void> {
     this.#stopTrimming()
-    this.#stopProbing?.()
+    this.#health.close()
     await this.#trimmer.close()
     const closed = await this.#checkpointer.close()
     this.#writes.close()
@@ -202,7 +205,7 @@ export class SqliteEventStore implements EventStore {
 
   async #open(name: string, options: OpenOptions): Promise<SqliteEventLog> {
     const record = this.#find(name) ?? (await this.#create(name, options))
-    const log = this.#logOf(record, options.retention)
+    const log = this.#logOf(record, options)
     this.#logs.set(name, log)
     if (record.closed) this.#onClosed(log)
     return log
@@ -248,9 +251,9 @@ export class SqliteEventStore implements EventStore {
     return record
   }
 
-  #logOf(record: LogRecord, retention: (topic: Topic) => Retention): SqliteEventLog {
+  #logOf(record: LogRecord, options: OpenOptions): SqliteEventLog {
     try {
-      return new SqliteEventLog(record, retention, this.#logStore)
+      return new SqliteEventLog(record, options, this.#logStore)
     } catch (error) {
       throw this.#logStore.failure(error)
     }
@@ -294,39 +297,11 @@ export class SqliteEventStore implements EventStore {
     if (this.#logs.get(log.name) === log) this.#logs.delete(log.name)
   }
 
-  #onCommitted(bytes: number): void {
-    this.#checkpointer.onCommitted(bytes)
-    if (this.#health.status === 'ok') return
-    this.#health = { status: 'ok' }
-    this.#stopProbing?.()
-    this.#stopProbing = undefined
-  }
-
-  #onFailed(error: unknown): void {
-    this.#health = { status: 'degraded', reason: faultReason(error, this.#options.path) }
-    this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => this.#probe())
-    this.#report(error)
-  }
-
   #report(error: unknown): void {
     try {
       this.#options.onError?.(error)
     } catch {
       // Whoever listens fails by itself.
     }
-  }
-
-  /** Writes something of a size, and takes it away again. */
-  #probe(): void {
-    if (this.#writes.isPaused) return
-    this.#writes.transaction(() => {
-      this.#sql.of('fillProbe').run(PROBE_BYTES)
-      return PROBE_BYTES
-    })
-    if (this.#health.status !== 'ok') return
-    this.#writes.transaction(() => {
-      this.#sql.of('clearProbe').run()
-      return PROBE_BYTES
-    })
   }
 }

@@ -38,8 +38,16 @@ const SQL = {
   // 3: up to which number. 4: how many.
   audiencesAfter:
     'SELECT n, ms, audience FROM events WHERE log = ?1 AND n > ?2 AND n <= ?3 ORDER BY n LIMIT ?4',
-  deleteEvent: 'DELETE FROM events WHERE log = ?1 AND n = ?2',
-  deleteEventOfOneTopic: 'DELETE FROM events WHERE log = ?1 AND n = ?2 AND topics = 1',
+  // Of their data.
+  countBytes: 'SELECT coalesce(sum(octet_length(data)), 0) AS bytes FROM events WHERE log = ?1',
+  countBytesUpTo:
+    'SELECT coalesce(sum(octet_length(data)), 0) AS bytes FROM events WHERE log = ?1 AND n <= ?2',
+  // 2: how many.
+  oldestEvents: `SELECT n, ms, audience, octet_length(data) AS bytes FROM events
+    WHERE log = ?1 ORDER BY n LIMIT ?2`,
+  deleteEvent: 'DELETE FROM events WHERE log = ?1 AND n = ?2 RETURNING octet_length(data) AS bytes',
+  deleteEventOfOneTopic: `DELETE FROM events WHERE log = ?1 AND n = ?2 AND topics = 1
+    RETURNING octet_length(data) AS bytes`,
   // 3: how many.
   oldestUpTo: 'SELECT n, ms FROM events WHERE log = ?1 AND n <= ?2 ORDER BY n LIMIT 1 OFFSET ?3',
   deleteEventsUpTo: 'DELETE FROM events WHERE log = ?1 AND n <= ?2',

@@ -27,6 +27,7 @@ export function isNoDatabase(error: unknown): boolean {
 
 /** What the engine's error means for people: what is wrong, and what to do. */
 export function faultReason(error: unknown, path: string): string {
+  if (error instanceof StoreUnavailableError) return error.reason
   switch (sqliteCode(error)) {
     case SQLITE_FULL:
       return `the disk of ${path} is full; free space on it`

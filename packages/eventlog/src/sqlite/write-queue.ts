@@ -107,14 +107,13 @@ export class WriteQueue {
   transaction(work: () => number): Error | undefined {
     const { sql, onFailed, onCommitted, failure } = this.#options
     if (this.#stopped !== undefined) return this.#stopped
+    let bytes = 0
     try {
       // There where it could not be taken back the last time.
       this.#rollBack()
       sql.of('begin').run()
-      const bytes = work()
+      bytes = work()
       sql.of('commit').run()
-      if (bytes > 0) onCommitted(bytes)
-      return undefined
     } catch (error) {
       onFailed(error)
       try {
@@ -124,6 +123,8 @@ export class WriteQueue {
       }
       return failure(error)
     }
+    if (bytes > 0) onCommitted(bytes)
+    return undefined
   }
 
   /** Writes nothing until the answer is called. */
@@ -142,20 +143,19 @@ export class WriteQueue {
   }
 
   /** Writes nothing any more, as what is stored could be lost by it. */
-  stop(error: unknown): void {
-    const { onFailed, failure } = this.#options
+  stop(error: StoreUnavailableError): void {
     this.#failed = true
-    onFailed(error)
-    this.#stopWith(failure(error))
+    this.#options.onFailed(error)
+    this.#refuseAll(error)
   }
 
   /** Writes all that waits, and takes no more. */
   close(): void {
     while (!this.isEmpty && this.#stopped === undefined) this.flush()
-    this.#stopWith(new StoreUnavailableError('the store is closed'))
+    this.#refuseAll(new StoreUnavailableError('the store is closed'))
   }
 
-  #stopWith(error: Error): void {
+  #refuseAll(error: Error): void {
     this.#stopped ??= error
     clearImmediate(this.#scheduled)
     for (const write of this.#waiting.splice(0)) write.fail(this.#stopped)
