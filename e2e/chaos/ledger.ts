@@ -49,6 +49,8 @@ export interface SourceRecord {
   readonly type: string
   readonly seqKey: string
   readonly count: number
+  /** Whether it can be resumed wherever it breaks, and so has to come whole. */
+  readonly mustComplete: boolean
 }
 
 export interface RunRecord {
@@ -59,12 +61,17 @@ export interface RunRecord {
   readonly runIds: ReadonlySet<string>
   /** The ids of its tasks, where it has any. */
   readonly taskIds: readonly string[]
+  /** Those of them that may be called again, and so have to come to a result, whatever happens meanwhile. */
+  readonly mustSucceed: readonly string[]
   readonly sources: readonly SourceRecord[]
   readonly readings: readonly RunReading[]
   /** When the final event of a task was first seen by any reader. */
   readonly finalSeenAtMs: ReadonlyMap<string, number>
   /** The status that the run's own page tells in the end. */
   readonly status: string | undefined
+  readonly isCancelAsked: boolean
+  /** When it was answered that it is cancelled. */
+  readonly cancelledAtMs: number | undefined
 }
 
 /** A call that the external API got. */

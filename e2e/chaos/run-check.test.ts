@@ -21,10 +21,13 @@ function runOf(told: readonly Told[], given: Partial<RunRecord> = {}): RunRecord
     kind: 'parallel',
     runIds: new Set(['run_1']),
     taskIds: ['a', 'b'],
+    mustSucceed: ['a'],
     sources: [],
     readings: [reading('one', events), reading('other', events)],
     finalSeenAtMs: new Map(),
     status: 'partial',
+    isCancelAsked: false,
+    cancelledAtMs: undefined,
     ...given,
   }
 }
@@ -86,6 +89,27 @@ describe('the check of a run', () => {
     expect(checkRun(runOf(good, given))).toContainEqual(expect.stringContaining(violation))
   })
 
+  it('finds a failed task that could have been called again, unless its run was cancelled', () => {
+    expect(checkRun(runOf(good, { mustSucceed: ['a', 'b'] }))).toContainEqual(
+      expect.stringContaining('task b, which may be called again, has run_1.1700000000000-4 task_error'),
+    )
+    expect(checkRun(runOf(good, { mustSucceed: ['a', 'b'], isCancelAsked: true }))).toEqual([])
+  })
+
+  it('finds a cancel of nobody, and one that came to nothing', () => {
+    const cancelled = good.with(-1, [
+      'complete',
+      { status: 'cancelled', totalTasks: 2, successCount: 1, errorCount: 1 },
+    ])
+    expect(checkRun(runOf(cancelled, { status: 'cancelled', isCancelAsked: true }))).toEqual([])
+    expect(checkRun(runOf(cancelled, { status: 'cancelled' }))).toContainEqual(
+      expect.stringContaining('it is cancelled, and nobody asked'),
+    )
+    expect(checkRun(runOf(good, { isCancelAsked: true, cancelledAtMs: 5 }))).toContainEqual(
+      expect.stringContaining('it was answered that it is cancelled, and its complete says partial'),
+    )
+  })
+
   it.each<[string, (events: RunEventRecord[]) => RunEventRecord[], string]>([
     ['lost an event', (events) => events.toSpliced(2, 1), 'other has run_1.1700000000000-4 (task_error)'],
     ['got one twice', (events) => events.toSpliced(2, 0, ...events.slice(2, 3)), 'other has run_1.17'],
@@ -117,7 +141,7 @@ describe('the check of a run', () => {
 })
 
 describe('the check of a source', () => {
-  const source: SourceRecord = { name: 's', type: 'tick', seqKey: 'seq', count: 3 }
+  const source: SourceRecord = { name: 's', type: 'tick', seqKey: 'seq', count: 3, mustComplete: false }
   const tick = (seq: number): Told => ['tick', { seq, source: 's' }]
   const ended: Told = ['source_complete', { source: 's' }]
   const failed: Told = ['source_error', { source: 's', error: 'away' }]
@@ -137,6 +161,15 @@ describe('the check of a source', () => {
     expect(checkRun(runOf([...told, end], given))).toEqual([])
     expect(checkRun(runOf([...told.slice(1), end], given))).not.toEqual([])
     expect(checkRun(runOf([...told.slice(0, 2), end], given))).not.toEqual([])
+  })
+
+  it('finds one that was given up though it could be resumed', () => {
+    const sources = [{ ...source, mustComplete: true }]
+    const given = { taskIds: [], sources, status: 'succeeded' }
+    expect(checkRun(runOf([tick(1), failed, end], given))).toContainEqual(
+      expect.stringContaining('source s, which can be resumed, ended after 1 of 3'),
+    )
+    expect(checkRun(runOf([tick(1), tick(2), tick(3), ended, end], given))).toEqual([])
   })
 
   it.each<[string, Told[], string]>([
@@ -173,6 +206,14 @@ describe('the check of calls', () => {
   it('finds the second call of what must not be repeated', () => {
     expect(checkCalls([call('b', 10, false), call('b', 20, false)], [run])).toEqual([
       'task b of parallel run run_1 (key) must not be called twice, and was',
+    ])
+  })
+
+  it('finds a call after a cancel, but for one that was on its way', () => {
+    const cancelled = runOf(good, { isCancelAsked: true, cancelledAtMs: 100 })
+    expect(checkCalls([call('b', 150)], [cancelled])).toEqual([])
+    expect(checkCalls([call('b', 500)], [cancelled])).toEqual([
+      'task b of parallel run run_1 (key) was called 400 ms after its run was cancelled',
     ])
   })
 })

@@ -8,6 +8,8 @@ import {
 } from './ledger.ts'
 
 const FINAL = new Set(['task_complete', 'task_error'])
+/** What a call that was on its way when its run was cancelled may take to get here, in ms. */
+const CANCEL_SLACK_MS = 100
 const OF_A_TASK = new Set([...FINAL, 'task_start', 'task_progress', 'task_retry'])
 
 /**
@@ -15,7 +17,7 @@ const OF_A_TASK = new Set([...FINAL, 'task_start', 'task_progress', 'task_retry'
  * one final event per task, one `complete`, which is the last.
  */
 export function checkRun(run: RunRecord): string[] {
-  const { key, kind, runIds, readings, status } = run
+  const { key, kind, runIds, readings } = run
   const found: string[] = []
   if (runIds.size !== 1)
     found.push(`its start was answered with ${runIds.size} runs: ${[...runIds].join(', ')}`)
@@ -24,12 +26,7 @@ export function checkRun(run: RunRecord): string[] {
   else {
     found.push(...readings.flatMap(checkReading))
     for (const other of others) found.push(...compare(first, other))
-    found.push(...checkEvents(run, first.events))
-    const said = fieldOf(
-      first.events.findLast(({ type }) => type === 'complete'),
-      'status',
-    )
-    if (said !== status) found.push(`its complete says ${said}, its page ${status}`)
+    found.push(...checkEvents(run, first.events), ...checkStatus(run, first.events))
   }
   return found.map((fault) => `${kind} run ${[...runIds].join('/') || '(without id)'} (${key}): ${fault}`)
 }
@@ -57,7 +54,26 @@ function compare(a: RunReading, b: RunReading): string[] {
   return []
 }
 
-function checkEvents({ taskIds, sources }: RunRecord, events: readonly RunEventRecord[]): string[] {
+/** Only a cancel cancels, and then the run says so, as does its page. */
+function checkStatus(
+  { status, isCancelAsked, cancelledAtMs }: RunRecord,
+  events: readonly RunEventRecord[],
+): string[] {
+  const found: string[] = []
+  const said = fieldOf(
+    events.findLast(({ type }) => type === 'complete'),
+    'status',
+  )
+  if (said !== status) found.push(`its complete says ${said}, its page ${status}`)
+  if (said === 'cancelled' && !isCancelAsked) found.push('it is cancelled, and nobody asked for that')
+  if (said !== 'cancelled' && cancelledAtMs !== undefined) {
+    found.push(`it was answered that it is cancelled, and its complete says ${said}`)
+  }
+  return found
+}
+
+function checkEvents(run: RunRecord, events: readonly RunEventRecord[]): string[] {
+  const { taskIds, sources } = run
   const found: string[] = []
   const ends = events.filter(({ type }) => type === 'complete')
   if (ends.length !== 1) found.push(`it has ${ends.length} complete events`)
@@ -65,11 +81,14 @@ function checkEvents({ taskIds, sources }: RunRecord, events: readonly RunEventR
   if (last?.type !== 'complete') found.push(`its last event is ${describe(last)}`)
   const summaries = events.filter(({ type }) => type === 'aggregated_result').length
   if (summaries > 1) found.push(`it has ${summaries} aggregated results`)
-  if (taskIds.length > 0) found.push(...checkTasks(taskIds, events))
-  return [...found, ...sources.flatMap((source) => checkSource(source, events))]
+  if (taskIds.length > 0) found.push(...checkTasks(run, events))
+  return [...found, ...sources.flatMap((source) => checkSource(source, run.isCancelAsked, events))]
 }
 
-function checkTasks(taskIds: readonly string[], events: readonly RunEventRecord[]): string[] {
+function checkTasks(
+  { taskIds, mustSucceed, isCancelAsked }: RunRecord,
+  events: readonly RunEventRecord[],
+): string[] {
   const found: string[] = []
   const final = new Map<unknown, RunEventRecord>()
   for (const event of events) {
@@ -81,6 +100,11 @@ function checkTasks(taskIds: readonly string[], events: readonly RunEventRecord[
     if (FINAL.has(event.type)) final.set(taskId, event)
   }
   for (const taskId of taskIds) if (!final.has(taskId)) found.push(`task ${taskId} has no final event`)
+  for (const taskId of isCancelAsked ? [] : mustSucceed) {
+    const event = final.get(taskId)
+    if (event?.type === 'task_error')
+      found.push(`task ${taskId}, which may be called again, has ${describe(event)}`)
+  }
   const known = new Set<unknown>(taskIds)
   for (const taskId of final.keys()) if (!known.has(taskId)) found.push(`there is no task ${taskId}`)
   const complete = events.find(({ type }) => type === 'complete')
@@ -94,8 +118,12 @@ function checkTasks(taskIds: readonly string[], events: readonly RunEventRecord[
 }
 
 /** A source's events: each once, in its order, without a hole; all of them where it is said to have succeeded. */
-function checkSource(source: SourceRecord, events: readonly RunEventRecord[]): string[] {
-  const { name, seqKey, count } = source
+function checkSource(
+  source: SourceRecord,
+  isCancelAsked: boolean,
+  events: readonly RunEventRecord[],
+): string[] {
+  const { name, seqKey, count, mustComplete } = source
   const ofSource = (...types: string[]) =>
     events.filter(
       (event) => types.includes(event.type) && (name === undefined || fieldOf(event, 'source') === name),
@@ -110,6 +138,9 @@ function checkSource(source: SourceRecord, events: readonly RunEventRecord[]): s
   const [end] = ends
   // A stream of somebody else's that ends cleanly has no status to tell.
   const succeeded = end?.type !== 'source_error' && (fieldOf(end, 'status') ?? 'succeeded') === 'succeeded'
+  if (mustComplete && !succeeded && !isCancelAsked) {
+    return [`source ${name}, which can be resumed, ended after ${own.length} of ${count}: ${describe(end)}`]
+  }
   return succeeded && own.length !== count
     ? [`source ${name} is complete with ${own.length} of ${count} events`]
     : []
@@ -117,7 +148,7 @@ function checkSource(source: SourceRecord, events: readonly RunEventRecord[]): s
 
 /**
  * Holds the calls that the external API got against what the readers saw: none of a task whose final event somebody
- * had seen, and at most one of what must not be called twice.
+ * had seen, none after a cancel, and at most one of what must not be called twice.
  */
 export function checkCalls(calls: readonly CallRecord[], runs: readonly RunRecord[]): string[] {
   const found: string[] = []
@@ -127,6 +158,10 @@ export function checkCalls(calls: readonly CallRecord[], runs: readonly RunRecor
     const run = runOf.get(runKey)
     const what = `task ${taskId} of ${run?.kind} run ${[...(run?.runIds ?? [])].join('/')} (${runKey})`
     const seenAtMs = run?.finalSeenAtMs.get(taskId)
+    const cancelledAtMs = run?.cancelledAtMs
+    if (cancelledAtMs !== undefined && atMs > cancelledAtMs + CANCEL_SLACK_MS) {
+      found.push(`${what} was called ${Math.round(atMs - cancelledAtMs)} ms after its run was cancelled`)
+    }
     if (seenAtMs !== undefined && atMs > seenAtMs) {
       found.push(`${what} was called again ${Math.round(atMs - seenAtMs)} ms after its final event was read`)
     }

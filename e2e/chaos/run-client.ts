@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { openStream, readStream, StreamError } from '@tributary/client'
-import { numberOf, type RunEventRecord, type RunRecord } from './ledger.ts'
+import { openStream, StreamError } from '@tributary/client'
+import type { RunRecord } from './ledger.ts'
 import { fieldOf } from './run-check.ts'
 import type { RunPlan } from './run-plan.ts'
+import { RunReader } from './run-reader.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 export interface RunClientOptions {
@@ -10,7 +11,7 @@ export interface RunClientOptions {
   /** The gateway as readers reach it, and the worker. */
   readonly gatewayUrl: string
   readonly workerUrl: string
-  /** Where starts go, which may take another way than readers. */
+  /** Where starts and cancels go, which may take another way than readers. */
   readonly startUrl: string
   readonly token: string
   readonly heartbeatMs: number
@@ -18,17 +19,21 @@ export interface RunClientOptions {
 }
 
 const RETRY_MS = 100
-const FINAL = new Set(['task_complete', 'task_error'])
-const CONTROL = new Set(['connection', 'heartbeat', 'disconnected', 'source_unavailable'])
+/** How long a request that is answered at once may take, in ms. */
+const REQUEST_MS = 5_000
+/** How many starts are sent again though they were answered. */
+const DOUBTS = 0.3
 
 /** Starts a run, and reads it: from its start through all that happens, with hang-ups, and once more when it is over. */
 export class RunClient {
   readonly #options: RunClientOptions
-  readonly #readings: Reading[] = []
+  readonly #readers: RunReader[] = []
   readonly #runIds = new Set<string>()
   readonly #finalSeenAtMs = new Map<string, number>()
   readonly #faults: string[] = []
   #status: string | undefined
+  #cancelledAtMs: number | undefined
+  #isCancelAsked = false
 
   constructor(options: RunClientOptions) {
     this.#options = options
@@ -42,88 +47,89 @@ export class RunClient {
 
   /** What could not be done. */
   get faults(): readonly string[] {
-    return this.#faults
+    return this.#faults.map((fault) => `${this.name}: ${fault}`)
   }
 
   get record(): RunRecord {
-    const { key, kind, taskIds, sources } = this.#options.plan
+    const { key, kind, taskIds, mustSucceed, sources } = this.#options.plan
     return {
       key,
       kind,
       runIds: this.#runIds,
       taskIds,
+      mustSucceed,
       sources,
-      readings: this.#readings,
+      readings: this.#readers,
       finalSeenAtMs: this.#finalSeenAtMs,
       status: this.#status,
+      isCancelAsked: this.#isCancelAsked,
+      cancelledAtMs: this.#cancelledAtMs,
     }
   }
 
   /** Resolves once every reading is complete, or after a fault, or at the signal: then `faults` says what is missing. */
   async run(signal: AbortSignal): Promise<void> {
     const { plan, gatewayUrl, workerUrl, random } = this.#options
-    const known = Promise.withResolvers<string | undefined>()
-    const first = this.#begin('its starter', async (reading) => {
-      try {
-        await this.#start(reading, known.resolve, signal)
-      } finally {
-        known.resolve(undefined)
-      }
-    })
-    const runId = await known.promise
-    if (runId === undefined) return void (await first)
+    const started = Promise.withResolvers<string | undefined>()
+    const first = this.#read('its starter', (reader) => this.#start(reader, started.resolve, signal))
+    const runId = await Promise.race([started.promise, first.then(() => undefined)])
+    if (runId === undefined) return
     const path = `/api/runs/${runId}/events`
     const hangUpAfter = () => random.int(1, 6)
+    const doubts = random.chance(DOUBTS)
     await Promise.all([
       first,
-      this.#begin('who keeps hanging up', (to) => this.#read(gatewayUrl + path, to, signal, hangUpAfter)),
-      ...(plan.isWorkers
-        ? [this.#begin('a reader at the worker', (to) => this.#read(workerUrl + path, to, signal))]
-        : []),
-      ...(random.chance(0.3) ? [this.#startAgain(signal)] : []),
+      this.#read('who keeps hanging up', (to) => to.follow(gatewayUrl + path, signal, hangUpAfter)),
+      plan.isWorkers && this.#read('a reader at the worker', (to) => to.follow(workerUrl + path, signal)),
+      doubts && this.#startAgain(signal),
+      plan.cancelAfterMs !== undefined && this.#cancel(runId, plan.cancelAfterMs, signal),
     ])
-    const late = [gatewayUrl, ...(plan.isWorkers ? [workerUrl] : [])]
-    await Promise.all(
-      late.map((url) => this.#begin(`a late reader at ${url}`, (to) => this.#read(url + path, to, signal))),
-    )
-    this.#status = await this.#statusOf(runId, signal)
+    await Promise.all([
+      this.#read('a late reader', (to) => to.follow(gatewayUrl + path, signal)),
+      plan.isWorkers &&
+        this.#read('a late reader at the worker', (to) => to.follow(workerUrl + path, signal)),
+    ])
+    const view = await this.#ask('GET', `/api/runs/${runId}`, signal)
+    this.#status = view === undefined ? undefined : String(fieldOf({ data: view }, 'status'))
   }
 
-  async #begin(reader: string, read: (reading: Reading) => Promise<void>): Promise<void> {
-    const reading = new Reading(reader)
-    this.#readings.push(reading)
+  async #read(name: string, read: (reader: RunReader) => Promise<void>): Promise<void> {
+    const { token, heartbeatMs } = this.#options
+    const reader = new RunReader({
+      reader: name,
+      token,
+      heartbeatMs,
+      onFinal: (taskId) => {
+        if (!this.#finalSeenAtMs.has(taskId)) this.#finalSeenAtMs.set(taskId, performance.now())
+      },
+      onFault: (fault) => this.#faults.push(fault),
+    })
+    this.#readers.push(reader)
     try {
-      await read(reading)
+      await read(reader)
     } catch (error) {
-      this.#faults.push(`${this.name}: ${reader} got ${reading.events.length} events: ${describe(error)}`)
+      this.#faults.push(`${name} got ${reader.events.length} events: ${describe(error)}`)
     }
   }
 
   /** Sends the start until it is answered, under one key; reads the answer, and goes on where it breaks off. */
-  async #start(reading: Reading, onRunId: (runId: string) => void, signal: AbortSignal): Promise<void> {
+  async #start(reader: RunReader, onRunId: (runId: string) => void, signal: AbortSignal): Promise<void> {
+    const { plan, gatewayUrl, workerUrl, random } = this.#options
     let runId: string | undefined
     while (runId === undefined) {
       try {
         const stream = await this.#post(signal)
         runId = this.#noteRunId(stream.headers)
         onRunId(runId)
-        for await (const part of stream.events) {
-          if ('id' in part) this.#moveTo(reading, part.id)
-          if ('event' in part) this.#take(reading, part.event)
-          if (reading.isComplete) return
-        }
+        await reader.take(stream.events)
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof StreamError) || !(error.retryable || error.status === 409)) throw error
-        await delay(this.#options.random.int(RETRY_MS, 3 * RETRY_MS))
+        await delay(random.int(RETRY_MS, 3 * RETRY_MS))
       }
     }
-    await this.#read(this.#readUrl(runId), reading, signal)
-  }
-
-  #readUrl(runId: string): string {
-    const { plan, gatewayUrl, workerUrl } = this.#options
-    return `${plan.at === 'gateway' ? gatewayUrl : workerUrl}/api/runs/${runId}/events`
+    const url = plan.at === 'gateway' ? gatewayUrl : workerUrl
+    await reader.follow(`${url}/api/runs/${runId}/events`, signal)
   }
 
   /** Sends the start once more, as a client that never saw the answer: it is the same run. */
@@ -134,7 +140,7 @@ export class RunClient {
       this.#noteRunId(stream.headers)
     } catch (error) {
       if (signal.aborted || (error instanceof StreamError && error.retryable)) return
-      this.#faults.push(`${this.name}: its start, sent again, was refused: ${describe(error)}`)
+      this.#faults.push(`its start, sent again, was refused: ${describe(error)}`)
     } finally {
       hangUp.abort()
     }
@@ -161,65 +167,29 @@ export class RunClient {
     return runId
   }
 
-  /** Reads from where the reading stands to the end; `hangUpAfter` so many events, where that is given, again and again. */
-  async #read(url: string, reading: Reading, signal: AbortSignal, hangUpAfter?: () => number): Promise<void> {
-    const { token, heartbeatMs } = this.#options
-    let gone = 0
-    while (!reading.isComplete) {
-      const { cursor } = reading
-      let left = hangUpAfter?.() ?? Number.POSITIVE_INFINITY
-      const events = readStream({
-        url,
-        fetch,
-        headers: bearer(token),
-        signal,
-        retryMs: RETRY_MS,
-        maxRetryMs: 1_000,
-        heartbeatMs,
-        ...(cursor === undefined ? {} : { lastEventId: cursor }),
-        onId: (id) => this.#moveTo(reading, id),
-      })
-      for await (const event of events) {
-        if (this.#take(reading, event)) left -= 1
-        if (reading.isComplete || left <= 0) break
-      }
-      // A stream that ends for good without the end of its run; once may be a race with its hanging up.
-      if (left > 0 && !reading.isComplete && ++gone > 1) throw new Error(`the server says there is no more`)
+  /** Cancels the run, until that is answered. Where the answer says that it has, nothing more may be done for it. */
+  async #cancel(runId: string, afterMs: number, signal: AbortSignal): Promise<void> {
+    await delay(afterMs)
+    this.#isCancelAsked = true
+    const answer = await this.#ask('POST', `/api/runs/${runId}/cancel`, signal)
+    if (answer !== undefined && fieldOf({ data: answer }, 'cancelled') === true) {
+      this.#cancelledAtMs = performance.now()
     }
   }
 
-  /** Notes an event, and answers whether it was one of the log. */
-  #take(
-    reading: Reading,
-    event: { readonly id?: string; readonly type: string; readonly data: string },
-  ): boolean {
-    const { id = '', type, data } = event
-    if (type === 'gap') reading.gaps.push(data)
-    if (type === 'gap' || CONTROL.has(type)) return false
-    const record = { id, type: standardName(type, data), data }
-    reading.events.push(record)
-    const taskId = FINAL.has(record.type) ? fieldOf(record, 'taskId') : undefined
-    if (typeof taskId === 'string' && !this.#finalSeenAtMs.has(taskId)) {
-      this.#finalSeenAtMs.set(taskId, performance.now())
-    }
-    return true
-  }
-
-  /** An id that goes back would have events come twice after the next drop. */
-  #moveTo(reading: Reading, id: string): void {
-    if (reading.cursor !== undefined && numberOf(id) < numberOf(reading.cursor)) {
-      this.#faults.push(`${this.name}: ${reading.reader} was sent back from ${reading.cursor} to ${id}`)
-    }
-    reading.cursor = id
-  }
-
-  async #statusOf(runId: string, signal: AbortSignal): Promise<string | undefined> {
-    const { gatewayUrl, token } = this.#options
+  /** Asks the gateway until it answers. `undefined` where it refuses. */
+  async #ask(method: 'GET' | 'POST', path: string, signal: AbortSignal): Promise<string | undefined> {
+    const { startUrl, token } = this.#options
     while (!signal.aborted) {
       try {
-        const answer = await fetch(`${gatewayUrl}/api/runs/${runId}`, { headers: bearer(token), signal })
-        const data = await answer.text()
-        if (answer.status < 500) return String(fieldOf({ data }, 'status'))
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)])
+        const answer = await fetch(startUrl + path, { method, headers: bearer(token), signal: limit })
+        const text = await answer.text()
+        if (answer.status === 200) return text
+        if (answer.status < 500) {
+          this.#faults.push(`${method} ${path} was answered ${answer.status} ${text}`)
+          return undefined
+        }
       } catch {
         // It is asked again.
       }
@@ -229,27 +199,7 @@ export class RunClient {
   }
 }
 
-class Reading {
-  readonly reader: string
-  readonly events: RunEventRecord[] = []
-  readonly gaps: string[] = []
-  cursor: string | undefined
-
-  constructor(reader: string) {
-    this.reader = reader
-  }
-
-  get isComplete(): boolean {
-    return this.events.at(-1)?.type === 'complete'
-  }
-}
-
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
-
-/** The routes for existing clients call a failed task `error`. */
-function standardName(type: string, data: string): string {
-  return type === 'error' && fieldOf({ data }, 'taskId') !== undefined ? 'task_error' : type
-}
 
 function describe(error: unknown): string {
   if (error instanceof StreamError) {

@@ -14,8 +14,14 @@ export interface RunPlan {
   readonly path: string
   readonly body: unknown
   readonly taskIds: readonly string[]
+  readonly mustSucceed: readonly string[]
   readonly sources: readonly SourceRecord[]
+  /** When it is cancelled, after its start is answered. */
+  readonly cancelAfterMs: number | undefined
 }
+
+/** How many are cancelled. */
+const CANCELS = 0.1
 
 const PARALLEL_TASKS = '/api/sse-proxy/reactive/parallel-tasks/sse-emitter'
 const RELAY = '/api/sse-proxy/relay/sse-emitter'
@@ -36,12 +42,19 @@ export function planRun(key: string, random: SeededRandom, apiUrl: string): RunP
     () => plans.hybrid(),
     () => plans.hybrid(),
   ])
-  return make()
+  return { ...make(), cancelAfterMs: random.chance(CANCELS) ? random.int(0, 1_000) : undefined }
 }
 
 interface HttpTask {
   readonly id: string
   readonly url: string
+  readonly method?: string
+  readonly idempotent?: boolean
+}
+
+/** Those that may be called again. */
+function repeatable(tasks: readonly HttpTask[]): string[] {
+  return tasks.filter(({ method = 'GET', idempotent = method === 'GET' }) => idempotent).map(({ id }) => id)
 }
 
 /** The kinds of runs. */
@@ -67,6 +80,7 @@ class RunPlans {
       isWorkers: true,
       body: { tasks, concurrency: this.#random.int(2, 8) },
       taskIds: tasks.map(({ id }) => id),
+      mustSucceed: repeatable(tasks),
     }
   }
 
@@ -107,6 +121,7 @@ class RunPlans {
 
   hybrid(): RunPlan {
     const calls = this.#httpTasks('remote', this.#random.int(1, 4))
+    // Handlers that say of themselves that they may be run again.
     const fetched = { id: 'fetched', name: 'Fetch External Data', input: { url: this.#taskUrl('fetched') } }
     const local = [
       { id: 'stats', name: 'Calculate Stats', input: { count: 5_000 } },
@@ -118,11 +133,25 @@ class RunPlans {
       ...this.#plan('hybrid', 'gateway', HYBRID),
       body: { localTasks: local, remoteTasks: remote },
       taskIds: [...local, ...remote].map(({ id }) => id),
+      mustSucceed: [...local, ...remote.filter((task) => task === fetched)]
+        .map(({ id }) => id)
+        .concat(repeatable(calls)),
     }
   }
 
   #plan(kind: string, at: RunPlan['at'], path: string): RunPlan {
-    return { key: this.#key, kind, at, isWorkers: false, path, body: undefined, taskIds: [], sources: [] }
+    return {
+      key: this.#key,
+      kind,
+      at,
+      isWorkers: false,
+      path,
+      body: undefined,
+      taskIds: [],
+      mustSucceed: [],
+      sources: [],
+      cancelAfterMs: undefined,
+    }
   }
 
   /** Calls of the external API: quick and slow ones, flaky ones, and some that must not be repeated. */
@@ -156,7 +185,8 @@ class RunPlans {
     const count = this.#random.int(5, 30)
     const query = asText({ count, ms: this.#random.int(10, 120), ...(ids ? { ids: 1 } : {}) })
     const endpoint = `${this.#apiUrl}/stream/${this.#key}/${name}?${new URLSearchParams(query)}`
-    return { endpoint, record: { name, ...TICK, count } satisfies SourceRecord }
+    const record: SourceRecord = { name, ...TICK, count, mustComplete: ids }
+    return { endpoint, record }
   }
 
   /** A stream that the worker makes. */
@@ -164,7 +194,8 @@ class RunPlans {
     const count = this.#random.int(3, 12)
     const query = asText({ count, intervalMs: this.#random.int(20, 200) })
     const endpoint = `/api/sse/flow-example?${new URLSearchParams(query)}`
-    return { endpoint, record: { name, type: 'flow_item', seqKey: 'step', count } satisfies SourceRecord }
+    const record: SourceRecord = { name, type: 'flow_item', seqKey: 'step', count, mustComplete: false }
+    return { endpoint, record }
   }
 }
 
