@@ -4,7 +4,7 @@ import { ProblemError, type RunListQuery, type RunView } from '@tributary/protoc
 const DEFAULT_LIMIT = 100
 
 /** The newest first; of those that began together, in the order of their ids. */
-export function byStart(a: RunView, b: RunView): number {
+function byStart(a: RunView, b: RunView): number {
   return b.startedAt - a.startedAt || (a.runId < b.runId ? 1 : -1)
 }
 
