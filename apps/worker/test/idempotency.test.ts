@@ -70,3 +70,21 @@ describe('parallel tasks with an Idempotency-Key', () => {
     expect(worker.deps.runs.size).toBe(0)
   })
 })
+
+describe('a GET that starts a run, with an Idempotency-Key', () => {
+  it('answers the same run again, and refuses the key for another', async () => {
+    await using worker = await startWorker()
+    const start = async (path: string) => {
+      const headers = { accept: 'application/json', 'idempotency-key': 'k' }
+      const answer = await fetch(`${worker.url}/api/sse/${path}`, { headers })
+      return { answer, body: await answer.json() }
+    }
+    const first = await start('flow-example?count=1&intervalMs=1')
+    const again = await start('flow-example?count=1&intervalMs=1')
+    expect(again.body.runId).toBe(first.body.runId)
+    expect(again.answer.headers.get('idempotent-replayed')).toBe('true')
+    expect((await start('flow-example?count=2&intervalMs=1')).body.code).toBe('idempotency_conflict')
+    expect((await start('sample-parallel')).body.code).toBe('idempotency_conflict')
+    expect(worker.deps.runs.size).toBe(1)
+  })
+})

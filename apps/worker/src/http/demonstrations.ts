@@ -1,13 +1,15 @@
-import { StreamQuery, streamQuery, type TaskSpec } from '@tributary/protocol'
-import type { Run } from '@tributary/runs'
+import { IdempotencyHeaders, StreamQuery, streamQuery, type TaskSpec } from '@tributary/protocol'
 import { type App, principalOf } from '@tributary/service'
+import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 import { planFlow } from '../tasks/flow.ts'
-import { planParallelTasks } from '../tasks/parallel-tasks.ts'
+import { type PlannedRun, planParallelTasks } from '../tasks/parallel-tasks.ts'
 import { replyWithStartedRun } from './run-stream.ts'
+import { startRun } from './start-run.ts'
 
 const tags = ['demonstrations']
+const headers = IdempotencyHeaders
 
 const FlowQuery = Type.Object({
   ...streamQuery,
@@ -17,14 +19,20 @@ const FlowQuery = Type.Object({
   ),
 })
 
+type KeyedRequest = FastifyRequest & { headers: IdempotencyHeaders }
+
 /** Streams to look at, which really call the sample API. In development only. */
 export function addDemonstrations(app: App, deps: Deps): void {
   const { sampleUrl } = deps
   if (sampleUrl === undefined) return
+  const start = (request: KeyedRequest, planned: PlannedRun) =>
+    startRun({ userId: principalOf(request).userId, key: request.headers['idempotency-key'] }, planned, deps)
+  const startTasks = (request: KeyedRequest, tasks: TaskSpec[], maxResultBytes: number) =>
+    start(request, planParallelTasks({ tasks, maxResultBytes }, deps))
 
   app.get(
     '/api/sse/sample-parallel',
-    { schema: { tags, summary: 'Five calls of the sample API at once', querystring: StreamQuery } },
+    { schema: { tags, headers, summary: 'Five calls of the sample API at once', querystring: StreamQuery } },
     (request, reply) => {
       const tasks = [
         { id: 'users', name: 'Fetch users', url: `${sampleUrl}/users` },
@@ -33,37 +41,30 @@ export function addDemonstrations(app: App, deps: Deps): void {
         { id: 'flaky', name: 'Try a flaky service', url: `${sampleUrl}/flaky` },
         { id: 'large', name: 'Download a large text', url: `${sampleUrl}/large?bytes=400000&ms=1500` },
       ]
-      const { userId } = principalOf(request)
-      return replyWithStartedRun(reply, request.query, () => startTasks(tasks, 2_048, userId, deps), deps)
+      return replyWithStartedRun(reply, request.query, () => startTasks(request, tasks, 2_048), deps)
     },
   )
   app.get(
     '/api/sse/parallel-tasks-progress',
-    { schema: { tags, summary: 'Three downloads with their progress', querystring: StreamQuery } },
+    { schema: { tags, headers, summary: 'Three downloads with their progress', querystring: StreamQuery } },
     (request, reply) => {
       const tasks = [1_000, 2_000, 3_000].map((ms, index) => ({
         id: `download-${index + 1}`,
         name: `Download ${index + 1}`,
         url: `${sampleUrl}/large?bytes=${(index + 1) * 200_000}&ms=${ms}`,
       }))
-      const { userId } = principalOf(request)
-      return replyWithStartedRun(reply, request.query, () => startTasks(tasks, 256, userId, deps), deps)
+      return replyWithStartedRun(reply, request.query, () => startTasks(request, tasks, 256), deps)
     },
   )
   app.get(
     '/api/sse/flow-example',
-    { schema: { tags, summary: 'One user of the sample API after another', querystring: FlowQuery } },
+    {
+      schema: { tags, headers, summary: 'One user of the sample API after another', querystring: FlowQuery },
+    },
     (request, reply) => {
       const { count = 10, intervalMs = 500 } = request.query
-      const { userId } = principalOf(request)
-      const { start, work } = planFlow({ count, intervalMs }, deps)
-      const begin = () => deps.runs.start({ ...start, userId }, work)
+      const begin = () => start(request, planFlow({ count, intervalMs }, deps))
       return replyWithStartedRun(reply, request.query, begin, deps)
     },
   )
-}
-
-function startTasks(tasks: TaskSpec[], maxResultBytes: number, userId: string, deps: Deps): Promise<Run> {
-  const { start, work } = planParallelTasks({ tasks, maxResultBytes }, deps)
-  return deps.runs.start({ ...start, userId }, work)
 }

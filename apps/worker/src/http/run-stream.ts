@@ -1,5 +1,5 @@
 import { type Naming, pollQuery, type RunAccepted, type StreamQuery, streamQuery } from '@tributary/protocol'
-import type { KnownRun } from '@tributary/runs'
+import type { KnownRun, StartedOnce } from '@tributary/runs'
 import { replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import Type, { type Static } from 'typebox'
@@ -73,10 +73,11 @@ async function replyWithStream(
 /** Answers the request that started a run: with its stream, or with 202 and where to read it. */
 export async function replyWithNewRun(
   reply: FastifyReply,
-  run: KnownRun,
+  { run, replayed }: StartedOnce,
   query: StreamQuery,
   deps: Deps,
 ): Promise<FastifyReply> {
+  if (replayed) reply.header('idempotent-replayed', 'true')
   if (!prefersJson(reply.request.headers.accept)) return replyWithStream(reply, run, query, 'emitter', deps)
   const location = `/api/runs/${run.id}`
   const accepted: RunAccepted = { runId: run.id, status: run.status, events: `${location}/events` }
@@ -92,9 +93,13 @@ function prefersJson(accept = ''): boolean {
 export async function replyWithStartedRun(
   reply: FastifyReply,
   query: StreamQuery,
-  start: () => Promise<KnownRun>,
+  start: () => Promise<StartedOnce>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  const run = await startOrResume(reply, query, { start, find: (runId) => deps.runs.get(runId) })
-  return run === undefined ? reply : replyWithNewRun(reply, run, query, deps)
+  const find = (runId: string) => {
+    const run = deps.runs.get(runId)
+    return run === undefined ? undefined : { run, replayed: false }
+  }
+  const started = await startOrResume(reply, query, { start, find })
+  return started === undefined ? reply : replyWithNewRun(reply, started, query, deps)
 }

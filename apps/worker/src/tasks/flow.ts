@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ReadableLog } from '@tributary/eventlog'
 import { type OutboundClient, requestWhole } from '@tributary/outbound'
 import { ProblemError } from '@tributary/protocol'
-import type { Run, RunOutcome, RunWork, StartOptions } from '@tributary/runs'
+import type { Run, RunOutcome, RunWork } from '@tributary/runs'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { PlannedRun } from './parallel-tasks.ts'
 
 /** How many users of the sample API one after the other, and how long between them. */
 export const FlowRequest = Type.Object({
@@ -22,10 +23,7 @@ export interface FlowDeps {
 const ITEM = 'flow_item'
 const stored = Compile(FlowRequest)
 
-export function planFlow(
-  request: FlowRequest,
-  deps: FlowDeps,
-): { start: Omit<StartOptions, 'userId'>; work: RunWork } {
+export function planFlow(request: FlowRequest, deps: FlowDeps): PlannedRun {
   return { start: { kind: 'flow', totalTasks: request.count, request }, work: flow(request, deps) }
 }
 
