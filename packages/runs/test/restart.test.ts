@@ -120,6 +120,28 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
     expect([...(await run.openLog()).attributes.keys()]).toEqual(['run'])
   })
 
+  it('ends a run as cancelled whose work does not stop even so', async () => {
+    const clock = new FakeClock()
+    await using disk = await openDisk(clock)
+    const runId = await withThis(await startProcess(disk, clock), async ({ runs }) => {
+      const run = await runs.start(anyRun(1), never)
+      runs.cancel(run)
+      await run.emit('progress', step)
+      return run.id
+    })
+    await using again = await startProcess(disk, clock, { abortGraceMs: 2_000 })
+    const run = again.runs.find(runId)
+    const begun = Promise.withResolvers<void>()
+    await again.runs.recover(() => (resumed) => {
+      begun.resolve()
+      return never(resumed)
+    })
+    await begun.promise
+    clock.advance(2_000)
+    await run.ended
+    expect(again.runs.find(runId).status).toBe('cancelled')
+  })
+
   it('cancels a run that it has not gone on with yet', async () => {
     const clock = new FakeClock()
     await using disk = await openDisk(clock)
