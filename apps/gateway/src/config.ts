@@ -30,6 +30,11 @@ export const GatewayConfigSchema = Type.Object({
     description: 'How long an upstream that is away is waited for.',
   }),
   HISTORY_MAX_EVENTS: Type.Integer({ minimum: 0, default: 1_000, description: 'Events kept of a topic.' }),
+  HISTORY_MAX_BYTES: Type.Integer({
+    minimum: 1_048_576,
+    default: 268_435_456,
+    description: 'Bytes of all that is kept, whatever its topics; the oldest goes first.',
+  }),
   HISTORY_MAX_AGE_MS: HistoryMs(300_000, 'How long they are kept.'),
   HISTORY_USER_MAX_EVENTS: OwnHistory('Events kept of a user. Default: `HISTORY_MAX_EVENTS`.'),
   HISTORY_USER_MAX_AGE_MS: HistoryMs(86_400_000, "How long a user's are kept: the queue for who is offline."),

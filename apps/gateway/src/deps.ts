@@ -80,6 +80,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
     maxEventBytes: config.MAX_EVENT_BYTES,
     historyMaxEvents: config.HISTORY_MAX_EVENTS,
+    historyMaxBytes: config.HISTORY_MAX_BYTES,
     historyMaxAgeMs: config.HISTORY_MAX_AGE_MS,
     historyUserMaxAgeMs: config.HISTORY_USER_MAX_AGE_MS,
     history: historyOf(config),

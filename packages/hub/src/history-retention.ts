@@ -13,6 +13,8 @@ export const DEFAULT_HISTORY_MAX_EVENTS = 1_000
 export const DEFAULT_HISTORY_MAX_AGE_MS = 300_000
 export const DEFAULT_HISTORY_USER_MAX_AGE_MS = 86_400_000
 
+export const DEFAULT_HISTORY_MAX_BYTES = 268_435_456
+
 /** Whom an event is for, as far as it decides how long it is kept. */
 export type HistoryClass = 'users' | 'groups' | 'roles' | 'sessions' | 'connections' | 'all'
 
@@ -23,6 +25,8 @@ export interface HistoryOptions {
   readonly historyMaxAgeMs?: number
   /** The same for the topics of users: the queue of who is away. Default a day. */
   readonly historyUserMaxAgeMs?: number
+  /** Bytes of all that is kept, whatever its topics; the oldest goes first. Default 256 MiB. */
+  readonly historyMaxBytes?: number
   /** What differs by class: how many events of each user, each group, … are kept, and how long. */
   readonly history?: Readonly<Partial<Record<HistoryClass, Partial<Retention>>>>
 }

@@ -102,6 +102,17 @@ describe('Hub, a slow consumer', () => {
     expect(sink.closed).toBe(false)
   })
 
+  it('is told of what went for want of room, whatever its topic', async () => {
+    await using setting = await openHub({ historyMaxBytes: 4_000 })
+    const { hub } = setting
+    const first = await setting.connect({ userId: 'ann' })
+    for (let n = 0; n < 10; n++) await hub.sendToUser(n < 5 ? 'ann' : 'bob', 'e', 'x'.repeat(1_000))
+    const again = await setting.connect({ userId: 'ann', lastEventId: first.sink.events[0]?.id ?? '' })
+    await settle()
+    expect(again.sink.types).toEqual(['connection', 'gap'])
+    expect(again.sink.events[1]?.data).toMatchObject({ reason: 'expired' })
+  })
+
   it('goes without what is of low priority, is told so, and stays', async () => {
     await using setting = await openHub({ streams: { outboxMaxBytes: 100 } })
     const { hub } = setting

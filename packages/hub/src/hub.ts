@@ -11,7 +11,7 @@ import { type PollPage, StreamServer, type StreamSink, spread } from '@tributary
 import type { Connection, ConnectOptions } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
 import { FanOut } from './fan-out.ts'
-import { historyRetention } from './history-retention.ts'
+import { DEFAULT_HISTORY_MAX_BYTES, historyRetention } from './history-retention.ts'
 import { HubConnections } from './hub-connections.ts'
 import {
   DEFAULT_MAX_EVENT_BYTES,
@@ -59,7 +59,9 @@ export class Hub implements AsyncDisposable {
   /** Opens the hub over its log in the store. */
   static async open(options: HubOptions): Promise<Hub> {
     const { store, namespace = DEFAULT_NAMESPACE } = options
-    return new Hub(options, await store.open(namespace, { retention: historyRetention(options) }))
+    const { historyMaxBytes: maxBytes = DEFAULT_HISTORY_MAX_BYTES } = options
+    const log = await store.open(namespace, { retention: historyRetention(options), maxBytes })
+    return new Hub(options, log)
   }
 
   /**
