@@ -15,6 +15,8 @@ export interface AppendTarget {
 
 /** One call's append, until it is stored or refused. */
 export class AppendWrite<T> implements Write {
+  readonly rows: number
+  readonly bytes: number
   readonly #target: AppendTarget
   readonly #request: AppendRequest
   readonly #resolve: (answer: T) => void
@@ -30,19 +32,15 @@ export class AppendWrite<T> implements Write {
     resolve: (answer: T) => void,
     fail: (error: unknown) => void,
   ) {
+    let bytes = ROW_BYTES
+    for (const { entry } of request.drafts) bytes += ROW_BYTES + entry.json.length
+    this.rows = Math.max(1, request.drafts.length)
+    this.bytes = bytes
     this.#target = target
     this.#request = request
     this.#answer = answer
     this.#resolve = resolve
     this.fail = fail
-  }
-
-  get rows(): number {
-    return Math.max(1, this.#request.drafts.length)
-  }
-
-  get bytes(): number {
-    return this.#request.drafts.reduce((bytes, { entry }) => bytes + ROW_BYTES + entry.json.length, ROW_BYTES)
   }
 
   write(): Error | undefined {

@@ -5,13 +5,12 @@ import type { Synchronous } from './database-file.ts'
 import { integerOf, type Row } from './row.ts'
 import type { WriteQueue } from './write-queue.ts'
 
-/** Pages of the write-ahead log from which on they are copied into the database: 4 MB, copied in a few ms. */
-const CHECKPOINT_PAGES = 1_000
-const PAGE_BYTES = 4_096
-/** Pages that a transaction writes beside its data, roughly. */
-const TRANSACTION_PAGES = 4
-/** Pages, by that estimate, after which it is looked how many there are. */
-const LOOK_PAGES = 200
+/** What is written between two checkpoints, roughly, in bytes: copied into the database in a few ms. */
+const CHECKPOINT_BYTES = 3_145_728
+/** Pages of the write-ahead log, 16 MB, at which one is due however few of them differ. */
+const CHECKPOINT_PAGES = 4_000
+/** Transactions after which it is looked how many there are. */
+const LOOK_TRANSACTIONS = 100
 
 export interface CheckpointerOptions {
   readonly db: DatabaseSync
@@ -34,7 +33,8 @@ export class Checkpointer {
   // Stays open as long as the database is: a process that closes a file gives up all of its locks on it.
   #database: FileHandle | undefined
   #writeAhead: FileHandle | undefined
-  #pages = 0
+  #bytes = 0
+  #transactions = 0
   #unpause: (() => void) | undefined
   #running: Promise<void> | undefined
   #closed = false
@@ -46,15 +46,15 @@ export class Checkpointer {
 
   /** To be called after each transaction. */
   onCommitted(bytes: number): void {
-    this.#pages += TRANSACTION_PAGES + (2 * bytes) / PAGE_BYTES
+    this.#bytes += bytes
+    this.#transactions += 1
     if (this.#running !== undefined) {
       // The disk is slower than those who write.
-      if (this.#pages >= CHECKPOINT_PAGES) this.#pause()
+      if (this.#bytes >= CHECKPOINT_BYTES) this.#pause()
       return
     }
-    if (this.#pages < LOOK_PAGES || this.#closed) return
-    this.#pages = 0
-    if (!this.#isDue()) return
+    if (this.#closed || !this.#isDue()) return
+    this.#bytes = 0
     this.#running = this.#checkpoint().finally(() => {
       this.#running = undefined
     })
@@ -71,6 +71,9 @@ export class Checkpointer {
   }
 
   #isDue(): boolean {
+    if (this.#bytes >= CHECKPOINT_BYTES) return true
+    if (this.#transactions < LOOK_TRANSACTIONS) return false
+    this.#transactions = 0
     try {
       return this.#pagesWaiting('NOOP') >= CHECKPOINT_PAGES
     } catch (error) {

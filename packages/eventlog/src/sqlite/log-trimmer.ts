@@ -11,7 +11,7 @@ const ROWS_A_PASS = 2_048
 /** The same of their data, in characters. */
 const DATA_A_PASS = 4_194_304
 /** Rows that one transaction deletes of what was dropped or has expired. */
-const SLICE = 500
+const SLICE = 250
 
 export interface LogTrimmerOptions {
   readonly sql: Statements

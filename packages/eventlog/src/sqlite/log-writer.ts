@@ -1,4 +1,5 @@
-import { type Position, PositionSequence } from '@tributary/protocol'
+import type { StatementSync } from 'node:sqlite'
+import { type Position, PositionSequence, type Topic } from '@tributary/protocol'
 import type { AppendOptions, LogEntry, OnceKey } from '../event-log.ts'
 import { placedEntry } from '../log-entry.ts'
 import { LogClosedError, OnceConflictError, StaleEpochError } from '../log-error.ts'
@@ -7,6 +8,8 @@ import type { RowDraft } from './event-row.ts'
 import { integerOf, positionOf, type Row, textOf } from './row.ts'
 import type { Statements } from './statements.ts'
 import type { StoredTopics } from './stored-topics.ts'
+
+const NO_NAMES: readonly Topic[] = []
 
 /** What one call appends. */
 export interface AppendRequest {
@@ -47,12 +50,17 @@ export interface LogWriterOptions {
 /** Writes the appends of one log. Within a transaction it is ahead of what the log tells its readers. */
 export class LogWriter {
   readonly #options: LogWriterOptions
+  readonly #insertEvent: StatementSync
+  readonly #insertTopicEvent: StatementSync
   #state: LogState
   #dropped = false
 
   constructor(options: LogWriterOptions) {
     this.#options = options
     this.#state = options.state
+    // Asked for once, not with every event.
+    this.#insertEvent = options.sql.of('insertEvent')
+    this.#insertTopicEvent = options.sql.of('insertTopicEvent')
   }
 
   /** Refuses whatever comes, as the log is dropped. */
@@ -96,37 +104,25 @@ export class LogWriter {
   }
 
   #insert({ entry, metadata, audience }: RowDraft, position: Position): LogEntry {
-    const { sql, log, topics, idOf } = this.#options
+    const { log, topics, idOf } = this.#options
     const { ms, n } = position
-    const { type, source, priority, json } = entry
-    const names = topics === undefined ? [] : indexedTopics(entry.topics)
-    sql
-      .of('insertEvent')
-      .run(
-        log,
-        n,
-        ms,
-        names.length,
-        type,
-        source,
-        priority === 'normal' ? null : priority,
-        metadata,
-        audience,
-        json,
-      )
-    if (topics !== undefined) {
-      for (const name of names) {
-        const topic = topics.findOrAdd(name)
-        if (topic.empty) {
-          sql.of('refillTopic').run(topic.id)
-          topic.empty = false
-        }
-        topic.lastSeq += 1
-        sql.of('insertTopicEvent').run(topic.id, n, ms, topic.lastSeq)
-        topics.noteExcess(topic)
-      }
-    }
+    const { type, source, json } = entry
+    const priority = entry.priority === 'normal' ? null : entry.priority
+    const names = topics === undefined ? NO_NAMES : indexedTopics(entry.topics)
+    this.#insertEvent.run(log, n, ms, names.length, type, source, priority, metadata, audience, json)
+    if (topics !== undefined) for (const name of names) this.#insertUnder(topics, name, position)
     return placedEntry(entry, position, idOf(position))
+  }
+
+  #insertUnder(topics: StoredTopics, name: Topic, { ms, n }: Position): void {
+    const topic = topics.findOrAdd(name)
+    if (topic.empty) {
+      this.#options.sql.of('refillTopic').run(topic.id)
+      topic.empty = false
+    }
+    topic.lastSeq += 1
+    this.#insertTopicEvent.run(topic.id, n, ms, topic.lastSeq)
+    topics.noteExcess(topic)
   }
 
   #find({ key, fingerprint }: OnceKey): Written | Error | undefined {

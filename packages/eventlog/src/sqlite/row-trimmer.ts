@@ -9,9 +9,9 @@ import type { Statements } from './statements.ts'
 import { placeOf, type StoredTopic, type StoredTopics, type TopicPlace } from './stored-topics.ts'
 
 /** Rows that one transaction deletes, so that nobody waits long for it. */
-const SLICE = 500
+const SLICE = 250
 /** What that writes, roughly. */
-export const SLICE_BYTES = 100_000
+export const SLICE_BYTES = 50_000
 
 /** A transaction's work. Answers how many bytes it wrote, roughly. */
 export type Slice = () => number
