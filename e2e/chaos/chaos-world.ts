@@ -4,7 +4,7 @@ import { ChaosService, lastingPort } from './chaos-service.ts'
 import { CuttingProxy } from './cutting-proxy.ts'
 import { ExternalApi } from './external-api.ts'
 import type { FaultTargets } from './fault.ts'
-import { HUB_READER_KINDS, HubReader } from './hub-reader.ts'
+import { HUB_READER_KINDS, HubReader, type HubReaderKind } from './hub-reader.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 /** How often streams get a heartbeat here, in ms. */
@@ -20,10 +20,13 @@ const ENV = {
   MAX_CONNECTIONS_PER_USER: '1000',
   AUTH_STATIC_TOKENS: 'admin-token=operator:admin;ann-token=ann;ben-token=ben;cem-token=cem',
   OUTBOUND_ALLOW: '127.0.0.1',
-  HISTORY_MAX_EVENTS: '1000000',
   HISTORY_MAX_AGE_MS: '86400000',
   UPSTREAM_GIVE_UP_MS: '60000',
 }
+
+/** Events that are kept of a topic: so many that nobody is due a gap, or so few that whoever is away for a second is. */
+const HISTORY_MAX_EVENTS = { long: '1000000', short: '10' } as const
+export type History = keyof typeof HISTORY_MAX_EVENTS
 
 export const ADMIN_TOKEN = 'admin-token'
 const USERS = ['ann', 'ben', 'cem'] as const
@@ -51,6 +54,7 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
   readonly worker: ChaosService
   readonly workerUrl: string
   #readers: readonly HubReader[] = []
+  #history: History = 'long'
 
   /** @param folder where the services' data and their logs go. */
   static async start(folder: string, random: SeededRandom): Promise<ChaosWorld> {
@@ -108,13 +112,24 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
         cwd,
         port: gatewayPort,
         workers: [workerProxy],
-        env: { ...ENV, RELAY_ALLOWED_ORIGINS: api.url },
+        env: {
+          ...ENV,
+          RELAY_ALLOWED_ORIGINS: api.url,
+          HISTORY_MAX_EVENTS: HISTORY_MAX_EVENTS[this.#history],
+        },
       }),
     )
   }
 
   get readers(): readonly HubReader[] {
     return this.#readers
+  }
+
+  /** Has the gateway keep another history from here on, for which it is deployed anew. */
+  async keepHistory(history: History): Promise<void> {
+    if (history === this.#history) return
+    this.#history = history
+    await this.gateway.deploy()
   }
 
   readonly addFault = (fault: string): void => {
@@ -132,23 +147,36 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
     await this.#parts.disposeAsync()
   }
 
+  /** A reader that begins at a cursor: it gets what others got while it happened from what is stored. */
+  openLateReader(since: string, random: SeededRandom): HubReader {
+    return this.#openReader('stream', 0, random, { name: 'a late reader', since })
+  }
+
   /** Of each kind one reader per user, each in some of the groups. */
   #openReaders(random: SeededRandom): HubReader[] {
-    return HUB_READER_KINDS.flatMap((kind) =>
-      USERS.map(
-        (user, index) =>
-          new HubReader({
-            name: `${user} by ${kind}`,
-            kind,
-            url: this.readersProxy.url,
-            user,
-            token: `${user}-token`,
-            groups: GROUPS.slice(0, index + 1),
-            heartbeatMs: HEARTBEAT_MS,
-            random: random.fork(random.int(0, 1_000_000)),
-            onFault: this.addFault,
-          }),
-      ),
+    return HUB_READER_KINDS.flatMap((kind, row) =>
+      USERS.map((_, index) => this.#openReader(kind, index, random.fork(row * USERS.length + index))),
     )
+  }
+
+  #openReader(
+    kind: HubReaderKind,
+    index: number,
+    random: SeededRandom,
+    given: { readonly name?: string; readonly since?: string } = {},
+  ): HubReader {
+    const user = USERS[index] ?? USERS[0]
+    return new HubReader({
+      name: `${user} by ${kind}`,
+      kind,
+      url: this.readersProxy.url,
+      user,
+      token: `${user}-token`,
+      groups: GROUPS.slice(0, index + 1),
+      heartbeatMs: HEARTBEAT_MS,
+      random,
+      onFault: this.addFault,
+      ...given,
+    })
   }
 }

@@ -28,6 +28,8 @@ export interface ChaosResult {
 
 /** Violations of a round that are reported one by one; all of them are in the folder. */
 const MAX_REPORTED = 20
+/** In one round of so many little history is kept, so that there are gaps to be told. */
+const SHORT_EVERY = 5
 /** Coming to rest takes longer than this only where something waited: the report says for what. */
 const SLOW_MS = 5_000
 
@@ -41,7 +43,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   try {
     await using world = await ChaosWorld.start(folder, random.fork(0))
     for (let number = 1; number <= count && signal?.aborted !== true; number++) {
-      const round = playRound(world, { number, random: random.fork(number), faults })
+      const round = playRound(world, {
+        number,
+        random: random.fork(number),
+        faults,
+        history: number % SHORT_EVERY === 0 ? 'short' : 'long',
+        since: rounds.at(-1)?.lastId,
+        signal,
+      })
       const result = await Promise.race([round, aborted(signal)])
       if (result === undefined) break
       rounds.push(result)
@@ -65,12 +74,12 @@ function aborted(signal: AbortSignal | undefined): Promise<undefined> {
 }
 
 function describeRound(result: RoundResult): string {
-  const { number, faults, published, read, runs, calls, ms, last, violations } = result
+  const { number, faults, published, read, gaps, runs, calls, ms, last, violations } = result
   const outcome = violations.length === 0 ? 'ok' : `${violations.length} VIOLATIONS`
   return [
     `round ${number}`,
     faults.join(', '),
-    `${published} published, ${read} read, ${runs} runs, ${calls} calls`,
+    `${published} published, ${read} read, ${gaps > 0 ? `${gaps} gaps, ` : ''}${runs} runs, ${calls} calls`,
     `${outcome} in ${(ms / 1_000).toFixed(1)} s${last.ms > SLOW_MS ? `, ${last.ms} ms of them for ${last.what}` : ''}`,
   ].join(' | ')
 }

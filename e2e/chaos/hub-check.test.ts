@@ -12,7 +12,7 @@ const event = (key: string, n: number): HubNote => ({ kind: 'event', id: `170000
 const gap = (from: number, to: number): HubNote => ({
   kind: 'gap',
   from: `1700000000000-${from}`,
-  resumesAt: `1700000000000-${to}`,
+  to: `1700000000000-${to}`,
   reason: 'expired',
 })
 const reader = (...notes: HubNote[]): HubReaderRecord => ({

@@ -59,7 +59,7 @@ function checkReader(
   for (const note of notes) {
     if (note.kind === 'gap') {
       if (!gapsAllowed) found.push(`${name} was told a gap: ${describeGap(note)}`)
-      gaps.push({ from: numberOf(note.from), to: numberOf(note.resumesAt) })
+      gaps.push({ from: numberOf(note.from), to: numberOf(note.to) })
       continue
     }
     const { id, key } = note
@@ -89,6 +89,6 @@ function checkReader(
   return found
 }
 
-function describeGap({ from, resumesAt, reason }: Extract<HubNote, { kind: 'gap' }>): string {
-  return `${reason}, from ${from}, goes on at ${resumesAt}`
+function describeGap({ from, to, reason }: Extract<HubNote, { kind: 'gap' }>): string {
+  return `${reason}, from ${from} to ${to}`
 }

@@ -17,13 +17,15 @@ export interface HubReaderOptions {
   readonly user: string
   readonly token: string
   readonly groups: readonly string[]
+  /** The cursor to begin with. Default: before the oldest event. */
+  readonly since?: string
   readonly heartbeatMs: number
   readonly random: SeededRandom
   /** Called where it cannot go on, though it should. */
   onFault(fault: string): void
 }
 
-/** Where all begin: with the oldest event that is kept. */
+/** The cursor before the oldest event that is kept. */
 const BEGINNING = '0'
 const RETRY_MS = 100
 /** Half a minute, as by default, would only make rounds long. */
@@ -37,13 +39,14 @@ export class HubReader implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #done: Promise<void>
   #notes: HubNote[] = []
-  #cursor = BEGINNING
+  #cursor: string
   #lastNumber = 0
 
   constructor(options: HubReaderOptions) {
     const { kind, user, groups, onFault } = options
     this.name = options.name
     this.#options = options
+    this.#cursor = options.since ?? BEGINNING
     this.topics = new Set(['all', `user:${user}`, ...groups.map((group) => `group:${group}`)])
     const ways: Record<HubReaderKind, () => Promise<void>> = {
       stream: () => this.#readStream(this.#stop.signal),
@@ -82,8 +85,8 @@ export class HubReader implements AsyncDisposable {
 
   #note(type: string, id: string, data: unknown): void {
     if (type === 'gap') {
-      const [from, reason] = [String(field(data, 'from')), String(field(data, 'reason'))]
-      this.#notes.push({ kind: 'gap', from, resumesAt: id, reason })
+      const said = (name: string) => String(field(data, name))
+      this.#notes.push({ kind: 'gap', from: said('from'), to: said('to'), reason: said('reason') })
     } else if (isPublished(type)) {
       this.#notes.push({ kind: 'event', id, key: String(field(data, 'key')) })
       this.#lastNumber = numberOf(id)
@@ -164,7 +167,7 @@ export class HubReader implements AsyncDisposable {
   async #readByEventSource(open: (url: string) => EventSource | OwnEventSource): Promise<void> {
     const { signal } = this.#stop
     const over = Promise.withResolvers<void>()
-    const source = open(this.#address('/api/sse/managed/connect', { since: BEGINNING }))
+    const source = open(this.#address('/api/sse/managed/connect', { since: this.#cursor }))
     for (const type of [...PUBLISHED_TYPES, 'gap']) {
       source.addEventListener(type, (event: Event) => {
         this.#note(type, String(field(event, 'lastEventId')), JSON.parse(String(field(event, 'data'))))

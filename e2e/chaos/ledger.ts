@@ -15,8 +15,8 @@ export interface PublishRecord {
 /** What a hub reader met, in its order. */
 export type HubNote =
   | { readonly kind: 'event'; readonly id: string; readonly key: string }
-  /** `resumesAt` is the id of the gap's own frame: where delivery goes on. */
-  | { readonly kind: 'gap'; readonly from: string; readonly resumesAt: string; readonly reason: string }
+  /** Between `from` and `to`, which is included, events may be missing. */
+  | { readonly kind: 'gap'; readonly from: string; readonly to: string; readonly reason: string }
 
 export interface HubReaderRecord {
   readonly name: string
