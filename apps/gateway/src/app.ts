@@ -9,13 +9,13 @@ import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
 import { addRuns } from './http/runs.ts'
 
-/** The part of a drain's time over which readers are sent away, where they are very many. */
-const DRAIN_SPREAD = 0.8
+/** The part of a drain's time in which runs may finish and readers of the hub leave; what is left is for the readers of runs. */
+const RUNS_SHARE = 0.8
 
 /** Builds the gateway's app. It never listens. */
 export async function createGatewayApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, hub, runs, streams, store, config } = deps
-  const spreadMs = config.DRAIN_MS * DRAIN_SPREAD
+  const runsMs = config.DRAIN_MS * RUNS_SHARE
   const app = await createApp({
     name: 'Tributary gateway',
     version: '0.1.0',
@@ -39,8 +39,8 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   await addStaticPage(app, SSE_CLIENT_PAGE)
   // Together: readers of the hub need not wait for the last run to finish.
   drain.onDrain('hub and runs', async (limit) => {
-    await Promise.all([hub.drain(spreadMs, limit), runs.drain(config.DRAIN_MS)])
+    await Promise.all([hub.drain(runsMs, limit), runs.drain(runsMs)])
   })
-  drain.onDrain('streams', (limit) => streams.drain(spreadMs, limit))
+  drain.onDrain('streams', (limit) => streams.drain(config.DRAIN_MS - runsMs, limit))
   return app
 }

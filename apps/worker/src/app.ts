@@ -6,8 +6,8 @@ import { addParallelTasks } from './http/parallel-tasks.ts'
 import { addRuns } from './http/runs.ts'
 import { addSampleApi } from './http/sample-api.ts'
 
-/** The part of a drain over which streams may end, so that their readers do not all come back at once. */
-const DRAIN_SPREAD = 0.8
+/** The part of a drain's time in which runs may finish; in what is left their readers are sent away. */
+const RUNS_SHARE = 0.8
 
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
@@ -32,7 +32,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     addDemonstrations(app, deps)
   }
   await addStaticPage(app, SSE_CLIENT_PAGE)
-  drain.onDrain('runs', () => runs.drain(config.DRAIN_MS))
-  drain.onDrain('streams', (limit) => streams.drain(config.DRAIN_MS * DRAIN_SPREAD, limit))
+  drain.onDrain('runs', () => runs.drain(config.DRAIN_MS * RUNS_SHARE))
+  drain.onDrain('streams', (limit) => streams.drain(config.DRAIN_MS * (1 - RUNS_SHARE), limit))
   return app
 }

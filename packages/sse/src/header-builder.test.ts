@@ -26,7 +26,7 @@ describe('sseHeaders', () => {
     const any = sseHeaders.withCors('*')
     expect(any['access-control-allow-origin']).toBe('*')
     expect(any['access-control-allow-credentials']).toBeUndefined()
-    expect(EXPOSED_HEADERS).toBe('Run-Id, Location, Retry-After')
+    expect(EXPOSED_HEADERS).toBe('Run-Id, Location, Retry-After, Idempotent-Replayed')
   })
 
   it('add security, the compression hint and one’s own, in any order', () => {

@@ -11,7 +11,7 @@ const BASE_HEADERS: Readonly<StreamHeaders> = {
 }
 
 /** What scripts of other origins may read of an answer. */
-export const EXPOSED_HEADERS = 'Run-Id, Location, Retry-After'
+export const EXPOSED_HEADERS = 'Run-Id, Location, Retry-After, Idempotent-Replayed'
 
 /** A header that HTTP does not allow. */
 export class HeaderError extends TypeError {
