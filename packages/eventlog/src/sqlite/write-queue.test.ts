@@ -65,6 +65,25 @@ describe('WriteQueue', () => {
     expect([t.names(), t.log.at(-1)]).toEqual([['c'], 'c stored'])
   })
 
+  it('lets what was asked for later not pass what the disk refuses', async () => {
+    const t = opened()
+    const full = () => {
+      throw new StoreUnavailableError('the disk is full')
+    }
+    t.add('a', full, 4_000_000)
+    t.add('b', undefined, 4_000_000)
+    await turn()
+    await turn()
+    expect(t.log).toEqual([
+      expect.stringMatching(/^a back/),
+      expect.stringMatching(/^a failed/),
+      expect.stringMatching(/^b failed/),
+    ])
+    t.add('c')
+    t.writes.flush()
+    expect(t.names()).toEqual(['c'])
+  })
+
   it('writes nothing while it is paused', async () => {
     const t = opened()
     const resume = t.writes.pause()

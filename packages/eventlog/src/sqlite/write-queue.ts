@@ -98,6 +98,8 @@ export class WriteQueue {
       if (error === undefined) write.settle()
       else write.fail(error)
     }
+    // Whoever tries again what failed here does so behind what it asked for later, had that been let through.
+    if (failure instanceof StoreUnavailableError) this.#failWaiting(failure)
   }
 
   /**
@@ -158,8 +160,13 @@ export class WriteQueue {
   #refuseAll(error: Error): void {
     this.#stopped ??= error
     clearImmediate(this.#scheduled)
-    for (const write of this.#waiting.splice(0)) write.fail(this.#stopped)
+    this.#failWaiting(this.#stopped)
     this.#paused?.resolve()
+  }
+
+  #failWaiting(error: Error): void {
+    this.#waitingBytes = 0
+    for (const write of this.#waiting.splice(0)) write.fail(error)
   }
 
   /** The engine takes some transactions back by itself. */
