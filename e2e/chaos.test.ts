@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest'
+import { runChaos } from './chaos/chaos.ts'
+
+const ROUNDS = 5
+
+it('keeps every promise while gateway and worker are killed, stopped and cut off', {
+  timeout: 400_000,
+}, async ({ annotate, signal }) => {
+  const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000_000)
+  await annotate(`CHAOS_SEED=${seed}`)
+  const lines: string[] = []
+  const report = (line: string) => void lines.push(line)
+  const { rounds, failed, folder } = await runChaos({ rounds: ROUNDS, seed, report, signal })
+  const told = [`CHAOS_SEED=${seed}`, ...lines, `data and logs are kept in ${folder}`].join('\n')
+  expect(failed.length, told).toBe(0)
+  expect(rounds).toHaveLength(ROUNDS)
+  // Rounds without load would pass, too.
+  for (const { number, published, read, runs } of rounds) {
+    expect(Math.min(published, read, runs), `round ${number}\n${told}`).toBeGreaterThan(0)
+  }
+})
