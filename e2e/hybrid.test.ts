@@ -1,5 +1,6 @@
 import { allDataOf, dataOf, EventCollector, ScriptedUpstream, steps } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
+import { startLossyProxy } from './lossy-proxy.ts'
 import { startWorker as startWorkerProcess } from './processes.ts'
 import { HYBRID, logged, postJson, runIdOf, startGateway, startWorker } from './services.ts'
 
@@ -11,6 +12,18 @@ async function startApi() {
 }
 
 describe('a hybrid run', () => {
+  it('begins its remote tasks once where the answer of the worker is lost', async () => {
+    await using api = await startApi()
+    await using worker = await startWorker()
+    await using proxy = await startLossyProxy(worker.url, 2)
+    await using gateway = await startGateway({ workers: [proxy] })
+    const remoteTasks = [{ id: 'ok', method: 'POST', url: `${api.url}/ok` }]
+    await using reader = await EventCollector.open(gateway.url + HYBRID, { body: { remoteTasks } })
+    await reader.ended
+    expect(allDataOf(reader, 'complete')).toMatchObject([{ status: 'succeeded', successCount: 1 }])
+    expect([proxy.lost, api.requests.length, worker.deps.runs.size]).toEqual([2, 1, 1])
+  })
+
   it('has one numbering of progress, one aggregated result and one end', async () => {
     await using api = await startApi()
     await using worker = await startWorker()

@@ -225,13 +225,15 @@ export class RunRegistry implements AsyncDisposable {
     try {
       await prepare?.(run)
       // The drain may have begun meanwhile, and would not wait for this run.
-      this.#refuseWhileDraining()
+      if (!this.#options.store.durable) this.#refuseWhileDraining()
     } catch (error) {
       await this.#records.drop(runId).catch((failure: unknown) => this.#report(failure, runId))
       throw error
     }
     this.#live.set(runId, run)
-    this.#execute(run, work)
+    // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
+    if (this.#draining) run.suspend()
+    else this.#execute(run, work)
     return run
   }
 

@@ -39,6 +39,28 @@ describe('RunRegistry, draining where the store is durable', () => {
     expect(setting.errors).toEqual([])
   })
 
+  it('accepts a run that was being prepared, and begins it after the restart', async () => {
+    const { clock, store } = await openDurable()
+    const setting = await openRuns({ clock, store })
+    const prepared = Promise.withResolvers<void>()
+    let begun = 0
+    const work: RunWork = async () => {
+      begun += 1
+      return succeeded(1)
+    }
+    const starting = setting.runs.start({ ...anyRun(1), prepare: () => prepared.promise }, work)
+    await settle()
+    const drained = setting.runs.drain(10_000)
+    prepared.resolve()
+    const run = await starting
+    await drained
+    expect([begun, run.view().status, run.log.closed]).toEqual([0, 'accepted', false])
+    await using again = await openRuns({ clock, store })
+    await again.runs.recover(() => work)
+    await again.runs.find(run.id).ended
+    expect([begun, again.runs.find(run.id).status]).toEqual([1, 'succeeded'])
+  })
+
   it('cuts what goes on past the limit, and appends nothing of that', async () => {
     const { clock, store } = await openDurable()
     const { runs, errors } = await openRuns({ clock, store })

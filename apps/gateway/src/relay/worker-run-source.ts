@@ -1,6 +1,7 @@
 import { type Clock, COMPLETE, ProblemError } from '@tributary/protocol'
 import type { RunMirror } from './run-mirror.ts'
 import { type Source, SourceError, type SourceEvent, type SourceReading } from './source.ts'
+import { WorkerSilentError } from './worker.ts'
 
 /** How long after an attempt to begin, or to cancel, the next one follows, in ms. */
 const RETRY_MS = 1_000
@@ -24,14 +25,23 @@ export class WorkerRunSource implements Source {
   readonly resumable = true
   readonly #options: WorkerRunSourceOptions
   #held: Promise<HeldMirror> | undefined
+  #patient: boolean
 
   constructor(options: WorkerRunSourceOptions) {
     this.name = options.name
     this.#options = options
+    this.#patient = options.patient
   }
 
+  /** A worker that took the request and said nothing may have begun: it is asked again, with the same key, when reading. */
   async begin(): Promise<void> {
-    await this.#hold()
+    try {
+      await this.#hold()
+    } catch (error) {
+      if (!(error instanceof WorkerSilentError)) throw error
+      this.#held = undefined
+      this.#patient = true
+    }
   }
 
   async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<SourceEvent> {
@@ -94,14 +104,14 @@ export class WorkerRunSource implements Source {
   }
 
   async #patiently(signal: AbortSignal, onAway: SourceReading['onAway']): Promise<HeldMirror> {
-    const { clock, giveUpMs, patient } = this.#options
+    const { clock, giveUpMs } = this.#options
     const since = clock.now()
     for (;;) {
       try {
         return await this.#hold()
       } catch (error) {
         const isAway = error instanceof ProblemError && error.retryable
-        if (!patient || !isAway) throw error
+        if (!this.#patient || !isAway) throw error
         if (clock.now() - since >= giveUpMs)
           throw new SourceError('worker_lost', 'The worker stayed away', error)
         this.#held = undefined

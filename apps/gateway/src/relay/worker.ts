@@ -23,7 +23,7 @@ export class WorkerUnreachableError extends Error {
 }
 
 /** A worker that took a request, and answered in no time or broke off: what became of it is not known. */
-class WorkerSilentError extends ProblemError {}
+export class WorkerSilentError extends ProblemError {}
 
 /** Whether a worker is not there, or not able to answer. */
 export function isAway(error: unknown): boolean {
