@@ -65,13 +65,18 @@ export interface RunRecord {
   readonly mustSucceed: readonly string[]
   readonly sources: readonly SourceRecord[]
   readonly readings: readonly RunReading[]
-  /** When the final event of a task was first seen by any reader. */
-  readonly finalSeenAtMs: ReadonlyMap<string, number>
+  /** When the result of a task, good or bad, was first seen by any reader. That of a cancel is none. */
+  readonly resultSeenAtMs: ReadonlyMap<string, number>
   /** The status that the run's own page tells in the end. */
   readonly status: string | undefined
   readonly isCancelAsked: boolean
-  /** When it was answered that it is cancelled. */
-  readonly cancelledAtMs: number | undefined
+  /**
+   * When whoever calls for it answered that it is cancelled. `undefined` where another did: a cancel is told at once,
+   * also while the worker is away, and that hears of it when it is back.
+   */
+  readonly callsEndedAtMs: number | undefined
+  /** Whether it was answered that it is cancelled. */
+  readonly isCancelled: boolean
 }
 
 /** A call that the external API got. */

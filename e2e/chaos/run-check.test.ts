@@ -24,10 +24,11 @@ function runOf(told: readonly Told[], given: Partial<RunRecord> = {}): RunRecord
     mustSucceed: ['a'],
     sources: [],
     readings: [reading('one', events), reading('other', events)],
-    finalSeenAtMs: new Map(),
+    resultSeenAtMs: new Map(),
     status: 'partial',
     isCancelAsked: false,
-    cancelledAtMs: undefined,
+    isCancelled: false,
+    callsEndedAtMs: undefined,
     ...given,
   }
 }
@@ -105,7 +106,7 @@ describe('the check of a run', () => {
     expect(checkRun(runOf(cancelled, { status: 'cancelled' }))).toContainEqual(
       expect.stringContaining('it is cancelled, and nobody asked'),
     )
-    expect(checkRun(runOf(good, { isCancelAsked: true, cancelledAtMs: 5 }))).toContainEqual(
+    expect(checkRun(runOf(good, { isCancelAsked: true, isCancelled: true }))).toContainEqual(
       expect.stringContaining('it was answered that it is cancelled, and its complete says partial'),
     )
   })
@@ -191,7 +192,7 @@ describe('the check of calls', () => {
     atMs,
     repeatable,
   })
-  const run = runOf(good, { finalSeenAtMs: new Map([['a', 100]]) })
+  const run = runOf(good, { resultSeenAtMs: new Map([['a', 100]]) })
 
   it('passes attempts before the end of a task', () => {
     expect(checkCalls([call('a', 10), call('a', 50), call('b', 200), call('b', 300)], [run])).toEqual([])
@@ -199,7 +200,7 @@ describe('the check of calls', () => {
 
   it('finds a call of a task whose result had been read', () => {
     expect(checkCalls([call('a', 10), call('a', 150)], [run])).toEqual([
-      'task a of parallel run run_1 (key) was called again 50 ms after its final event was read',
+      'task a of parallel run run_1 (key) was called again 50 ms after its result was read',
     ])
   })
 
@@ -210,7 +211,7 @@ describe('the check of calls', () => {
   })
 
   it('finds a call after a cancel, but for one that was on its way', () => {
-    const cancelled = runOf(good, { isCancelAsked: true, cancelledAtMs: 100 })
+    const cancelled = runOf(good, { isCancelAsked: true, callsEndedAtMs: 100 })
     expect(checkCalls([call('b', 150)], [cancelled])).toEqual([])
     expect(checkCalls([call('b', 500)], [cancelled])).toEqual([
       'task b of parallel run run_1 (key) was called 400 ms after its run was cancelled',

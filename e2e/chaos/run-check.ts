@@ -56,7 +56,7 @@ function compare(a: RunReading, b: RunReading): string[] {
 
 /** Only a cancel cancels, and then the run says so, as does its page. */
 function checkStatus(
-  { status, isCancelAsked, cancelledAtMs }: RunRecord,
+  { status, isCancelAsked, isCancelled }: RunRecord,
   events: readonly RunEventRecord[],
 ): string[] {
   const found: string[] = []
@@ -66,7 +66,7 @@ function checkStatus(
   )
   if (said !== status) found.push(`its complete says ${said}, its page ${status}`)
   if (said === 'cancelled' && !isCancelAsked) found.push('it is cancelled, and nobody asked for that')
-  if (said !== 'cancelled' && cancelledAtMs !== undefined) {
+  if (said !== 'cancelled' && isCancelled) {
     found.push(`it was answered that it is cancelled, and its complete says ${said}`)
   }
   return found
@@ -147,8 +147,8 @@ function checkSource(
 }
 
 /**
- * Holds the calls that the external API got against what the readers saw: none of a task whose final event somebody
- * had seen, none after a cancel, and at most one of what must not be called twice.
+ * Holds the calls that the external API got against what the readers saw: none of a task whose result somebody had
+ * seen, none after a cancel, and at most one of what must not be called twice.
  */
 export function checkCalls(calls: readonly CallRecord[], runs: readonly RunRecord[]): string[] {
   const found: string[] = []
@@ -157,13 +157,13 @@ export function checkCalls(calls: readonly CallRecord[], runs: readonly RunRecor
   for (const { runKey, taskId, atMs, repeatable } of calls) {
     const run = runOf.get(runKey)
     const what = `task ${taskId} of ${run?.kind} run ${[...(run?.runIds ?? [])].join('/')} (${runKey})`
-    const seenAtMs = run?.finalSeenAtMs.get(taskId)
-    const cancelledAtMs = run?.cancelledAtMs
-    if (cancelledAtMs !== undefined && atMs > cancelledAtMs + CANCEL_SLACK_MS) {
-      found.push(`${what} was called ${Math.round(atMs - cancelledAtMs)} ms after its run was cancelled`)
+    const seenAtMs = run?.resultSeenAtMs.get(taskId)
+    const endedAtMs = run?.callsEndedAtMs
+    if (endedAtMs !== undefined && atMs > endedAtMs + CANCEL_SLACK_MS) {
+      found.push(`${what} was called ${Math.round(atMs - endedAtMs)} ms after its run was cancelled`)
     }
     if (seenAtMs !== undefined && atMs > seenAtMs) {
-      found.push(`${what} was called again ${Math.round(atMs - seenAtMs)} ms after its final event was read`)
+      found.push(`${what} was called again ${Math.round(atMs - seenAtMs)} ms after its result was read`)
     }
     const call = `${runKey} ${taskId}`
     if (!repeatable && once.has(call)) found.push(`${what} must not be called twice, and was`)

@@ -29,10 +29,11 @@ export class RunClient {
   readonly #options: RunClientOptions
   readonly #readers: RunReader[] = []
   readonly #runIds = new Set<string>()
-  readonly #finalSeenAtMs = new Map<string, number>()
+  readonly #resultSeenAtMs = new Map<string, number>()
   readonly #faults: string[] = []
   #status: string | undefined
-  #cancelledAtMs: number | undefined
+  #isCancelled = false
+  #callsEndedAtMs: number | undefined
   #isCancelAsked = false
 
   constructor(options: RunClientOptions) {
@@ -60,10 +61,11 @@ export class RunClient {
       mustSucceed,
       sources,
       readings: this.#readers,
-      finalSeenAtMs: this.#finalSeenAtMs,
+      resultSeenAtMs: this.#resultSeenAtMs,
       status: this.#status,
       isCancelAsked: this.#isCancelAsked,
-      cancelledAtMs: this.#cancelledAtMs,
+      isCancelled: this.#isCancelled,
+      callsEndedAtMs: this.#callsEndedAtMs,
     }
   }
 
@@ -99,8 +101,8 @@ export class RunClient {
       reader: name,
       token,
       heartbeatMs,
-      onFinal: (taskId) => {
-        if (!this.#finalSeenAtMs.has(taskId)) this.#finalSeenAtMs.set(taskId, performance.now())
+      onResult: (taskId) => {
+        if (!this.#resultSeenAtMs.has(taskId)) this.#resultSeenAtMs.set(taskId, performance.now())
       },
       onFault: (fault) => this.#faults.push(fault),
     })
@@ -167,14 +169,13 @@ export class RunClient {
     return runId
   }
 
-  /** Cancels the run, until that is answered. Where the answer says that it has, nothing more may be done for it. */
+  /** Cancels the run, until that is answered. */
   async #cancel(runId: string, afterMs: number, signal: AbortSignal): Promise<void> {
     await delay(afterMs)
     this.#isCancelAsked = true
     const answer = await this.#ask('POST', `/api/runs/${runId}/cancel`, signal)
-    if (answer !== undefined && fieldOf({ data: answer }, 'cancelled') === true) {
-      this.#cancelledAtMs = performance.now()
-    }
+    this.#isCancelled = answer !== undefined && fieldOf({ data: answer }, 'cancelled') === true
+    if (this.#isCancelled && this.#options.plan.isWorkers) this.#callsEndedAtMs = performance.now()
   }
 
   /** Asks the gateway until it answers. `undefined` where it refuses. */

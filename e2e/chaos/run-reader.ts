@@ -7,15 +7,15 @@ export interface RunReaderOptions {
   readonly reader: string
   readonly token: string
   readonly heartbeatMs: number
-  /** Called with each final event of a task. */
-  onFinal(taskId: string): void
+  /** Called with each task that came to a result, good or bad. */
+  onResult(taskId: string): void
   onFault(fault: string): void
 }
 
 const RETRY_MS = 100
 /** Half a minute, as by default, would only make rounds long. */
 const MAX_RETRY_MS = 1_000
-const FINAL = new Set(['task_complete', 'task_error'])
+const RESULTS = new Set(['task_complete', 'task_error'])
 const CONTROL = new Set(['connection', 'heartbeat', 'disconnected', 'source_unavailable'])
 
 /** Reads a run to its end, however often it has to come back, and keeps what it got. */
@@ -92,8 +92,9 @@ export class RunReader implements RunReading {
     if (type === 'gap' || CONTROL.has(type)) return false
     const record = { id, type: standardName(type, data), data }
     this.events.push(record)
-    const taskId = FINAL.has(record.type) ? fieldOf(record, 'taskId') : undefined
-    if (typeof taskId === 'string') this.#options.onFinal(taskId)
+    const isResult = RESULTS.has(record.type) && fieldOf(record, 'code') !== 'cancelled'
+    const taskId = isResult ? fieldOf(record, 'taskId') : undefined
+    if (typeof taskId === 'string') this.#options.onResult(taskId)
     return true
   }
 }
