@@ -1,3 +1,4 @@
+import { EntryList } from './entry-list.ts'
 import type { LogEntry } from './event-log.ts'
 
 /** Entries whose frames are kept. Whoever reads what is older encodes it anew. */
@@ -8,20 +9,30 @@ const KEPT = 256
  * long as its entry, it would take more memory than what it says, and be carried along by every collection.
  */
 export class RecentFrames {
-  // Filled from the front, then around: a log of a few entries takes no more than they do.
-  readonly #entries: LogEntry[] = []
-  #next = 0
+  readonly #entries = new EntryList()
+
+  /** The entries that have their frames still. */
+  get size(): number {
+    return this.#entries.size
+  }
 
   add(entry: LogEntry): void {
-    const oldest = this.#entries[this.#next]
-    if (oldest !== undefined) oldest.frames = undefined
-    this.#entries[this.#next] = entry
-    this.#next = (this.#next + 1) % KEPT
+    this.#entries.push(entry)
+    if (this.#entries.size > KEPT) this.#removeOldest()
+  }
+
+  /** Lets go of the entries, too, that are kept elsewhere: few may be much. */
+  evictUpTo(n: number): void {
+    while ((this.#entries.at(0)?.position.n ?? Number.POSITIVE_INFINITY) <= n) this.#removeOldest()
   }
 
   /** Lets go of all, for a log that has ended. */
   clear(): void {
-    for (const entry of this.#entries.splice(0)) entry.frames = undefined
-    this.#next = 0
+    this.evictUpTo(Number.MAX_SAFE_INTEGER)
+  }
+
+  #removeOldest(): void {
+    const oldest = this.#entries.shift()
+    if (oldest !== undefined) oldest.frames = undefined
   }
 }

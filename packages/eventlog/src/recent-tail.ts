@@ -94,6 +94,7 @@ export class RecentTail {
     this.#entries = this.#entries.slice(count)
     this.#bytes = bytes
     this.#window.evictUpTo(this.#base.n)
+    this.#frames.evictUpTo(this.#base.n)
   }
 }
 

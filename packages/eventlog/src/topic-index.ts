@@ -1,5 +1,6 @@
 import type { Position, Topic } from '@tributary/protocol'
 import type { TopicView } from './cursor-location.ts'
+import { EntryList } from './entry-list.ts'
 import type { LogEntry, Retention } from './event-log.ts'
 
 /** The entries of one topic, oldest first, bounded by its retention. */
@@ -7,9 +8,7 @@ export class TopicIndex implements TopicView {
   readonly topic: Topic
   readonly #retention: Retention
   readonly #onRemoved: ((entry: LogEntry) => void) | undefined
-  #entries: LogEntry[] = []
-  // Entries before #start are gone; they are let go of in bulk, so that trimming one is cheap.
-  #start = 0
+  readonly #entries = new EntryList()
   #trimmedUpTo: Position | undefined
 
   /** @param onRemoved told of each entry that is let go of. */
@@ -20,11 +19,11 @@ export class TopicIndex implements TopicView {
   }
 
   get size(): number {
-    return this.#entries.length - this.#start
+    return this.#entries.size
   }
 
   get first(): Position | undefined {
-    return this.#entries[this.#start]?.position
+    return this.#entries.at(0)?.position
   }
 
   get trimmedUpTo(): Position | undefined {
@@ -42,7 +41,6 @@ export class TopicIndex implements TopicView {
       this.#trimmedUpTo = this.at(0).position
       this.#removeOldest()
     }
-    this.#compact()
   }
 
   /** Takes note that it was trimmed up to here elsewhere. */
@@ -54,12 +52,11 @@ export class TopicIndex implements TopicView {
   /** Lets go of entries that are kept elsewhere. */
   evictUpTo(n: number): void {
     for (let count = this.indexAfter(n); count > 0; count--) this.#removeOldest()
-    this.#compact()
   }
 
   /** The `index`th entry that is kept. The caller stays below `size`. */
   at(index: number): LogEntry {
-    const entry = this.#entries[this.#start + index]
+    const entry = this.#entries.at(index)
     if (entry === undefined) throw new RangeError(`no entry ${index} in topic ${this.topic}`)
     return entry
   }
@@ -75,7 +72,7 @@ export class TopicIndex implements TopicView {
   }
 
   after(n: number): Position | undefined {
-    return this.#entries[this.#start + this.indexAfter(n)]?.position
+    return this.#entries.at(this.indexAfter(n))?.position
   }
 
   upTo(n: number): Position | undefined {
@@ -87,19 +84,12 @@ export class TopicIndex implements TopicView {
   }
 
   #removeOldest(): void {
-    this.#onRemoved?.(this.at(0))
-    this.#start += 1
+    const entry = this.#entries.shift()
+    if (entry !== undefined) this.#onRemoved?.(entry)
   }
 
   #before(index: number): Position | undefined {
     return index === 0 ? undefined : this.at(index - 1).position
-  }
-
-  #compact(): void {
-    if (this.#start > 64 && this.#start * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#start)
-      this.#start = 0
-    }
   }
 
   /** Binary search: both the number and the time only rise along the index. */
