@@ -102,6 +102,18 @@ describe('Hub, a slow consumer', () => {
     expect(sink.closed).toBe(false)
   })
 
+  it('is given a place of the log for a time that is still to come, and misses nothing from there', async () => {
+    await using setting = await openHub()
+    await setting.hub.broadcast('e', 'before')
+    const first = await setting.connect({ lastEventId: String(setting.clock.now() + 3_000) })
+    first.sink.leave()
+    await setting.hub.broadcast('e', 'missed')
+    setting.clock.advance(10_000)
+    const again = await setting.connect({ lastEventId: first.sink.lastEventId ?? '' })
+    await settle()
+    expect(again.sink.received).toEqual(['missed'])
+  })
+
   it('is told of what went for want of room, whatever its topic', async () => {
     await using setting = await openHub({ historyMaxBytes: 4_000 })
     const { hub } = setting

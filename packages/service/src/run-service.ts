@@ -1,3 +1,4 @@
+import { ProblemError } from '@tributary/protocol'
 import type { App } from './app.ts'
 import { describeConfig } from './config.ts'
 import { ConfigError } from './config-error.ts'
@@ -116,7 +117,9 @@ class ProcessLife {
   }
 
   failed(error: unknown): never {
-    const text = error instanceof ConfigError ? error.message : stackOf(error)
+    // What was meant for people says itself what to do; its stack would only hide that.
+    const isForPeople = error instanceof ConfigError || error instanceof ProblemError
+    const text = isForPeople ? error.message : stackOf(error)
     process.stderr.write(`${this.#name}: ${text}\n`)
     process.exit(1)
   }

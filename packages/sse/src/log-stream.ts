@@ -4,6 +4,7 @@ import {
   type Cursor,
   type DisconnectReason,
   type Position,
+  ProblemError,
   RECONNECTS,
   type Topic,
 } from '@tributary/protocol'
@@ -76,7 +77,7 @@ export class LogStream {
         stream.end('complete', undefined, hasTerminal ? undefined : log.idOf(log.head)),
       onError: (error) => {
         onError?.(error)
-        stream.end('upstream_lost')
+        stream.end(isStoreTrouble(error) ? 'busy' : 'upstream_lost')
       },
     })
   }
@@ -126,4 +127,9 @@ export class LogStream {
   onEnd(listener: (end: StreamEnd) => void): void {
     this.stream.onEnd(listener)
   }
+}
+
+/** A log of our own that cannot be read now; any other is somebody else's. */
+function isStoreTrouble(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === 'store_unavailable'
 }

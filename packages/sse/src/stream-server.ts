@@ -58,7 +58,9 @@ export class StreamServer {
     const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
     const stream = new EventStream(sink(), outboxMaxBytes)
-    const from = cursorText ?? log.idOf(after)
+    // A time is answered with the place that it came to: a clock that is ahead would have it skip what comes next.
+    const isTime = cursor?.kind === 'time' && cursor.ms > 0
+    const from = isTime ? log.idOf(after) : (cursorText ?? log.idOf(after))
     const data: ConnectionData = {
       status: 'connected',
       emitterId: connectionId,
@@ -70,7 +72,8 @@ export class StreamServer {
     stream.control('connection', data, start?.gap === undefined ? { retryMs, id: from } : { retryMs })
     const lostUpTo = start?.lostUpTo ?? after
     if (start?.gap !== undefined) {
-      sendGap(stream, { from, to: log.idOf(lostUpTo), reason: start.gap }, log.idOf(after))
+      const gap = { from: cursorText ?? from, to: log.idOf(lostUpTo), reason: start.gap }
+      sendGap(stream, gap, log.idOf(after))
     }
     const beginsAtOldest =
       cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0

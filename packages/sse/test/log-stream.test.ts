@@ -1,4 +1,4 @@
-import type { WireEvent } from '@tributary/protocol'
+import { ProblemError, type WireEvent } from '@tributary/protocol'
 import { describe, expect, it } from 'vitest'
 import { append, dataOf, fixture, logWith, readEvents, TIMEOUT_MS, webReader } from './stream-fixture.ts'
 
@@ -178,10 +178,12 @@ describe('a stream ends', () => {
     }
   })
 
-  it('where the log cannot be read, to be resumed elsewhere', async () => {
+  it.each([
+    ['upstream_lost', new Error('of the other side')],
+    ['busy', new ProblemError('store_unavailable', 'of our own disk')],
+  ])('where the log cannot be read, to be resumed: %s', async (reason, failure) => {
     await using t = await fixture()
     await append(t.log, [1])
-    const failure = new Error('disk')
     const log = logWith(t.log, { read: () => Promise.reject(failure) })
     const errors: unknown[] = []
     const { sink, body } = webReader()
@@ -191,7 +193,7 @@ describe('a stream ends', () => {
     stream.start()
     const events: WireEvent[] = []
     for await (const event of readEvents(body)) events.push(event)
-    expect(events.at(-1)?.data).toBe('{"reason":"upstream_lost","reconnect":true}')
+    expect(events.at(-1)?.data).toBe(JSON.stringify({ reason, reconnect: true }))
     expect(errors).toEqual([failure])
   })
 

@@ -15,7 +15,7 @@ describe('replyWithLog', () => {
       'run-id': RUN,
       location: `/api/runs/${RUN}`,
       'access-control-allow-origin': 'https://app.example',
-      'access-control-expose-headers': 'Run-Id, Location, Retry-After',
+      'access-control-expose-headers': 'Run-Id, Location, Retry-After, Idempotent-Replayed',
     })
     await reader.waitFor('task_start')
     await s.say('task_progress', 2)
