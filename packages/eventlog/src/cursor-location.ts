@@ -40,8 +40,9 @@ export function locate(view: LogView, cursor: Cursor): StartingPoint {
   }
   const { runId, ms, n } = cursor
   if (runId !== undefined && runId !== ownRunId) return goOn(view, zero, 'log_lost')
-  if (n > head.n) return goOn(view, zero, 'ahead')
+  // First: the cursors of a store that was removed have higher numbers, too.
   if (isOfAnotherLog(view, { ms, n })) return goOn(view, zero, 'log_lost')
+  if (n > head.n) return goOn(view, zero, 'ahead')
   return goOn(view, { ms, n }, n < gone.n ? 'expired' : undefined)
 }
 
@@ -98,7 +99,9 @@ function isOfAnotherLog(view: LogView, cursor: Position): boolean {
   const { zero, head, topics } = view
   // Before the first event of a log that was named by its run, not by its time.
   if (n === 0 && ms === 0) return false
-  if (ms < zero.ms || ms > head.ms) return true
+  if (ms < zero.ms) return true
+  if (n > head.n) return ms < head.ms
+  if (ms > head.ms) return true
   if (n === 0) return ms !== zero.ms
   if (n === head.n) return ms !== head.ms
   return !view.fits(cursor) || topics.some((topic) => !topicFits(topic, cursor))

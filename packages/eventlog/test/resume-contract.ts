@@ -133,6 +133,18 @@ export function resumeContract(name: string, newPlace: NewPlace): void {
       })
     })
 
+    it('tells a cursor of another log, whose number is higher and whose time is earlier than this one has', async () => {
+      await using t = await opened()
+      const startMs = t.clock.now()
+      const before = `${startMs - 1}-900`
+      expect(await resume(t.log, before)).toMatchObject({ gap: 'log_lost', data: [] })
+      t.clock.advance(100)
+      await t.log.append([event(1), event(2)])
+      for (const cursor of [before, `${startMs - 1}-3`, `${startMs}-3`, `${startMs + 99}-900`]) {
+        expect(await resume(t.log, cursor)).toMatchObject({ gap: 'log_lost', data: [1, 2] })
+      }
+    })
+
     it('tells a cursor of another log, whose number stands here with other milliseconds', async () => {
       await using t = await opened()
       const startMs = t.clock.now()
