@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
 import { Run } from '@tributary/runs'
+import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { serveHeld } from './held-api.ts'
 import { type RunningWorker, startWorker } from './running-worker.ts'
@@ -71,6 +72,34 @@ describe('a worker whose disk is full', () => {
     expect(await (await cancelled).json()).toMatchObject({ cancelled: true, status: 'cancelled' })
     expect(run.view()).toMatchObject({ successCount: 1, errorCount: 2 })
     expect(api.calls).toEqual(['POST /a'])
+  })
+
+  it('refuses to say that a run is cancelled which a crash would bring back', async () => {
+    const clock = new FakeClock()
+    await using api = await serveHeld()
+    await using worker = await startWorker({}, { clock })
+    const disk = withDisk(worker)
+    const { runId } = await worker.start({ tasks: [{ id: 'a', url: `${api.url}/a` }] })
+    await api.called(1)
+    const run = worker.deps.runs.find(runId)
+    if (!(run instanceof Run)) throw new Error('the run goes on')
+    disk.full = true
+    const answer = fetch(`${worker.url}/api/runs/${runId}/cancel`, { method: 'POST' })
+    while (!run.signal.aborted) await new Promise(setImmediate)
+    clock.advance(10_000)
+    const refused = await answer
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5'])
+    expect(await refused.json()).toMatchObject({
+      code: 'store_unavailable',
+      detail: expect.stringContaining(
+        'the run is cancelled, but a crash before that is stored would undo it',
+      ),
+    })
+    disk.full = false
+    const again = fetch(`${worker.url}/api/runs/${runId}/cancel`, { method: 'POST' })
+    const advancing = setInterval(() => clock.advance(1_000))
+    expect(await (await again).json()).toMatchObject({ runId, status: 'cancelled' })
+    clearInterval(advancing)
   })
 
   it('does not hold up a drain', async () => {

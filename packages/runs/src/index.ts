@@ -1,3 +1,4 @@
+export { cancelRun } from './cancel-run.ts'
 export { DEFAULT_ABORT_GRACE_MS, type RunWork } from './execute-run.ts'
 export {
   defineTask,

@@ -131,6 +131,11 @@ export class Run implements KnownRun {
     return this.#suspended
   }
 
+  /** Whether it is stored that it has ended, or is cancelled: then it ends so whatever becomes of this process. */
+  get isEndStored(): boolean {
+    return this.log.closed || this.attribute(CANCELLED) !== undefined
+  }
+
   get readerCount(): number {
     return this.#readers
   }
@@ -202,7 +207,7 @@ export class Run implements KnownRun {
   abort(reason: RunAbort): boolean {
     if (this.#end !== undefined || this.#suspended) return false
     if (this.signal.aborted) return true
-    // Stored, so that it ends so also where this process ends before it.
+    // Stored, so that it ends so also where this process ends before it; `isEndStored` says whether it is.
     if (reason.code === 'cancelled') this.note({ [CANCELLED]: reason.message }).catch(() => undefined)
     this.#abort.abort(reason)
     return true

@@ -1,6 +1,19 @@
+import type { EventStore } from '@tributary/eventlog'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
-import { anyRun, heldWork, openRuns, settle, succeeded, typesOf, until } from './runs-under-test.ts'
+import { cancelRun } from '../src/cancel-run.ts'
+import type { Run } from '../src/run.ts'
+import {
+  anyRun,
+  heldWork,
+  never,
+  openRuns,
+  settle,
+  succeeded,
+  typesOf,
+  until,
+  untilStopped,
+} from './runs-under-test.ts'
 import { DISKS, fillable } from './stores-under-test.ts'
 
 const step = { step: 1, totalSteps: 2, progress: 50 }
@@ -110,4 +123,59 @@ describe('RunRegistry on a full disk', () => {
     await run.ended
     expect(run.status).toBe('cancelled')
   })
+
+  it('does not answer a cancel that is not stored as if it were, and stops the run all the same', async () => {
+    const { clock, disk, runs } = await openFull()
+    const run = await runs.start(anyRun(1), heldWork().work)
+    disk.full = true
+    for (const attempt of [1, 2]) {
+      const answer = cancelRun(run, runs, clock)
+      const refused = expect(answer, `cancel ${attempt}`).rejects.toMatchObject({
+        code: 'store_unavailable',
+        retryAfterS: 5,
+        message: expect.stringContaining(
+          'the run is cancelled, but a crash before that is stored would undo it',
+        ),
+      })
+      expect(run.signal.aborted).toBe(true)
+      await until(() => run.status === 'cancelled')
+      clock.advance(10_000)
+      await refused
+    }
+    disk.full = false
+    const again = cancelRun(run, runs, clock)
+    await advanceUntil(clock, () => run.log.closed)
+    expect(await again).toEqual({ runId: run.id, status: 'cancelled', cancelled: false })
+    await runs.close()
+  })
+
+  it('answers a cancel once it is stored, though the end is not, and keeps to it over a crash', async () => {
+    const { clock, disk, runs, store } = await openFull()
+    const run = await runs.start(anyRun(1), never)
+    const answer = cancelRun(run, runs, clock)
+    await until(() => run.isEndStored)
+    disk.full = true
+    clock.advance(10_000)
+    expect(await answer).toMatchObject({ cancelled: true })
+    expect(run.log.closed).toBe(false)
+    disk.full = false
+    await comeBack(clock, store, run)
+    expect(await typesOf(run.log)).toEqual(['complete'])
+  })
+
+  /** Goes on with the run as the process after a crash does. */
+  async function comeBack(clock: FakeClock, store: EventStore, { id }: Run) {
+    const { runs } = await openRuns({ clock, store })
+    await runs.recover(() => untilStopped)
+    const run = runs.find(id)
+    await run.ended
+    expect(run.status).toBe('cancelled')
+  }
+
+  async function advanceUntil(clock: FakeClock, isSo: () => boolean) {
+    for (let second = 0; second < 10 && !isSo(); second++) {
+      clock.advance(1_000)
+      await settle()
+    }
+  }
 })

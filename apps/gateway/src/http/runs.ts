@@ -1,22 +1,11 @@
-import {
-  CancelAnswer,
-  type Clock,
-  PollAnswer,
-  RunList,
-  RunListQuery,
-  RunParams,
-  RunView,
-} from '@tributary/protocol'
-import { type KnownRun, pageOfRuns } from '@tributary/runs'
+import { CancelAnswer, PollAnswer, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
+import { cancelRun, pageOfRuns } from '@tributary/runs'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { RunEventsQuery, replyWithRunPage } from './run-page.ts'
 import { findRun, ownRun, prefersJson, replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
-
-/** How long a cancel waits for the run to have ended, in ms. Longer it takes only where nothing can be stored. */
-const CANCEL_WAIT_MS = 10_000
 
 /** The routes that tell of runs, stream them and cancel them: this gateway's and its workers'. */
 export function addRuns(app: App, deps: Deps): void {
@@ -72,20 +61,20 @@ export function addRuns(app: App, deps: Deps): void {
   )
   app.post(
     '/api/runs/:runId/cancel',
-    { schema: { tags, summary: 'Cancel a run', params: RunParams, response: { 200: CancelAnswer } } },
+    {
+      schema: {
+        tags,
+        summary: 'Cancel a run',
+        description:
+          'Answers once the run has ended, or after 10 s. Where it cannot be stored by then, with 503: the run stops, ' +
+          'but a crash would undo that.',
+        params: RunParams,
+        response: { 200: CancelAnswer },
+      },
+    },
     async ({ params: { runId } }) => {
       const own = ownRun(runId, deps)
-      if (own === undefined) return remoteRuns.cancel(runId)
-      const cancelled = runs.cancel(own)
-      await endOf(own, deps.clock)
-      return { runId, status: own.status, cancelled }
+      return own === undefined ? remoteRuns.cancel(runId) : cancelRun(own, runs, deps.clock)
     },
   )
-}
-
-async function endOf({ ended }: KnownRun, clock: Clock): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const cancelLate = clock.after(CANCEL_WAIT_MS, late.resolve)
-  await Promise.race([ended, late.promise])
-  cancelLate()
 }

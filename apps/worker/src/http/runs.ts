@@ -1,13 +1,10 @@
-import { CancelAnswer, type Clock, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
-import type { KnownRun } from '@tributary/runs'
+import { CancelAnswer, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
+import { cancelRun } from '@tributary/runs'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { RunEventsQuery, replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
-
-/** How long a cancel waits for the run to have ended. Longer it takes only where nothing can be stored. */
-const CANCEL_WAIT_MS = 10_000
 
 /** The routes that tell of runs, stream them and cancel them. */
 export function addRuns(app: App, deps: Deps): void {
@@ -45,19 +42,17 @@ export function addRuns(app: App, deps: Deps): void {
   )
   app.post(
     '/api/runs/:runId/cancel',
-    { schema: { tags, summary: 'Cancel a run', params: RunParams, response: { 200: CancelAnswer } } },
-    async ({ params }) => {
-      const run = deps.runs.find(params.runId)
-      const cancelled = deps.runs.cancel(run)
-      await endOf(run, deps.clock)
-      return { runId: run.id, status: run.status, cancelled }
+    {
+      schema: {
+        tags,
+        summary: 'Cancel a run',
+        description:
+          'Answers once the run has ended, or after 10 s. Where it cannot be stored by then, with 503: the run stops, ' +
+          'but a crash would undo that.',
+        params: RunParams,
+        response: { 200: CancelAnswer },
+      },
     },
+    async ({ params }) => cancelRun(deps.runs.find(params.runId), deps.runs, deps.clock),
   )
-}
-
-async function endOf(run: KnownRun, clock: Clock): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const cancel = clock.after(CANCEL_WAIT_MS, late.resolve)
-  await Promise.race([run.ended, late.promise])
-  cancel()
 }
