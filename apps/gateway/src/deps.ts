@@ -18,6 +18,7 @@ import {
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
 import { originsOf } from './relay/endpoint.ts'
+import { OwedCancels } from './relay/owed-cancels.ts'
 import { OwnRuns } from './relay/own-runs.ts'
 import { Relays } from './relay/relays.ts'
 import { RemoteRuns } from './relay/remote-runs.ts'
@@ -106,12 +107,14 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     heartbeatMs: config.HEARTBEAT_MS,
   })
   const allowedOrigins = originsOf(config.RELAY_ALLOWED_ORIGINS)
+  const owedCancels = await OwedCancels.open({ store, pool, clock })
   const ownRuns = new OwnRuns({
     sources: new SourceBuilder({
       ...upstream,
       pool,
       remoteRuns,
       mirrors,
+      owedCancels,
       fetch: (url, init) => clients.relays.fetch(url, init),
     }),
     handlers,
@@ -150,11 +153,13 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     remoteRuns,
     mirrors,
     ownRuns,
+    owedCancels,
     relays,
     authenticator,
     drain,
     async close(): Promise<void> {
       await runs.close()
+      owedCancels.close()
       mirrors.close()
       await hub[Symbol.asyncDispose]()
       await handlers.close()

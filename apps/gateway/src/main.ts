@@ -12,7 +12,10 @@ await runService({
     return {
       app: await createGatewayApp(deps),
       drain: deps.drain,
-      begin: () => recoverRuns(deps.runs, deps.ownRuns),
+      begin: async () => {
+        deps.owedCancels.resume()
+        await recoverRuns(deps.runs, deps.ownRuns)
+      },
       close: () => deps.close(),
     }
   },

@@ -2,6 +2,7 @@ import type { Fetch } from '@tributary/client'
 import type { Clock } from '@tributary/protocol'
 import type { Run } from '@tributary/runs'
 import { ForeignSource } from './foreign-source.ts'
+import type { OwedCancels } from './owed-cancels.ts'
 import type { RemoteRuns } from './remote-runs.ts'
 import type { RunMirror } from './run-mirror.ts'
 import type { RunMirrors } from './run-mirrors.ts'
@@ -17,6 +18,7 @@ export interface SourceBuilderOptions {
   readonly pool: WorkerPool
   readonly remoteRuns: RemoteRuns
   readonly mirrors: RunMirrors
+  readonly owedCancels: OwedCancels
   readonly clock: Clock
   readonly random: () => number
   /** `fetch` for absolute endpoints. */
@@ -36,7 +38,7 @@ export class SourceBuilder {
 
   /** @param index of the source among those of its run. */
   build(run: Run, index: number, spec: SourceSpec): RecordedSource {
-    const { clock, random, fetch, maxEventChars, giveUpMs } = this.#options
+    const { clock, random, fetch, maxEventChars, giveUpMs, owedCancels } = this.#options
     const record = new SourceRecord(run, index)
     if (spec.kind === 'foreign') {
       const source = new ForeignSource({ ...spec, fetch, clock, random, maxEventChars, giveUpMs })
@@ -45,7 +47,9 @@ export class SourceBuilder {
     const source = new WorkerRunSource({
       name: spec.name,
       open: () => this.#open(record, spec),
-      owned: spec.start !== undefined,
+      ...(spec.start === undefined
+        ? {}
+        : { end: ({ worker, runId }: RunMirror) => owedCancels.add(worker, runId) }),
       clock,
       giveUpMs,
       patient: run.resumed,

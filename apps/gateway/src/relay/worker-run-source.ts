@@ -3,15 +3,15 @@ import type { RunMirror } from './run-mirror.ts'
 import { type Source, SourceError, type SourceEvent, type SourceReading } from './source.ts'
 import { WorkerSilentError } from './worker.ts'
 
-/** How long after an attempt to begin, or to cancel, the next one follows, in ms. */
+/** How long after an attempt to begin the next one follows, in ms. */
 const RETRY_MS = 1_000
 
 export interface WorkerRunSourceOptions {
   readonly name: string
   /** Begins the run, or finds it; asked again only where it failed. @throws ProblemError */
   readonly open: () => Promise<RunMirror>
-  /** Whether the run was begun for this source, and ends with it. */
-  readonly owned: boolean
+  /** Ends the run where it was begun for this source. Default: it is somebody else's, and goes on. */
+  readonly end?: (mirror: RunMirror) => Promise<void>
   readonly clock: Clock
   /** How long a worker that is away is waited for, in ms. */
   readonly giveUpMs: number
@@ -80,22 +80,10 @@ export class WorkerRunSource implements Source {
     }
   }
 
-  /** Asks its worker to cancel it, again and again while that is away, since nobody else will. */
   async cancel(): Promise<void> {
-    const { owned, clock, giveUpMs } = this.#options
     const mirror = await this.#held?.then((held) => held.mirror)
     await this.#release()
-    if (!owned || mirror === undefined) return
-    const { worker, runId } = mirror
-    for (const untilMs = clock.now() + giveUpMs; ; await pause(clock)) {
-      try {
-        await worker.request(`/api/runs/${runId}/cancel`, { method: 'POST' })
-        return
-      } catch (error) {
-        if (error instanceof ProblemError && !error.retryable) return
-        if (clock.now() >= untilMs) throw error
-      }
-    }
+    if (mirror !== undefined) await this.#options.end?.(mirror)
   }
 
   #hold(): Promise<HeldMirror> {
