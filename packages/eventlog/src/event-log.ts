@@ -175,7 +175,7 @@ export interface ListOptions {
   readonly limit?: number
 }
 
-/** Whether appends can be stored. */
+/** Whether appends can be stored, and what is stored can be read. */
 export type StoreHealth =
   | { readonly status: 'ok' }
   /** `reason` is for people, and says what to do. */
@@ -185,7 +185,7 @@ export type StoreHealth =
 export interface EventStore extends AsyncDisposable {
   /** Whether what is appended is there after the process has ended. */
   readonly durable: boolean
-  /** As the last write left it. */
+  /** As the last write left it. A file that is damaged, or is not there any more, stays so until a restart. */
   readonly health: StoreHealth
   /** Opens a log, or goes on with it. The same name answers the same log. */
   open(name: string, options: OpenOptions): Promise<EventLog>

@@ -1,5 +1,15 @@
-import { closeSync, openSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import type { EventLog } from '../src/index.ts'
@@ -11,6 +21,8 @@ const folder = testFolder()
 let files = 0
 const newPath = () => join(folder, `${files++}.db`)
 const PROBE_MS = 5_000
+const TRIM_MS = 30_000
+const PAGE_BYTES = 4_096
 const LARGE = 'x'.repeat(8_000)
 
 async function openedStore(path: string) {
@@ -88,7 +100,84 @@ describe('a SqliteEventStore on a full disk', () => {
   })
 })
 
+/** A closed store with one log, whose events from 1 to 100 are long enough to fill some pages. */
+async function filledPath(): Promise<string> {
+  const path = newPath()
+  await using t = await openedStore(path)
+  const log = await t.store.open('log', KEEP_ALL)
+  await log.append(Array.from({ length: 100 }, (_, i) => event(`number ${i + 1}, ${'x'.repeat(500)}`)))
+  return path
+}
+
+/** Overwrites the pages of a closed store that have a text. */
+function damage(path: string, text: string): void {
+  const bytes = readFileSync(path)
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text)) {
+    const start = at - (at % PAGE_BYTES)
+    bytes.fill(0xff, start, start + PAGE_BYTES)
+  }
+  writeFileSync(path, bytes)
+}
+
+function damagedHealth(path: string) {
+  const reason = `${path} is damaged; stop the service, move the file away or bring back a copy, and start again`
+  return { status: 'degraded', reason }
+}
+
 describe('a SqliteEventStore on a damaged file', () => {
+  it('is degraded from when somebody has read what is damaged, whatever is stored after that', async () => {
+    const path = await filledPath()
+    damage(path, 'number 50,')
+    await using t = await openedStore(path)
+    const log = await t.store.open('log', KEEP_ALL)
+    expect(t.store.health).toEqual({ status: 'ok' })
+    await expect(readAll(log)).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(t.store.health).toEqual(damagedHealth(path))
+    await log.append([event('new')])
+    t.clock.advance(PROBE_MS)
+    expect(t.store.health).toEqual(damagedHealth(path))
+  })
+
+  it('is degraded from when trimming has met what is damaged, and goes on', async () => {
+    const path = await filledPath()
+    // Where the search for what is too old begins.
+    damage(path, 'number 51,')
+    await using t = await openedStore(path)
+    const log = await t.store.open('log', { retention: () => ({ maxEvents: 1_000, maxAgeMs: TRIM_MS - 1 }) })
+    expect(t.store.health).toEqual({ status: 'ok' })
+    t.clock.advance(TRIM_MS)
+    expect(t.store.health).toEqual(damagedHealth(path))
+    expect(t.errors).toMatchObject([{ errcode: 11 }])
+    await t.store.trim()
+    await log.append([event('new')])
+  })
+
+  it('says so to whoever opens a log with a row that nobody has written, on one line', async () => {
+    const path = await filledPath()
+    const db = new DatabaseSync(path)
+    db.exec("UPDATE events SET audience = '{' WHERE n = 95")
+    db.close()
+    await using t = await openedStore(path)
+    await expect(t.store.open('log', KEEP_ALL)).rejects.toMatchObject({
+      code: 'store_unavailable',
+      message: `Nothing can be stored now: ${damagedHealth(path).reason}`,
+    })
+    expect(t.store.health).toEqual(damagedHealth(path))
+  })
+
+  it('says so to whoever lists the logs', async () => {
+    const path = newPath()
+    const before = await openedStore(path)
+    for (let i = 0; i < 200; i++) await before.store.open(`log number ${i}, ${'x'.repeat(200)}`, KEEP_ALL)
+    await before.store.close()
+    damage(path, 'log number 100,')
+    await using t = await openedStore(path)
+    await expect(t.store.list()).rejects.toMatchObject({
+      message: expect.stringContaining(`${path} is damaged`),
+    })
+    expect(t.store.health).toEqual(damagedHealth(path))
+  })
+
   it('says so to whoever reads what is damaged, and lets the file be', async () => {
     const path = newPath()
     const before = await openedStore(path)
@@ -110,5 +199,21 @@ describe('a SqliteEventStore on a damaged file', () => {
     const opening = t.store.open('log', KEEP_ALL).then((log) => readAll(log))
     await expect(opening).rejects.toEqual(failed)
     expect(statSync(path).size).toBe(size)
+  })
+})
+
+describe('a SqliteEventStore whose file is taken away', () => {
+  it.each(['removed', 'replaced'])('is degraded at the next interval: %s', async (how) => {
+    const path = newPath()
+    await using t = await openedStore(path)
+    const log = await t.store.open('log', KEEP_ALL)
+    t.clock.advance(TRIM_MS)
+    expect(t.store.health).toEqual({ status: 'ok' })
+    renameSync(path, `${path}.moved`)
+    if (how === 'replaced') copyFileSync(`${path}.moved`, path)
+    t.clock.advance(TRIM_MS)
+    await log.append([event(1)])
+    const reason = expect.stringContaining(`${path} was removed or replaced while it is open`)
+    expect(t.store.health).toEqual({ status: 'degraded', reason })
   })
 })

@@ -9,7 +9,10 @@ import {
 import type { Append, LogEntry } from '../event-log.ts'
 import { type EntryDraft, entryDraft, placedEntry } from '../log-entry.ts'
 import { indexedTopics, NO_TOPIC } from '../log-window.ts'
-import { optionalTextOf, positionOf, type Row, textOf } from './row.ts'
+import { optionalTextOf, parsedOf, positionOf, type Row, textOf } from './row.ts'
+
+const parseMetadata = (text: string): Metadata => JSON.parse(text)
+const parseAudience = (text: string): Audience => JSON.parse(text)
 
 /** An entry that has no place yet, and the texts of its row. */
 export interface RowDraft {
@@ -33,8 +36,7 @@ export function rowDraft({ event, audience }: Append): RowDraft {
 export function entryOf(row: Row, idOf: (position: Position) => string): LogEntry {
   const position = positionOf(row)
   const audience = audienceOf(row)
-  const metadataText = optionalTextOf(row, 'metadata')
-  const metadata: Metadata | undefined = metadataText === undefined ? undefined : JSON.parse(metadataText)
+  const metadata = parsedOf(row, 'metadata', parseMetadata)
   const draft = {
     type: textOf(row, 'type'),
     source: textOf(row, 'source'),
@@ -54,8 +56,7 @@ export function topicsOf(row: Row): readonly Topic[] {
 }
 
 function audienceOf(row: Row): Audience | undefined {
-  const text = optionalTextOf(row, 'audience')
-  return text === undefined ? undefined : JSON.parse(text)
+  return parsedOf(row, 'audience', parseAudience)
 }
 
 function priorityOf(row: Row): Priority {

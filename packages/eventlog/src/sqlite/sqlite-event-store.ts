@@ -12,8 +12,10 @@ import {
 import { StoreUnavailableError } from '../log-error.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { DEFAULT_LOCK_WAIT_MS, openDatabase, type Synchronous } from './database-file.ts'
+import { LastingFault } from './lasting-fault.ts'
 import { attributesOf, type LogRecord, logRecord } from './log-record.ts'
 import { LogTrimmer } from './log-trimmer.ts'
+import { OpenedFile } from './opened-file.ts'
 import { ReadTurns } from './read-turns.ts'
 import { integerOf, type Row } from './row.ts'
 import { type LogStore, SqliteEventLog } from './sqlite-event-log.ts'
@@ -66,6 +68,8 @@ export class SqliteEventStore implements EventStore {
   readonly #sql: Statements
   readonly #writes: WriteQueue
   readonly #health: WriteHealth
+  readonly #fault: LastingFault
+  readonly #file: OpenedFile
   readonly #trimmer: LogTrimmer
   readonly #checkpointer: Checkpointer
   readonly #logStore: LogStore
@@ -97,12 +101,15 @@ export class SqliteEventStore implements EventStore {
     this.#clock = clock
     this.#db = db
     this.#sql = new Statements(db)
+    this.#fault = new LastingFault(path)
+    this.#file = new OpenedFile(path)
     this.#health = new WriteHealth({ clock, path, sql: this.#sql })
     this.#writes = new WriteQueue({
       sql: this.#sql,
       isInTransaction: () => db.isTransaction,
       failure,
       onFailed: (error) => {
+        this.#fault.onWriteError(error)
         this.#health.onFailed(error, this.#writes)
         this.#report(error)
       },
@@ -123,26 +130,29 @@ export class SqliteEventStore implements EventStore {
       writes: this.#writes,
       now: () => clock.now(),
       logs: () => this.#logs.values(),
-      onError: (error) => this.#report(error),
+      onError: (error) => this.#onTrimError(error),
     })
     this.#logStore = {
       sql: this.#sql,
       writes: this.#writes,
       reads: new ReadTurns(),
       now: () => clock.now(),
-      failure,
+      failure: (error) => {
+        this.#fault.onReadError(error)
+        return failure(error)
+      },
       tailMaxEvents: options.tailMaxEvents ?? DEFAULT_TAIL_MAX_EVENTS,
       tailMaxBytes: options.tailMaxBytes ?? DEFAULT_TAIL_MAX_BYTES,
       onAppended: (entries) => this.#trimmer.onAppended(entries),
       onClosed: (log) => this.#onClosed(log),
     }
-    this.#stopTrimming = clock.every(trimIntervalMs, () => void this.trim())
+    this.#stopTrimming = clock.every(trimIntervalMs, () => this.#onTrimTime())
     // What was dropped and not deleted before the process ended.
     void this.#trimmer.run()
   }
 
   get health(): StoreHealth {
-    return this.#health.state
+    return this.#fault.state ?? this.#health.state
   }
 
   async open(name: string, options: OpenOptions): Promise<EventLog> {
@@ -168,7 +178,13 @@ export class SqliteEventStore implements EventStore {
   }
 
   async trim(): Promise<void> {
-    for (const log of this.#logs.values()) log.trim()
+    for (const log of this.#logs.values()) {
+      try {
+        log.trim()
+      } catch (error) {
+        this.#onTrimError(error)
+      }
+    }
     await this.#trimmer.run()
   }
 
@@ -295,6 +311,23 @@ export class SqliteEventStore implements EventStore {
   #forget(log: SqliteEventLog): void {
     this.#ended.delete(log)
     if (this.#logs.get(log.name) === log) this.#logs.delete(log.name)
+  }
+
+  #onTrimTime(): void {
+    if (this.#file.isGone) {
+      const { path } = this.#options
+      this.#fault.degrade(
+        `${path} was removed or replaced while it is open, and what is stored now is lost at the next start; ` +
+          'stop the service, put the right file there, and start again',
+      )
+    }
+    void this.trim()
+  }
+
+  /** Trimming reads, and nobody else is told of what it met. */
+  #onTrimError(error: unknown): void {
+    this.#fault.onReadError(error)
+    this.#report(error)
   }
 
   #report(error: unknown): void {

@@ -1,4 +1,5 @@
 import { StoreUnavailableError } from '../log-error.ts'
+import { DamagedRowError } from './row.ts'
 
 /** https://www.sqlite.org/rescode.html, the primary codes. */
 const SQLITE_BUSY = 5
@@ -25,9 +26,21 @@ export function isNoDatabase(error: unknown): boolean {
   return code === SQLITE_NOTADB || code === SQLITE_CORRUPT
 }
 
+/** Whether what is in the file is not what was written to it. */
+export function isDamage(error: unknown): boolean {
+  return isNoDatabase(error) || error instanceof DamagedRowError
+}
+
+export function isDiskFailure(error: unknown): boolean {
+  return sqliteCode(error) === SQLITE_IOERR
+}
+
 /** What the engine's error means for people: what is wrong, and what to do. */
 export function faultReason(error: unknown, path: string): string {
   if (error instanceof StoreUnavailableError) return error.reason
+  if (isDamage(error)) {
+    return `${path} is damaged; stop the service, move the file away or bring back a copy, and start again`
+  }
   switch (sqliteCode(error)) {
     case SQLITE_FULL:
       return `the disk of ${path} is full; free space on it`
@@ -37,9 +50,6 @@ export function faultReason(error: unknown, path: string): string {
       return `${path} cannot be written; see to its permissions, and that its disk is not mounted read-only`
     case SQLITE_CANTOPEN:
       return `${path} or a file beside it cannot be opened; see to the permissions of its folder`
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return `${path} is damaged; stop the service, move the file away or bring back a copy, and start again`
     case SQLITE_NOMEM:
       return 'memory has run out; give the service more'
     default:
@@ -47,8 +57,8 @@ export function faultReason(error: unknown, path: string): string {
   }
 }
 
-/** What an append is answered when the engine failed it; an error that is not the engine's stays what it is. */
+/** What a call is answered when the engine or the file failed it; an error that is not the engine's stays what it is. */
 export function unavailable(error: unknown, path: string): Error {
-  if (sqliteCode(error) === undefined && error instanceof Error) return error
+  if (sqliteCode(error) === undefined && error instanceof Error && !isDamage(error)) return error
   return new StoreUnavailableError(faultReason(error, path), error)
 }
