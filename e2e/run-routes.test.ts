@@ -1,4 +1,4 @@
-import { allDataOf, EventCollector, FakeClock, ScriptedUpstream, steps } from '@tributary/testkit'
+import { allDataOf, EventCollector, ScriptedUpstream, steps } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import {
   HYBRID,
@@ -12,6 +12,7 @@ import {
   startWorker,
 } from './services.ts'
 
+const SAMPLE_PARALLEL = '/api/sse-proxy/reactive/sample-parallel/sse-emitter'
 const JSON_PLEASE = { accept: 'application/json' }
 
 const get = async (url: string, headers: Readonly<Record<string, string>> = JSON_PLEASE) => {
@@ -52,12 +53,8 @@ describe('a start that asks for JSON', () => {
       const { status, headers, body: accepted } = await start(gateway.url + path, body)
       const { runId } = accepted
       const location = `/api/runs/${runId}`
-      expect([path, status, headers.get('run-id'), headers.get('location')]).toEqual([
-        path,
-        202,
-        runId,
-        location,
-      ])
+      const named = [headers.get('run-id'), headers.get('location')]
+      expect([path, status, ...named]).toEqual([path, 202, runId, location])
       expect(accepted).toEqual({ runId, status: expect.any(String), events: `${location}/events` })
       await using reader = await EventCollector.open(gateway.url + accepted.events)
       await reader.ended
@@ -99,6 +96,28 @@ describe('an Idempotency-Key', () => {
       const alice = { ...headers, authorization: 'Bearer alice-token' }
       expect((await start(gateway.url + path, body, alice)).body.runId).not.toBe(once.body.runId)
     }
+  })
+
+  it('answers the same run on the GET that starts one, too', async () => {
+    await using worker = await startWorker({ random: () => 0 })
+    await using gateway = await startGateway({ workers: [worker] })
+    const url = gateway.url + SAMPLE_PARALLEL
+    const key = { 'idempotency-key': 'key' }
+    const { headers, body } = await get(url, { ...JSON_PLEASE, ...key })
+    expect(headers.has('idempotent-replayed')).toBe(false)
+    await using reader = await EventCollector.open(url, { headers: key })
+    await reader.ended
+    expect([runIdOf(reader), reader.headers['idempotent-replayed']]).toEqual([body.runId, 'true'])
+    const alice = { ...JSON_PLEASE, ...key, authorization: 'Bearer alice-token' }
+    const others = [
+      await get(url, alice),
+      await get(url),
+      await get(url, { ...JSON_PLEASE, 'idempotency-key': 'b' }),
+    ]
+    expect(new Set([body, ...others.map((other) => other.body)].map(({ runId }) => runId)).size).toBe(4)
+    const refused = await get(url, { ...JSON_PLEASE, 'idempotency-key': 'k'.repeat(257) })
+    expect(refused).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
+    expect(worker.deps.runs.size).toBe(4)
   })
 
   it('leads to one worker, and no other is asked while that is away', async () => {
@@ -237,38 +256,6 @@ describe('a run that is kept no longer', () => {
   })
 })
 
-describe('a run that ends with its readers', () => {
-  it('on a worker ends once the gateway has let go of it', async () => {
-    const clock = new FakeClock()
-    await using api = await startApi()
-    await using worker = await startWorker({ env: { DISCONNECT_GRACE_MS: '50' } })
-    await using gateway = await startGateway({ clock, workers: [worker] })
-    const body = { onDisconnect: 'cancel', tasks: [{ url: `${api.url}/held` }] }
-    const reader = await EventCollector.open(gateway.url + PARALLEL_TASKS, { body })
-    const { closed } = await api.waitForRequest('/held')
-    await reader.waitFor('task_start')
-    await reader.close()
-    // As soon as the gateway has noticed.
-    const advancing = setInterval(() => clock.advance(1_000), 10)
-    await closed
-    clearInterval(advancing)
-  })
-
-  it('on both sides ends on both', async () => {
-    await using api = await startApi()
-    await using worker = await startWorker()
-    await using gateway = await startGateway({ workers: [worker], env: { DISCONNECT_GRACE_MS: '50' } })
-    const body = { onDisconnect: 'cancel', remoteTasks: [{ url: `${api.url}/held` }] }
-    const reader = await EventCollector.open(gateway.url + HYBRID, { body })
-    const runId = runIdOf(reader)
-    const { closed } = await api.waitForRequest('/held')
-    await reader.close()
-    await closed
-    await gateway.deps.runs.get(runId)?.ended
-    expect((await get(`${gateway.url}/api/runs/${runId}`)).body).toMatchObject({ status: 'cancelled' })
-  })
-})
-
 describe('a gateway that drains', () => {
   it('tells who comes back to a run to come again, and refuses who is new', async () => {
     await using api = await startApi()
@@ -298,13 +285,14 @@ describe('a gateway that drains', () => {
       [{ reason: 'busy', reconnect: true, message: expect.any(String) }],
     ])
     expect(await get(url, {})).toMatchObject({ status: 503, body: { code: 'draining' } })
-    const sample = `${gateway.url}/api/sse-proxy/reactive/sample-parallel/sse-emitter`
-    await using resumed = await EventCollector.open(sample, { headers: { 'last-event-id': String(id) } })
+    await using resumed = await EventCollector.open(gateway.url + SAMPLE_PARALLEL, {
+      headers: { 'last-event-id': String(id) },
+    })
     await resumed.ended
     expect(allDataOf(resumed, 'disconnected')).toMatchObject([{ reason: 'busy' }])
     more.resolve()
     await Promise.all([drained, reader.ended])
-    // In memory a run cannot be gone on with, so it is let finish.
+    // In memory it cannot be gone on with, so it is let finish.
     expect(reader.ofType('complete')).toHaveLength(1)
   })
 })

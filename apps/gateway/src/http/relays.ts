@@ -39,16 +39,10 @@ export function addRelays(app: App, deps: Deps): void {
     {
       // As the events of a run.
       config: { whileDraining: 'serve' },
-      schema: {
-        tags: schema.tags,
-        summary: "A worker's sample tasks",
-        querystring: StreamQuery,
-        response: schema.response,
-      },
+      schema: { ...schema, summary: "A worker's sample tasks" },
     },
     async (request, reply) => {
-      const { userId } = principalOf(request)
-      const start = () => relays.startOnWorker(SAMPLE_PARALLEL, { userId })
+      const start = () => relays.startOnWorker(SAMPLE_PARALLEL, askedBy(request))
       return replyWithStartedRun(reply, request.query, start, deps)
     },
   )
