@@ -84,6 +84,16 @@ describe('the file of a SqliteEventStore', () => {
     expect(await store.list()).toEqual([])
   })
 
+  it('takes little more than what is said in it', async () => {
+    const path = newPath()
+    const store = await SqliteEventStore.open({ path })
+    const log = await store.open('log', KEEP_ALL)
+    const count = 2_000
+    await log.append(Array.from({ length: count }, () => event('x'.repeat(1_000), 'group:a')))
+    await store.close()
+    expect(statSync(path).size / count).toBeLessThan(1_500)
+  })
+
   it('has its write-ahead log copied into it as it grows', async () => {
     const path = newPath()
     await using store = await SqliteEventStore.open({ path })

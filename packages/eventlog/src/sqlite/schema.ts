@@ -27,6 +27,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   -- topics: under how many it was appended; 0 in the log of a run. No priority: normal.
+  -- Not WITHOUT ROWID, as the others are: a row of more than a quarter of a page would take a whole page beside it.
   CREATE TABLE events (
     log INTEGER NOT NULL,
     n INTEGER NOT NULL,
@@ -39,7 +40,7 @@ export const MIGRATIONS: readonly string[] = [
     audience TEXT,
     data TEXT NOT NULL,
     PRIMARY KEY (log, n)
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
 
   -- empty: whether its last event was trimmed away. trimmed_seq: how many events were.
   CREATE TABLE topics (
