@@ -36,8 +36,8 @@ export interface RunMirrorOptions {
    */
   readonly heartbeatMs: number
   readonly giveUpMs: number
-  /** Called with the end of the run, once it is there. */
-  readonly onComplete: (data: CompleteData) => void
+  /** Called with the end of the run, and when that was, in ms since 1970, once it is there. */
+  readonly onComplete: (data: CompleteData, endedAt: number) => void
   /** Called once, when nobody needs it any more. */
   readonly onIdle: () => void
 }
@@ -205,8 +205,8 @@ export class RunMirror {
     const isEnd = entry.event.type === COMPLETE
     this.log.add(entry, isEnd)
     if (!isEnd) return
-    const { data } = entry.event
-    if (completeData.Check(data)) this.#options.onComplete(data)
+    const { data, timestamp } = entry.event
+    if (completeData.Check(data)) this.#options.onComplete(data, timestamp)
   }
 
   #stood(): void {

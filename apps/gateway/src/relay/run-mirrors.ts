@@ -24,14 +24,13 @@ export class RunMirrors {
   of(runId: string, worker: Worker): RunMirror {
     const existing = this.#mirrors.get(runId)
     if (existing !== undefined) return existing
-    const { remoteRuns, clock, ...options } = this.#options
+    const { remoteRuns, ...options } = this.#options
     const mirror = new RunMirror({
       ...options,
-      clock,
       runId,
       worker,
-      onComplete: ({ status, totalTasks, successCount, errorCount }) =>
-        remoteRuns.noteChange(runId, { status, totalTasks, successCount, errorCount, endedAt: clock.now() }),
+      onComplete: ({ status, totalTasks, successCount, errorCount }, endedAt) =>
+        remoteRuns.noteChange(runId, { status, totalTasks, successCount, errorCount, endedAt }),
       onIdle: () => this.#mirrors.delete(runId),
     })
     this.#mirrors.set(runId, mirror)
