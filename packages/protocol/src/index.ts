@@ -136,6 +136,7 @@ export { encodeFrame, FrameError, type FrameFields, singleLine } from './sse-enc
 export {
   ManagedPollQuery,
   ManagedStreamQuery,
+  RunEventsQuery,
   StreamFormat,
   StreamQuery,
   streamQuery,

@@ -35,6 +35,16 @@ export const streamQuery = {
 export const StreamQuery = Type.Object(streamQuery)
 export type StreamQuery = Static<typeof StreamQuery>
 
+/** What a reader of a run's events may say: of a stream, or of a page. */
+export const RunEventsQuery = Type.Object({
+  ...streamQuery,
+  ...pollQuery,
+  after: Type.Optional(
+    Type.String({ maxLength: 128, description: 'Of a page: the `cursor` of the one before.' }),
+  ),
+})
+export type RunEventsQuery = Static<typeof RunEventsQuery>
+
 const managedQuery = {
   groups: Type.Optional(Type.String({ maxLength: 8192, description: 'Groups to join, comma-separated.' })),
   sessionId: Type.Optional(Name),

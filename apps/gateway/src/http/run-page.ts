@@ -1,19 +1,8 @@
-import { pollQuery, type StreamQuery, streamQuery } from '@tributary/protocol'
+import type { RunEventsQuery } from '@tributary/protocol'
 import { replyWithPoll } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
-import Type, { type Static } from 'typebox'
 import type { Deps } from '../deps.ts'
 import { ownRun } from './run-stream.ts'
-
-/** What a stream of a run takes, and a page of it. */
-export const RunEventsQuery = Type.Object({
-  ...streamQuery,
-  ...pollQuery,
-  after: Type.Optional(
-    Type.String({ maxLength: 128, description: 'The cursor of a page: the `cursor` of the one before.' }),
-  ),
-})
-export type RunEventsQuery = Static<typeof RunEventsQuery> & StreamQuery
 
 /**
  * Answers with a page of a run's events. One of a worker's run is asked of the worker, who alone knows what there is

@@ -1,8 +1,16 @@
-import { CancelAnswer, PollAnswer, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
+import {
+  CancelAnswer,
+  PollAnswer,
+  RunEventsQuery,
+  RunList,
+  RunListQuery,
+  RunParams,
+  RunView,
+} from '@tributary/protocol'
 import { cancelRun, pageOfRuns } from '@tributary/runs'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
-import { RunEventsQuery, replyWithRunPage } from './run-page.ts'
+import { replyWithRunPage } from './run-page.ts'
 import { findRun, ownRun, prefersJson, replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']

@@ -1,19 +1,8 @@
-import { type Naming, pollQuery, type RunAccepted, type StreamQuery, streamQuery } from '@tributary/protocol'
+import type { Naming, RunAccepted, RunEventsQuery, StreamQuery } from '@tributary/protocol'
 import type { KnownRun, StartedOnce } from '@tributary/runs'
 import { replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
-import Type, { type Static } from 'typebox'
 import type { Deps } from '../deps.ts'
-
-/** What a reader of a run's events may say: of a stream, or of a page. */
-export const RunEventsQuery = Type.Object({
-  ...streamQuery,
-  ...pollQuery,
-  after: Type.Optional(
-    Type.String({ maxLength: 128, description: 'Of a page: the `cursor` of the one before.' }),
-  ),
-})
-export type RunEventsQuery = Static<typeof RunEventsQuery>
 
 /** Answers with a run's events: as a stream, or as a page of JSON to a client that asks for that. */
 export function replyWithRun(

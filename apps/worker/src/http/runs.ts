@@ -1,8 +1,8 @@
-import { CancelAnswer, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
+import { CancelAnswer, RunEventsQuery, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
 import { cancelRun } from '@tributary/runs'
 import type { App } from '@tributary/service'
 import type { Deps } from '../deps.ts'
-import { RunEventsQuery, replyWithRun } from './run-stream.ts'
+import { replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
 
