@@ -56,7 +56,11 @@ export const RunList = Type.Object({
     Type.String({ description: 'There where there are more: the `after` of the next page.' }),
   ),
   unreachable: Type.Optional(
-    Type.Array(Type.String(), { description: 'Workers that did not answer; their runs are left out.' }),
+    Type.Array(Type.String(), {
+      description:
+        'The addresses of workers that did not answer. Of their runs those are listed that the gateway remembers, as ' +
+        '`unreachable` where they had not ended.',
+    }),
   ),
 })
 export type RunList = Static<typeof RunList>
