@@ -8,21 +8,61 @@ async function startApi() {
   return upstream.route('/held', () => undefined)
 }
 
+/** Waits turn by turn until it is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(setImmediate)
+}
+
 describe('a run that ends with its readers', () => {
-  it('on a worker ends once the gateway has let go of it', async () => {
-    const clock = new FakeClock()
+  it('on a worker ends a grace after the gateway has let go of it, and not while one may come back', async () => {
+    const clocks = { gateway: new FakeClock(), worker: new FakeClock() }
     await using api = await startApi()
-    await using worker = await startWorker({ env: { DISCONNECT_GRACE_MS: '50' } })
-    await using gateway = await startGateway({ clock, workers: [worker] })
+    await using worker = await startWorker({ clock: clocks.worker, env: { DISCONNECT_GRACE_MS: '5000' } })
+    await using gateway = await startGateway({ clock: clocks.gateway, workers: [worker] })
     const body = { onDisconnect: 'cancel', tasks: [{ url: `${api.url}/held` }] }
     const reader = await EventCollector.open(gateway.url + PARALLEL_TASKS, { body })
+    const runId = runIdOf(reader)
+    const read = () => EventCollector.open(`${gateway.url}/api/runs/${runId}/events`)
     const { closed } = await api.waitForRequest('/held')
-    await reader.waitFor('task_start')
+    const view = async () => (await fetch(`${gateway.url}/api/runs/${runId}`)).json()
+    /** Lets go of the run at the gateway, where nobody reads it. */
+    const idle = async (ms: number) => {
+      await until(() => gateway.deps.streams.size === 0)
+      clocks.gateway.advance(ms)
+    }
+
+    // One of two is enough, for however long.
+    const second = await read()
     await reader.close()
-    // As soon as the gateway has noticed.
-    const advancing = setInterval(() => clock.advance(1_000), 10)
+    await until(() => gateway.deps.streams.size === 1)
+    clocks.gateway.advance(20_000)
+    expect(gateway.deps.mirrors.size).toBe(1)
+
+    // All have left, and one is back before the gateway has let go.
+    await second.close()
+    await idle(9_999)
+    const third = await read()
+    clocks.gateway.advance(20_000)
+    expect([gateway.deps.mirrors.size, worker.deps.streams.size]).toEqual([1, 1])
+
+    // The gateway has let go, and one is back before the worker's grace is over.
+    await third.close()
+    await idle(10_000)
+    await until(() => worker.deps.streams.size === 0)
+    clocks.worker.advance(4_999)
+    const fourth = await read()
+    clocks.worker.advance(5_000)
+    expect(await view()).toMatchObject({ status: 'running' })
+
+    await fourth.close()
+    await idle(10_000)
+    await until(() => worker.deps.streams.size === 0)
+    clocks.worker.advance(4_999)
+    expect(await view()).toMatchObject({ status: 'running' })
+    clocks.worker.advance(1)
     await closed
-    clearInterval(advancing)
+    await worker.deps.runs.get(runId)?.ended
+    expect(await view()).toMatchObject({ status: 'cancelled', endedAt: clocks.worker.now() })
   })
 
   it('on both sides ends on both', async () => {

@@ -1,5 +1,6 @@
 import { PollAnswer } from '@tributary/protocol'
-import { dataOf, EventCollector } from '@tributary/testkit'
+import { Run } from '@tributary/runs'
+import { dataOf, EventCollector, FakeClock } from '@tributary/testkit'
 import { Compile } from 'typebox/compile'
 import { describe, expect, it } from 'vitest'
 import { serveHeld } from './held-api.ts'
@@ -21,6 +22,39 @@ describe('a run that ends with its readers', () => {
     expect(run.status).toBe('cancelled')
     const told = await EventCollector.open(`${worker.url}/api/runs/${runId}/events`)
     expect(await dataOf(told, 'complete')).toMatchObject({ status: 'cancelled', errorCount: 1 })
+  })
+
+  it('goes on while one of several is there, and where one comes back in time', async () => {
+    const clock = new FakeClock()
+    await using api = await serveHeld()
+    await using worker = await startWorker({ DISCONNECT_GRACE_MS: '5000' }, { clock })
+    const first = await worker.run({ onDisconnect: 'cancel', tasks: [{ id: 'a', url: `${api.url}/a` }] })
+    const { runId } = await dataOf(first, 'connection')
+    await api.called(1)
+    const run = worker.deps.runs.find(runId)
+    if (!(run instanceof Run)) throw new Error('the run goes on')
+    const read = () => EventCollector.open(`${worker.url}/api/runs/${runId}/events`)
+    const left = async (count: number) => {
+      while (worker.deps.streams.size > count) await new Promise(setImmediate)
+    }
+    const second = await read()
+    await first.close()
+    await left(1)
+    clock.advance(10_000)
+    expect(run.signal.aborted).toBe(false)
+    await second.close()
+    await left(0)
+    clock.advance(4_999)
+    const back = await read()
+    clock.advance(5_000)
+    expect(run.signal.aborted).toBe(false)
+    await back.close()
+    await left(0)
+    clock.advance(4_999)
+    expect(run.signal.aborted).toBe(false)
+    clock.advance(1)
+    await run.ended
+    expect(run.status).toBe('cancelled')
   })
 
   it('goes on where one is there, by whatever way', async () => {
