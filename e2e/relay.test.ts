@@ -112,6 +112,26 @@ describe('a relay', () => {
     expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'succeeded' })
   })
 
+  it('begins a foreign GET anew that broke before it said anything, and no other', async () => {
+    await using upstream = await ScriptedUpstream.start()
+    const tick = steps.frame({ event: 'tick', data: { n: 1 } })
+    upstream.script('/s', [steps.raw(': hello\n\n'), steps.destroy()], [steps.destroy()], [tick, steps.end()])
+    upstream.script('/t', [tick, steps.destroy()])
+    await using gateway = await startGateway({ upstreams: [upstream] })
+    await using reader = await EventCollector.open(gateway.url + RELAY, {
+      body: { endpoint: `${upstream.url}/s` },
+    })
+    await reader.ended
+    expect(reader.ofType('tick')).toHaveLength(1)
+    expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'succeeded' })
+    await using other = await EventCollector.open(gateway.url + RELAY, {
+      body: { endpoint: `${upstream.url}/t` },
+    })
+    await other.ended
+    expect(await dataOf(other, 'source_error')).toMatchObject({ code: 'connection_reset' })
+    expect(upstream.requests.map(({ path }) => path)).toEqual(['/s', '/s', '/s', '/t'])
+  })
+
   it('gives up a foreign GET that stays away, and says so', async () => {
     await using upstream = await ScriptedUpstream.start()
     const begin = [

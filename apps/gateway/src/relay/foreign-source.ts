@@ -28,8 +28,8 @@ export interface ForeignSourceOptions {
 }
 
 /**
- * A stream of somebody else. A GET that sends ids is resumed where it breaks, also after a restart of ours; anything
- * else is read once: what a POST began is not begun again, and nothing is told twice. What ends cleanly has ended,
+ * A stream of somebody else. A GET that sends ids is resumed where it breaks, also after a restart of ours, and one
+ * that has not said anything yet is begun anew; anything else is read once: what a POST began is not begun again, and nothing is told twice. What ends cleanly has ended,
  * unless it said that it is to be resumed.
  */
 export class ForeignSource implements Source {
@@ -72,7 +72,7 @@ export class ForeignSource implements Source {
       },
       onOpen: () => absence.over(),
       onInterrupt: (failure) => {
-        if (failure !== undefined && !this.#hasIds) throw failure
+        if (failure !== undefined && !this.#mayGoOnAfter(failure)) throw failure
         if (failure !== undefined || ending === 'busy') absence.begin(failure)
         ending = undefined
       },
@@ -102,6 +102,13 @@ export class ForeignSource implements Source {
 
   get #hasIds(): boolean {
     return this.#options.method === 'GET' && this.#cursor !== undefined
+  }
+
+  /** Before its first event there is nothing that could be told twice; who refuses the connection is not there at all. */
+  #mayGoOnAfter(failure: StreamError): boolean {
+    if (this.#hasIds) return true
+    const isUnheard = this.#options.method === 'GET' && !this.#anyEvent
+    return isUnheard && SourceError.from(failure).code === 'connection_reset'
   }
 
   /** @throws SourceError where an earlier process came so far that it cannot be gone on with. */
