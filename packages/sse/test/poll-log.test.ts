@@ -153,8 +153,10 @@ describe('pollLog', () => {
     expect(said(page)).toEqual([3, 4])
     const oldest = await t.poll()
     expect([oldest.gap, said(oldest)]).toEqual([undefined, [3, 4]])
-    const ahead = await t.poll(at('1-99'))
-    expect(ahead.gap).toMatchObject({ from: '1-99', reason: 'ahead' })
+    const ahead = await t.poll(at(`${t.log.head.ms}-99`))
+    expect(ahead.gap).toMatchObject({ from: `${t.log.head.ms}-99`, reason: 'ahead' })
+    const lost = await t.poll(at('1-99'))
+    expect(lost.gap).toMatchObject({ from: '1-99', reason: 'log_lost' })
   })
 
   it('ends a page before what was trimmed while it was read, and tells it at the next', async () => {
