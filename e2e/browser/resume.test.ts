@@ -1,6 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '@tributary/testkit'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ServiceProcess, startGateway } from '../processes.ts'
@@ -62,8 +65,14 @@ describe.skipIf(executable === undefined)('in a browser', () => {
   let page: Page
   const complaints: string[] = []
 
+  let start: () => Promise<ServiceProcess>
+
   beforeAll(async () => {
-    gateway = owned.use(await startGateway({ env: { RETRY_MS: '50' } }))
+    const folder = await mkdtemp(join(tmpdir(), 'tributary-readers-'))
+    owned.defer(() => rm(folder, { recursive: true, force: true }))
+    const port = await freePort()
+    start = async () => owned.use(await startGateway({ cwd: folder, port, env: { RETRY_MS: '50' } }))
+    gateway = await start()
     const chromium = owned.use(await Chromium.launch(executable ?? ''))
     await serveReaders(chromium.context, gateway.url)
     page = await chromium.context.newPage()
@@ -108,5 +117,26 @@ describe.skipIf(executable === undefined)('in a browser', () => {
     expect(await page.evaluate('seen.gaps')).toBe(0)
     expect(await page.evaluate('source.readyState')).toBe(2)
     expect(complaints).toEqual([])
+  })
+
+  test.each([
+    ['the native EventSource', 'native'],
+    ['our EventSource', 'ours'],
+  ])('%s misses nothing over the death of its gateway, and gets nothing twice', async (_, reader) => {
+    await page.evaluate(`read('${reader}')`)
+    await page.waitForFunction('seen.connections === 1')
+    await publish(1)
+    await page.waitForFunction('seen.numbers.includes(1)')
+    // Answered, and perhaps on its way to the page: it is stored in any case.
+    await publish(2)
+    await gateway.kill()
+    gateway = await start()
+    await publish(3)
+    await page.waitForFunction('seen.numbers.includes(3)')
+    await publish(4)
+    await page.waitForFunction('seen.numbers.includes(4)')
+    await page.evaluate('source.close()')
+    expect(await page.evaluate('seen.numbers')).toEqual([1, 2, 3, 4])
+    expect(await page.evaluate('seen.gaps')).toBe(0)
   })
 })
