@@ -7,7 +7,12 @@ export {
   type FrameForm,
   toBytes,
 } from './entry-frame.ts'
-export { DEFAULT_OUTBOX_MAX_BYTES, EventStream, type StreamEnd } from './event-stream.ts'
+export {
+  DEFAULT_OUTBOX_MAX_BYTES,
+  EventStream,
+  type EventStreamOptions,
+  type StreamEnd,
+} from './event-stream.ts'
 export {
   EXPOSED_HEADERS,
   HeaderError,
@@ -23,6 +28,7 @@ export { type PollOptions, pollLog } from './poll-log.ts'
 export { PollPage } from './poll-page.ts'
 export { type CursorCarriers, type RequestCursor, requestCursor } from './request-cursor.ts'
 export { type SpreadOptions, spread } from './spread.ts'
+export type { DropReason, StreamMeter } from './stream-meter.ts'
 export { StreamServer, type StreamServerOptions } from './stream-server.ts'
 export type { StreamSink } from './stream-sink.ts'
 export { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'

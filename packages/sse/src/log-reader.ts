@@ -1,5 +1,5 @@
 import type { LogEntry, Page, ReadableLog } from '@tributary/eventlog'
-import type { GapData, Position, Topic } from '@tributary/protocol'
+import type { Position, Topic } from '@tributary/protocol'
 import { entryFrame, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
 import type { TurnGate } from './turn-gate.ts'
@@ -93,7 +93,7 @@ export class LogReader {
     if (position === undefined) this.settle()
     this.#beforeDropped ??= this.#position
     this.#position = position ?? this.#position
-    this.#options.stream.countDropped()
+    this.#options.stream.countDropped('low_priority')
   }
 
   /** Tells what it went without. Until then its cursor stays before that: who resumes from there gets it after all. */
@@ -104,7 +104,7 @@ export class LogReader {
     this.#beforeDropped = undefined
     // Not the head: what is sent next may be one of a batch.
     const to = log.idOf(this.#position)
-    sendGap(stream, { from: log.idOf(from), to, reason: 'overflow' }, to)
+    stream.gap({ from: log.idOf(from), to, reason: 'overflow' }, to)
   }
 
   /** Takes the entry that was just appended; whoever replays will read it. Answers whether it was sent. */
@@ -158,6 +158,7 @@ export class LogReader {
 
   async #replay(): Promise<void> {
     const { log, topics, stream, gate } = this.#options
+    const sentBefore = stream.eventsSent
     for (;;) {
       await gate.take()
       const headAtRead = log.head
@@ -174,6 +175,7 @@ export class LogReader {
       if (log.head.n <= this.#position.n) break
     }
     this.#state = 'live'
+    stream.countReplayed(stream.eventsSent - sentBefore)
     this.#completeAtEnd()
   }
 
@@ -187,7 +189,7 @@ export class LogReader {
     const gap = { from: log.idOf(this.#position), to: log.idOf(lostUpTo), reason: 'overflow' } as const
     // What some topics still have of that time is delivered, so it does not go on behind it.
     if (next === undefined || next.position.n > lostN) this.#moveTo(lostUpTo)
-    sendGap(stream, gap, log.idOf(this.#position))
+    stream.gap(gap, log.idOf(this.#position))
   }
 
   #moveTo(position: Position): void {
@@ -230,9 +232,4 @@ export class LogReader {
     this.#completed = true
     onComplete?.(this.#sentN === log.head.n)
   }
-}
-
-/** Tells a reader what it will not get. @param id where delivery goes on: `to`, or earlier. */
-export function sendGap(stream: EventStream, gap: GapData, id: string): void {
-  stream.control('gap', gap, { id })
 }

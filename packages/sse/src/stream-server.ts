@@ -1,11 +1,11 @@
 import type { Clock, ConnectionData, DisconnectReason, Position } from '@tributary/protocol'
 import { EventStream } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
-import { sendGap } from './log-reader.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
+import { NO_METER, type StreamMeter } from './stream-meter.ts'
 import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
@@ -23,6 +23,8 @@ export interface StreamServerOptions {
   readonly outboxMaxBytes?: number
   /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
   readonly maxWaitingPolls?: number
+  /** Default: nothing is counted. */
+  readonly meter?: StreamMeter
   /** 0 to 1. Default `Math.random`. */
   readonly random?: () => number
 }
@@ -53,11 +55,15 @@ export class StreamServer {
    */
   async serve(options: ServeOptions): Promise<LogStream> {
     const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics } = options
-    const { retryMs = 3_000, outboxMaxBytes } = this.#options
+    const { clock, retryMs = 3_000, outboxMaxBytes, meter = NO_METER } = this.#options
     await this.#gate.take()
     const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
-    const stream = new EventStream(sink(), outboxMaxBytes)
+    const stream = new EventStream(sink(), {
+      ...(outboxMaxBytes === undefined ? {} : { maxBytes: outboxMaxBytes }),
+      now: () => clock.now(),
+      meter,
+    })
     // A time is answered with the place that it came to: a clock that is ahead would have it skip what comes next.
     const isTime = cursor?.kind === 'time' && cursor.ms > 0
     const from = isTime ? log.idOf(after) : (cursorText ?? log.idOf(after))
@@ -73,7 +79,7 @@ export class StreamServer {
     const lostUpTo = start?.lostUpTo ?? after
     if (start?.gap !== undefined) {
       const gap = { from: cursorText ?? from, to: log.idOf(lostUpTo), reason: start.gap }
-      sendGap(stream, gap, log.idOf(after))
+      stream.gap(gap, log.idOf(after))
     }
     const beginsAtOldest =
       cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0

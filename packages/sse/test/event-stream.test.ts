@@ -35,7 +35,7 @@ describe('EventStream', () => {
   })
 
   it('takes any frame while it is empty, then what fits its bound', () => {
-    const stream = new EventStream(webReader().sink, 20)
+    const stream = new EventStream(webReader().sink, { maxBytes: 20 })
     expect(stream.hasRoomFor(1_000_000)).toBe(true)
     stream.send(frame)
     expect(stream.hasRoomFor(20 - frame.byteLength)).toBe(true)
@@ -44,7 +44,7 @@ describe('EventStream', () => {
 
   it('lets go of whoever waits for room when its reader leaves', async () => {
     const { sink, body } = webReader()
-    const stream = new EventStream(sink, 5)
+    const stream = new EventStream(sink, { maxBytes: 5 })
     stream.send(frame)
     const drained = stream.drained()
     await body.cancel()

@@ -78,7 +78,7 @@ describe('NodeSink', () => {
     await once(client, 'data')
     client.pause()
     const maxBytes = 100_000
-    const stream = new EventStream(sink, maxBytes)
+    const stream = new EventStream(sink, { maxBytes })
     const big = frame('x'.repeat(30_000))
     // The kernel takes some megabytes before anything waits here.
     let sent = 0

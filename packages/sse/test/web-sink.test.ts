@@ -33,7 +33,7 @@ describe('WebSink', () => {
 
   it('counts what is not read yet, and tells when it is', async () => {
     const { sink, take } = webReader()
-    const stream = new EventStream(sink, 100)
+    const stream = new EventStream(sink, { maxBytes: 100 })
     const big = frame('x'.repeat(80))
     expect(stream.hasRoomFor(1_000)).toBe(true)
     stream.send(big)
