@@ -30,6 +30,12 @@ export const streamQuery = {
   token: Type.Optional(
     Type.String({ maxLength: 8192, description: 'The token, where no header can be sent.' }),
   ),
+  userId: Type.Optional(
+    Type.String({
+      ...Name,
+      description: 'In development, from this machine and without a token: who you are, without a role.',
+    }),
+  ),
 }
 
 export const StreamQuery = Type.Object(streamQuery)
@@ -72,6 +78,7 @@ export const ManagedPollQuery = Type.Object({
     Type.String({ maxLength: 4096, description: 'Only these types of event, comma-separated.' }),
   ),
   token: streamQuery.token,
+  userId: streamQuery.userId,
   ...managedQuery,
 })
 export type ManagedPollQuery = Static<typeof ManagedPollQuery>

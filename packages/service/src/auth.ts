@@ -1,7 +1,8 @@
-import { ProblemError } from '@tributary/protocol'
+import { Name, ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
+import { Value } from 'typebox/value'
 import type { App } from './app.ts'
-import { type Credentials, tokenOf } from './credentials.ts'
+import { type Credentials, namedUserOf, tokenOf } from './credentials.ts'
 import { loopbackRefusal } from './loopback.ts'
 import type { StaticTokens } from './static-tokens.ts'
 
@@ -31,7 +32,7 @@ declare module 'fastify' {
 
 export interface AuthenticatorOptions {
   readonly tokens: StaticTokens
-  /** Whether a request from this machine that bears no token is the user `dev`: in development only. */
+  /** Whether a request from this machine that bears no token is `dev`, or whom it names: in development only. */
   readonly trustLoopback: boolean
 }
 
@@ -48,16 +49,18 @@ export class Authenticator {
   }
 
   /**
-   * The first carrier that is there decides: `?token=`, `Authorization: Bearer`, `X-Auth-Token`.
+   * The first carrier that is there decides: `?token=`, `Authorization: Bearer`, `X-Auth-Token`. Without one, a
+   * request that is taken for one of this machine is the user of `?userId=`, without a role, or the admin `dev`.
    *
    * @throws ProblemError `token_unknown` where it holds no valid token: nothing else is tried then.
-   * `unauthorized` where there is none, and the request is not taken for one of this machine.
+   * `unauthorized` where there is none, and the request is not taken for one of this machine. `invalid_request`
+   * where `?userId=` is no name.
    */
   async authenticate(request: Credentials): Promise<Principal> {
     const token = tokenOf(request)
     if (token !== undefined) return this.#ownerOf(token)
     const refusal = this.#trustLoopback ? loopbackRefusal(request) : undefined
-    if (this.#trustLoopback && refusal === undefined) return LOOPBACK_PRINCIPAL
+    if (this.#trustLoopback && refusal === undefined) return localPrincipal(request)
     const because = refusal === undefined ? '' : ` (${refusal})`
     throw new ProblemError(
       'unauthorized',
@@ -73,6 +76,17 @@ export class Authenticator {
       headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
     })
   }
+}
+
+/** Whom a request of this machine comes from: it may say a user, who then has no role. */
+function localPrincipal(request: Credentials): Principal {
+  const userId = namedUserOf(request)
+  if (userId === undefined) return LOOPBACK_PRINCIPAL
+  if (Value.Check(Name, userId)) return { ...LOOPBACK_PRINCIPAL, userId, roles: [] }
+  const message = 'must be one name of 1 to 128 characters'
+  throw new ProblemError('invalid_request', `"userId" ${message}.`, {
+    errors: [{ path: 'query/userId', message }],
+  })
 }
 
 /** The principal of a request on a route that requires one. @throws ProblemError `unauthorized` */

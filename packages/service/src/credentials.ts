@@ -15,3 +15,8 @@ export function tokenOf({ query, headers }: Credentials): string | undefined {
   const header = headers['x-auth-token']
   return header === undefined ? undefined : [header].flat().join().trim()
 }
+
+/** What `?userId=` holds; undefined where it is not there. */
+export function namedUserOf({ query }: Credentials): unknown {
+  return typeof query === 'object' && query !== null && 'userId' in query ? query.userId : undefined
+}

@@ -110,6 +110,34 @@ describe('without a token', () => {
     expect(answer.headers['www-authenticate']).toBe('Bearer')
   })
 
+  test('a request from this machine that names a user is that user, without a role', async () => {
+    const { url } = await serve()
+    const carol = { userId: 'carol', roles: [], method: 'loopback', metadata: {} }
+    expect((await ask(`${url}/api/who?userId=carol`)).body).toEqual(carol)
+    expect((await ask(`${url}/api/who?userId=dev`)).body).toEqual({ ...carol, userId: 'dev' })
+    expect((await ask(`${url}/api/who?userId=carol&token=t-2`)).body).toEqual(BOB)
+    expect((await ask(`${url}/api/who?userId=carol`, bearer('nope'))).body.code).toBe('token_unknown')
+  })
+
+  test.each(['userId=', 'userId=a&userId=b', 'userId=%00', `userId=${'x'.repeat(129)}`])(
+    'a request with ?%s is a 400',
+    async (query) => {
+      const { url } = await serve()
+      const { status, body } = await ask(`${url}/api/who?${query}`)
+      expect([status, body.code, body.errors[0].path]).toEqual([400, 'invalid_request', 'query/userId'])
+    },
+  )
+
+  test('a name in the address counts for nothing from elsewhere, and outside development', async () => {
+    const { url, app } = await serve()
+    expect((await ask(`${url}/api/who?userId=carol`, { origin: 'https://evil.example' })).status).toBe(401)
+    const remote = await app.inject({ url: '/api/who?userId=carol', remoteAddress: '10.0.0.1' })
+    expect(remote.statusCode).toBe(401)
+    const production = await serve({ trustLoopback: false })
+    expect((await ask(`${production.url}/api/who?userId=carol`)).body.code).toBe('unauthorized')
+    expect((await ask(`${production.url}/api/who?userId=carol&token=t-1`)).body).toEqual(ANN)
+  })
+
   test('a request is a 401 outside development', async () => {
     const { url } = await serve({ trustLoopback: false })
     expect((await ask(`${url}/api/who`)).body).toMatchObject({ status: 401, code: 'unauthorized' })
