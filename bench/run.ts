@@ -1,22 +1,32 @@
-/** `pnpm bench <name> [rounds]`: runs one benchmark. Each file beside this one that exports `run` is one. */
+/** `pnpm bench <name> [rounds] [options]`: runs one benchmark, as README.md says. */
+import { benchFanOut } from './fan-out.ts'
 import { benchReconnect } from './reconnect.ts'
 import { benchRelay } from './relay.ts'
 import { benchRunLog } from './run-log.ts'
 import { benchStore } from './store.ts'
 import { benchWorker } from './worker.ts'
 
-const BENCHMARKS: Readonly<Record<string, (rounds: number | undefined) => Promise<void>>> = {
-  worker: benchWorker,
-  relay: benchRelay,
-  reconnect: benchReconnect,
-  'run-log': benchRunLog,
-  store: benchStore,
+type Benchmark = (args: readonly string[]) => Promise<void>
+
+/** One that takes the number of rounds and nothing else. */
+function inRounds(bench: (rounds: number | undefined) => Promise<void>): Benchmark {
+  return ([rounds]) => bench(rounds === undefined ? undefined : Number(rounds))
 }
 
-const [name = '', rounds] = process.argv.slice(2)
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  'fan-out': benchFanOut,
+  worker: inRounds(benchWorker),
+  relay: inRounds(benchRelay),
+  reconnect: inRounds(benchReconnect),
+  'run-log': inRounds(benchRunLog),
+  store: inRounds(benchStore),
+}
+
+const [name = '', ...args] = process.argv.slice(2)
 const bench = BENCHMARKS[name]
-if (bench === undefined || (rounds !== undefined && !/^[1-9]\d*$/.test(rounds))) {
-  process.stderr.write(`Usage: pnpm bench <${Object.keys(BENCHMARKS).join('|')}> [rounds]\n`)
+// What comes first, where it is no option, is the number of rounds.
+if (bench === undefined || (args[0] !== undefined && !/^([1-9]\d*|--.*)$/.test(args[0]))) {
+  process.stderr.write(`Usage: pnpm bench <${Object.keys(BENCHMARKS).join('|')}> [rounds] [options]\n`)
   process.exit(1)
 }
-await bench(rounds === undefined ? undefined : Number(rounds))
+await bench(args)

@@ -5,8 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { freePort } from '@tributary/testkit'
-import { findProgram } from './program.ts'
+import { findProgram, freePort } from '@tributary/testkit'
 
 const CONFIGURATION = new URL('../deploy/nginx.conf', import.meta.url)
 const USUAL_PATHS = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/opt/homebrew/bin/nginx']

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { findProgram, isExecutable } from '@tributary/testkit'
 import { type BrowserContext, chromium } from 'playwright-core'
-import { findProgram, isExecutable } from '../program.ts'
 
 /** What a Chromium is called where it is installed. */
 const NAMES = [

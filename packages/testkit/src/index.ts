@@ -5,6 +5,7 @@ export {
 } from './event-collector.ts'
 export { allDataOf, dataOf } from './event-data.ts'
 export { FakeClock } from './fake-clock.ts'
+export { findProgram, isExecutable } from './find-program.ts'
 export { freePort } from './free-port.ts'
 export { ScriptedUpstream } from './scripted-upstream.ts'
 export { SELF_SIGNED } from './self-signed.ts'
