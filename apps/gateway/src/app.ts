@@ -41,6 +41,8 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   drain.onDrain('hub and runs', async (limit) => {
     await Promise.all([hub.drain(runsMs, limit), runs.drain(runsMs)])
   })
+  // Streams are no longer the server's to close.
+  app.addHook('preClose', async () => streams.endAll('drain'))
   drain.onDrain('streams', (limit) => streams.drain(config.DRAIN_MS - runsMs, limit))
   return app
 }

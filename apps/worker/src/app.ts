@@ -33,6 +33,8 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
   }
   await addStaticPage(app, SSE_CLIENT_PAGE)
   drain.onDrain('runs', () => runs.drain(config.DRAIN_MS * RUNS_SHARE))
+  // Streams are no longer the server's to close.
+  app.addHook('preClose', async () => streams.endAll('drain'))
   drain.onDrain('streams', (limit) => streams.drain(config.DRAIN_MS * (1 - RUNS_SHARE), limit))
   return app
 }

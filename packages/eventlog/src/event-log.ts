@@ -10,7 +10,7 @@ export interface LogEntry {
   /** What it is found by. */
   readonly topics: readonly Topic[]
   /** Its frames, by form, for whoever serves the log: kept here so that they go with the entry. */
-  frames: (Uint8Array | undefined)[] | undefined
+  frames: (object | undefined)[] | undefined
 }
 
 /** An event to append. */

@@ -1,6 +1,6 @@
 import type { LogEntry } from '@tributary/eventlog'
 import { type Audience, audienceIncludes, audienceTopics, EVENT_VERSION } from '@tributary/protocol'
-import { eventFrame, type FrameForm } from '@tributary/sse'
+import { eventFrame, type Frame, type FrameForm } from '@tributary/sse'
 import type { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
 import type { CheckedEvent } from './new-event.ts'
@@ -75,14 +75,14 @@ export class FanOut {
 class EphemeralFrames {
   readonly #event: CheckedEvent
   readonly #timestamp: number
-  readonly #byForm = new Map<string, Uint8Array>()
+  readonly #byForm = new Map<string, Frame>()
 
   constructor(event: CheckedEvent, timestamp: number) {
     this.#event = event
     this.#timestamp = timestamp
   }
 
-  frame(form: FrameForm): Uint8Array {
+  frame(form: FrameForm): Frame {
     const key = `${form.format} ${form.naming}`
     let frame = this.#byForm.get(key)
     if (frame === undefined) {

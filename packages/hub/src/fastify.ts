@@ -91,10 +91,10 @@ async function connect(
   if (reply.request.method === 'HEAD') return void reply.headers(headers).send()
   await hub.connect(
     { ...(presented === undefined ? {} : { lastEventId: presented.text }), ...options },
-    () => {
+    (turn) => {
       // Not before: a refusal has headers of its own.
       reply.headers(headers).hijack()
-      return new NodeSink(reply.raw, reply.getHeaders())
+      return new NodeSink(reply.raw, reply.getHeaders(), turn)
     },
   )
 }

@@ -1,6 +1,6 @@
 import type { EventLog } from '@tributary/eventlog'
 import { type Clock, type DisconnectReason, memberTopics, ProblemError } from '@tributary/protocol'
-import { HeartbeatFrames, type StreamEnd, type StreamServer, type StreamSink } from '@tributary/sse'
+import { HeartbeatFrames, type SinkFactory, type StreamEnd, type StreamServer } from '@tributary/sse'
 import { Callbacks } from './callbacks.ts'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
@@ -44,7 +44,7 @@ export class HubConnections {
   }
 
   /** @throws as `Hub.connect`. */
-  async open(options: ConnectOptions, sink: () => StreamSink): Promise<Connection> {
+  async open(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
     const cursor = cursorOption(options.lastEventId)
     const timeoutMs = this.#timeoutOf(options)
     const connection = this.#register(options)

@@ -7,7 +7,7 @@ import {
   systemClock,
   type Where,
 } from '@tributary/protocol'
-import { type PollPage, StreamServer, type StreamSink, spread } from '@tributary/sse'
+import { type PollPage, type SinkFactory, StreamServer, spread } from '@tributary/sse'
 import type { Connection, ConnectOptions } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
 import { FanOut } from './fan-out.ts'
@@ -72,7 +72,7 @@ export class Hub implements AsyncDisposable {
    *   `invalid_cursor` where `lastEventId` is none of a hub; `invalid_request` where `timeoutMs` is no time;
    *   `draining` once the hub drains, or is closed.
    */
-  connect(options: ConnectOptions, sink: () => StreamSink): Promise<Connection> {
+  connect(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
     return this.#connections.open(options, sink)
   }
 

@@ -1,5 +1,5 @@
 import { SseDecoder, type WireEvent } from '@tributary/protocol'
-import type { StreamSink } from '@tributary/sse'
+import type { Frame, SinkOwner, StreamSink } from '@tributary/sse'
 
 export interface ReadEvent extends Omit<WireEvent, 'data'> {
   readonly data: unknown
@@ -13,14 +13,17 @@ export class MemorySink implements StreamSink {
     onEvent: (event) => this.events.push({ ...event, data: JSON.parse(event.data) }),
     onRetry: (retryMs) => this.retries.push(retryMs),
   })
-  readonly #onDrain: (() => void)[] = []
-  readonly #onClose: (() => void)[] = []
+  #owner: SinkOwner | undefined
   #paused = false
   #pendingBytes = 0
   #closed = false
 
   get pendingBytes(): number {
     return this.#pendingBytes
+  }
+
+  get busy(): boolean {
+    return this.#pendingBytes > 0
   }
 
   get closed(): boolean {
@@ -40,11 +43,14 @@ export class MemorySink implements StreamSink {
     return this.events.findLast(({ id }) => id !== undefined)?.id
   }
 
-  write(bytes: Uint8Array): void {
+  write(frame: Frame): void {
     if (this.#closed) return
-    this.#decoder.feed(bytes)
-    if (this.#paused) this.#pendingBytes += bytes.byteLength
+    this.#decoder.feed(frame.bytes)
+    if (this.#paused) this.#pendingBytes += frame.byteLength
   }
+
+  /** Nothing is gathered here. */
+  flush(): void {}
 
   /** From here on its reader takes nothing. */
   pause(): void {
@@ -55,7 +61,7 @@ export class MemorySink implements StreamSink {
   resume(): void {
     this.#paused = false
     this.#pendingBytes = 0
-    for (const listener of this.#onDrain) listener()
+    this.#owner?.onSinkDrained()
   }
 
   /** Its reader goes away. */
@@ -66,15 +72,11 @@ export class MemorySink implements StreamSink {
   end(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const listener of this.#onClose) listener()
+    this.#owner?.onSinkClosed()
   }
 
-  onDrain(listener: () => void): void {
-    this.#onDrain.push(listener)
-  }
-
-  onClose(listener: () => void): void {
-    this.#onClose.push(listener)
+  attach(owner: SinkOwner): void {
+    this.#owner = owner
   }
 }
 

@@ -22,7 +22,13 @@ export class SocketErrors {
   }
 
   watch(server: Server): void {
-    server.prependListener('request', (request, response) => this.#responses.set(request.socket, response))
+    server.prependListener('request', ({ socket }, response) => {
+      this.#responses.set(socket, response)
+      // A stream's socket outlives its response, which would be kept for as long.
+      response.once('close', () => {
+        if (this.#responses.get(socket) === response) this.#responses.delete(socket)
+      })
+    })
     // Without a listener Node answers 417 by itself, and without a word.
     server.on('checkExpectation', ({ headers }, response) => {
       const detail = `The only Expect that is met is 100-continue; leave out ${JSON.stringify(headers.expect)}.`

@@ -1,5 +1,6 @@
 import type { LogEntry } from '@tributary/eventlog'
 import { type Event, encodeFrame, type Naming, type StreamFormat, wireName } from '@tributary/protocol'
+import { Frame } from './frame.ts'
 
 /** How a stream writes events. */
 export interface FrameForm {
@@ -11,17 +12,12 @@ export interface FrameForm {
 
 export const DEFAULT_FORM: FrameForm = { format: 'payload', naming: 'standard' }
 
-/** Text as the bytes of a stream. Small ones share a slab of memory, which costs a fraction of one each. */
-export function toBytes(frame: string): Uint8Array {
-  return Buffer.from(frame)
-}
-
 /** The frame of an entry in a form: encoded at most once, the same bytes for every reader. */
-export function entryFrame(entry: LogEntry, form: FrameForm): Uint8Array {
+export function entryFrame(entry: LogEntry, form: FrameForm): Frame {
   const slot = (form.format === 'envelope' ? 1 : 0) + (form.naming === 'emitter' ? 2 : 0)
   entry.frames ??= []
   const encoded = entry.frames[slot]
-  if (encoded !== undefined) return encoded
+  if (encoded instanceof Frame) return encoded
   const frame = eventFrame(entry.event, entry.event.json, form)
   entry.frames[slot] = frame
   return frame
@@ -34,10 +30,10 @@ export type EventHead = Omit<Event, 'id' | 'data'> & { readonly id: string | nul
  * The frame of an event, from the JSON of its data. An ephemeral one has no `id:`, so that no reader takes it
  * for its cursor.
  */
-export function eventFrame(event: EventHead, json: string, { format, naming }: FrameForm): Uint8Array {
+export function eventFrame(event: EventHead, json: string, { format, naming }: FrameForm): Frame {
   const type = wireName(event.type, naming)
   const fields = { event: type, data: format === 'envelope' ? envelopeJson({ ...event, type }, json) : json }
-  return toBytes(encodeFrame(event.id === null ? fields : { id: event.id, ...fields }))
+  return new Frame(encodeFrame(event.id === null ? fields : { id: event.id, ...fields }))
 }
 
 /** A whole event as JSON, from the JSON of its data. */

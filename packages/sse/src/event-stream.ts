@@ -6,48 +6,52 @@ import {
   NEVER_RETRY_MS,
   RECONNECTS,
 } from '@tributary/protocol'
-import { toBytes } from './entry-frame.ts'
+import { Frame } from './frame.ts'
+import { Outbox } from './outbox.ts'
 import { type DropReason, NO_METER, type StreamMeter } from './stream-meter.ts'
-import type { StreamSink } from './stream-sink.ts'
+import type { SinkOwner, StreamSink } from './stream-sink.ts'
 
 /** The most bytes that wait for a reader before it counts as full. */
 export const DEFAULT_OUTBOX_MAX_BYTES = 262_144
+/** The most events that wait for it. */
+export const DEFAULT_OUTBOX_MAX_EVENTS = 4_096
 
 /** Why a stream ended: what its reader was told, or `gone` where the reader left. */
 export type StreamEnd = DisconnectReason | 'gone'
 
+/** What the streams of a service have in common. */
 export interface EventStreamOptions {
-  /** The bound of its outbox. Default `DEFAULT_OUTBOX_MAX_BYTES`. */
+  /** The bound of an outbox in bytes. Default `DEFAULT_OUTBOX_MAX_BYTES`. */
   readonly maxBytes?: number
+  /** The bound of an outbox in events. Default `DEFAULT_OUTBOX_MAX_EVENTS`. */
+  readonly maxEvents?: number
   /** Milliseconds since 1970, as exact as a status needs. Default `Date.now`. */
   readonly now?: () => number
   /** Default: nothing is counted beyond the stream itself. */
   readonly meter?: StreamMeter
 }
 
-/** One open stream: counts what it sends, knows whether it has room, and says why it ends. */
-export class EventStream {
+/** One open stream: counts what it sends, keeps what its reader cannot take yet, and says why it ends. */
+export class EventStream implements SinkOwner {
   readonly #sink: StreamSink
-  readonly #maxBytes: number
-  readonly #now: () => number
-  readonly #meter: StreamMeter
-  readonly #onEnd: ((end: StreamEnd) => void)[] = []
-  #waiting: (() => void)[] = []
+  readonly #options: EventStreamOptions
+  // Most readers never have one.
+  #outbox: Outbox | undefined
+  #onEnd: ((end: StreamEnd) => void)[] = []
+  #waiting: (() => void)[] | undefined
   #end: StreamEnd | undefined
   #eventsSent = 0
   #bytesSent = 0
   #eventsDropped = 0
   #lastSentAt: number
+  #stalledSince: number | undefined
 
   constructor(sink: StreamSink, options: EventStreamOptions = {}) {
-    const { maxBytes = DEFAULT_OUTBOX_MAX_BYTES, now = Date.now, meter = NO_METER } = options
+    const { now = Date.now, meter = NO_METER } = options
     this.#sink = sink
-    this.#maxBytes = maxBytes
-    this.#now = now
-    this.#meter = meter
+    this.#options = options
     this.#lastSentAt = now()
-    sink.onDrain(() => this.#wake())
-    sink.onClose(() => this.#finish('gone'))
+    sink.attach(this)
     // The reader may have left while its stream was being prepared.
     if (sink.closed) this.#end = 'gone'
     else meter.opened()
@@ -77,54 +81,82 @@ export class EventStream {
 
   /** Bytes that wait for its reader. */
   get pendingBytes(): number {
-    return this.#sink.pendingBytes
+    return this.#sink.pendingBytes + (this.#outbox?.byteLength ?? 0)
+  }
+
+  /** Events that wait for its reader, but what has been handed to its socket. */
+  get pendingEvents(): number {
+    return this.#outbox?.size ?? 0
+  }
+
+  /** Since when its reader takes nothing, while something waits for it; in milliseconds since 1970. */
+  get stalledSince(): number | undefined {
+    return this.#stalledSince
   }
 
   /** Counts an event that its reader goes without. */
   countDropped(reason: DropReason): void {
     this.#eventsDropped += 1
-    this.#meter.dropped(reason)
+    this.#options.meter?.dropped(reason)
   }
 
   /** Counts the events that its reader has caught up on. */
   countReplayed(events: number): void {
-    this.#meter.replayed(events)
+    this.#options.meter?.replayed(events)
   }
 
   /** Whether a frame of this many bytes fits. An empty outbox takes any, so whatever is allowed is delivered. */
   hasRoomFor(bytes: number): boolean {
-    const pending = this.#sink.pendingBytes
-    return pending === 0 || pending + bytes <= this.#maxBytes
+    if (this.#fits(bytes)) return true
+    if (this.#sink.busy) return false
+    // What is gathered for the end of the turn is no reader's fault.
+    this.#sink.flush()
+    return this.#fits(bytes)
   }
 
-  /** Resolves when the outbox has emptied, or the stream has ended. */
+  /** Resolves when nothing waits for its reader any more, or the stream has ended. */
   drained(): Promise<void> {
-    if (this.ended || this.#sink.pendingBytes === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    if (this.ended || this.pendingBytes === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#waiting ??= []
+      this.#waiting.push(resolve)
+    })
   }
 
-  /** Sends an event's frame. The caller has asked whether there is room. */
-  send(frame: Uint8Array): void {
+  /**
+   * Sends an event's frame. The caller has asked whether there is room.
+   *
+   * @param key where one of the same key waits, this one takes its place.
+   */
+  send(frame: Frame, key?: string): void {
     if (this.ended) return
     this.#eventsSent += 1
     this.#lastSentAt = this.#now()
-    this.#write(frame)
+    this.#write(frame, key)
+  }
+
+  /** Sends an event's frame in place of one of the same key that waits. Answers whether there was one, and it fits. */
+  replace(frame: Frame, key: string): boolean {
+    const waiting = this.#outbox?.bytesOf(key)
+    if (waiting === undefined || !this.#fits(frame.byteLength - waiting)) return false
+    this.send(frame, key)
+    return true
   }
 
   /** Sends a control frame: for this stream alone, stored nowhere. */
   control(event: string, data: unknown, fields: { id?: string; retryMs?: number } = {}): void {
-    if (!this.ended) this.#write(toBytes(encodeFrame({ ...fields, event, data: JSON.stringify(data) })))
+    if (!this.ended) this.#write(new Frame(encodeFrame({ ...fields, event, data: JSON.stringify(data) })))
   }
 
   /** Tells its reader what it will not get. @param id where delivery goes on: `to`, or earlier. */
   gap(gap: GapData, id: string): void {
     if (this.ended) return
-    this.#meter.gap(gap.reason)
+    this.#options.meter?.gap(gap.reason)
     this.control('gap', gap, { id })
   }
 
   /** Sends a control frame that is the same for many. */
-  controlFrame(frame: Uint8Array): void {
+  controlFrame(frame: Frame): void {
     if (!this.ended) this.#write(frame)
   }
 
@@ -142,6 +174,7 @@ export class EventStream {
       ...(id === undefined ? {} : { id }),
     })
     this.#finish(reason)
+    this.#handOver()
     this.#sink.end()
   }
 
@@ -151,22 +184,61 @@ export class EventStream {
     else listener(this.#end)
   }
 
-  #write(bytes: Uint8Array): void {
-    this.#bytesSent += bytes.byteLength
-    this.#sink.write(bytes)
+  onSinkDrained(): void {
+    this.#stalledSince = undefined
+    this.#handOver()
+    if (this.pendingBytes === 0) this.#wake()
+  }
+
+  onSinkClosed(): void {
+    this.#outbox = undefined
+    this.#finish('gone')
+  }
+
+  #fits(bytes: number): boolean {
+    const { maxBytes = DEFAULT_OUTBOX_MAX_BYTES, maxEvents = DEFAULT_OUTBOX_MAX_EVENTS } = this.#options
+    const pending = this.pendingBytes
+    return pending === 0 || (pending + bytes <= maxBytes && this.pendingEvents < maxEvents)
+  }
+
+  #write(frame: Frame, key?: string): void {
+    this.#bytesSent += frame.byteLength
+    if (this.#outbox === undefined && !this.#sink.busy) {
+      this.#sink.write(frame)
+      return
+    }
+    this.#stalledSince ??= this.#now()
+    this.#outbox ??= new Outbox()
+    if (this.#outbox.add(frame, key)) this.countDropped('conflated')
+  }
+
+  /** Gives the sink all that waits. */
+  #handOver(): void {
+    const outbox = this.#outbox
+    if (outbox === undefined) return
+    this.#outbox = undefined
+    for (const frame of outbox.take()) this.#sink.write(frame)
+    this.#sink.flush()
+  }
+
+  #now(): number {
+    const { now = Date.now } = this.#options
+    return now()
   }
 
   #finish(end: StreamEnd): void {
     if (this.#end !== undefined) return
     this.#end = end
-    this.#meter.ended(end)
+    this.#options.meter?.ended(end)
     this.#wake()
-    for (const listener of this.#onEnd.splice(0)) listener(end)
+    const listeners = this.#onEnd
+    this.#onEnd = []
+    for (const listener of listeners) listener(end)
   }
 
   #wake(): void {
     const waiting = this.#waiting
-    this.#waiting = []
-    for (const resolve of waiting) resolve()
+    this.#waiting = undefined
+    for (const resolve of waiting ?? []) resolve()
   }
 }

@@ -5,7 +5,6 @@ export {
   entryFrame,
   eventFrame,
   type FrameForm,
-  toBytes,
 } from './entry-frame.ts'
 export {
   DEFAULT_OUTBOX_MAX_BYTES,
@@ -13,6 +12,7 @@ export {
   type EventStreamOptions,
   type StreamEnd,
 } from './event-stream.ts'
+export { Frame } from './frame.ts'
 export {
   EXPOSED_HEADERS,
   HeaderError,
@@ -30,7 +30,8 @@ export { type CursorCarriers, type RequestCursor, requestCursor } from './reques
 export { type SpreadOptions, spread } from './spread.ts'
 export type { DropReason, StreamMeter } from './stream-meter.ts'
 export { StreamServer, type StreamServerOptions } from './stream-server.ts'
-export type { StreamSink } from './stream-sink.ts'
+export type { SinkFactory, SinkOwner, StreamSink } from './stream-sink.ts'
 export { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 export { DEFAULT_MAX_WAITING_POLLS, WaitingPolls } from './waiting-polls.ts'
 export { WebSink } from './web-sink.ts'
+export { WriteTurn } from './write-turn.ts'

@@ -2,6 +2,7 @@ import type { LogEntry, Page, ReadableLog } from '@tributary/eventlog'
 import type { Position, Topic } from '@tributary/protocol'
 import { entryFrame, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
+import type { Frame } from './frame.ts'
 import type { TurnGate } from './turn-gate.ts'
 
 /** What happens to a reader that has no room for a live event. */
@@ -219,7 +220,7 @@ export class LogReader {
     return this.#sendAtOnce(entry)
   }
 
-  #send(entry: LogEntry, frame: Uint8Array): void {
+  #send(entry: LogEntry, frame: Frame): void {
     this.tellDropped()
     this.#position = entry.position
     this.#sentN = entry.position.n

@@ -12,13 +12,13 @@ import { DEFAULT_FORM, type FrameForm } from './entry-frame.ts'
 import type { EventStream, StreamEnd } from './event-stream.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
-import type { StreamSink } from './stream-sink.ts'
+import type { SinkFactory } from './stream-sink.ts'
 import type { TurnGate } from './turn-gate.ts'
 
 export interface ServeOptions {
   readonly log: ReadableLog
   /** Makes the sink, once nothing can go wrong any more that could be answered otherwise. */
-  readonly sink: () => StreamSink
+  readonly sink: SinkFactory
   /** Named in the `connection` event. */
   readonly connectionId: string
   /** Named in the `connection` event of a run's stream. */

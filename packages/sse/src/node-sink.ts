@@ -1,5 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import type { StreamSink } from './stream-sink.ts'
+import type { Batch } from './batch.ts'
+import type { Frame } from './frame.ts'
+import { RawSocket } from './raw-socket.ts'
+import type { SinkOwner, StreamSink } from './stream-sink.ts'
+import { WriteTurn } from './write-turn.ts'
 
 /** How long a peer may take to read the end of its stream before the socket is cut. */
 const END_GRACE_MS = 5_000
@@ -14,85 +18,140 @@ export type AnswerHeaders = Readonly<Record<string, string | number | string[] |
  * written together at the end of it, so that a turn costs one write or two, however much happens in it.
  */
 export class NodeSink implements StreamSink {
-  readonly #response: ServerResponse
-  readonly #onDrain: (() => void)[] = []
-  #gathered: Uint8Array[] = []
-  #gatheredBytes = 0
-  #inTurn = false
+  readonly #turn: WriteTurn
+  // Until the socket is let go.
+  #response: ServerResponse | undefined
+  // Where the fast path serves.
+  #raw: RawSocket | undefined
+  #owner: SinkOwner | undefined
+  #cutTimer: NodeJS.Timeout | undefined
+  #batch: Batch | undefined
+  // Writes that the kernel has not taken yet.
+  #queued = 0
+  #turnNumber = -1
   // Whether the last turn had more than one write: then this one is expected to, and gathers from the first.
   #bursting = false
+  #ended = false
+  #gone = false
 
-  constructor(response: ServerResponse, headers: AnswerHeaders) {
+  /** @param turn what it shares with the other sinks of the process. Default: one of its own. */
+  constructor(response: ServerResponse, headers: AnswerHeaders, turn: WriteTurn = new WriteTurn()) {
     this.#response = response
+    this.#turn = turn
     // A reader that resets its connection is closed, not an error of ours.
     response.on('error', () => response.destroy())
-    if (response.destroyed) return
+    if (response.destroyed) {
+      this.#gone = true
+      return
+    }
+    response.once('close', this.#onClose)
     for (const name in headers) {
       const value = headers[name]
       if (value !== undefined) response.setHeader(name, value)
     }
+    // A stream is the last that its connection carries.
+    if (response.req.httpVersionMajor === 1) response.setHeader('connection', 'close')
     response.writeHead(200)
     response.flushHeaders()
+    this.#raw = RawSocket.of(response, turn.writer)
+    if (this.#raw !== undefined) turn.later(this)
+  }
+
+  get busy(): boolean {
+    return this.#queued > 0
   }
 
   get pendingBytes(): number {
-    return this.#response.writableLength + this.#gatheredBytes
+    const gathered = this.#batch?.byteLength ?? 0
+    if (this.#queued === 0) return gathered
+    return gathered + (this.#raw?.queuedBytes ?? this.#response?.writableLength ?? 0)
   }
 
   get closed(): boolean {
-    return this.#response.writableEnded || this.#response.destroyed
+    return this.#ended || this.#gone
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.closed) return
-    if (!this.#inTurn) {
-      this.#inTurn = true
-      setImmediate(this.#endTurn)
+  attach(owner: SinkOwner): void {
+    this.#owner = owner
+  }
+
+  write(frame: Frame): void {
+    if (this.#ended || this.#gone) return
+    const turn = this.#turn
+    if (this.#turnNumber !== turn.number) {
+      this.#turnNumber = turn.number
+      turn.begin()
       if (!this.#bursting) {
-        this.#response.write(bytes, this.#onWritten)
+        if (this.#raw === undefined) this.#writeOrdinary(frame.bytes)
+        else this.#writeRaw(this.#raw, frame.chunk)
         return
       }
     }
-    this.#gathered.push(bytes)
-    this.#gatheredBytes += bytes.byteLength
+    if (this.#batch === undefined) {
+      turn.gather(this)
+      this.#batch = turn.empty
+    }
+    this.#batch = this.#batch.with(frame)
+  }
+
+  flush(): void {
+    const batch = this.#batch
+    if (batch === undefined) return
+    this.#batch = undefined
+    this.#bursting = batch.size > (this.#bursting ? 1 : 0)
+    if (this.#gone) return
+    if (this.#raw === undefined) this.#writeOrdinary(batch.bytes)
+    else this.#writeRaw(this.#raw, batch.chunks)
   }
 
   end(): void {
     if (this.closed) return
+    this.flush()
+    this.#ended = true
+    this.#cutTimer = setTimeout(() => this.#destroy(), END_GRACE_MS)
+    this.#cutTimer.unref()
+    if (this.#raw?.isLetGo === true) this.#raw.end(this)
+    else this.#response?.end()
+  }
+
+  /** For the turn that follows its opening: lets go of what Node keeps of its request. */
+  settle(): void {
     const response = this.#response
-    const cut = setTimeout(() => response.destroy(), END_GRACE_MS)
-    cut.unref()
-    response.once('close', () => clearTimeout(cut))
-    this.#flush()
-    response.end()
+    if (this.#raw === undefined || response === undefined || this.closed) return
+    response.off('close', this.#onClose)
+    if (this.#raw.letGo(response, this.#onClose)) this.#response = undefined
+    else response.once('close', this.#onClose)
   }
 
-  onDrain(listener: () => void): void {
-    this.#onDrain.push(listener)
+  /** For what writes for it: the kernel has what was queued. */
+  onWritten(): void {
+    if (this.#gone) return
+    this.#queued -= 1
+    if (this.#queued === 0) this.#owner?.onSinkDrained()
   }
 
-  onClose(listener: () => void): void {
-    this.#response.once('close', listener)
+  #writeRaw(raw: RawSocket, chunks: Uint8Array): void {
+    const outcome = raw.write(chunks, this)
+    if (outcome === 'queued') this.#queued += 1
+    else if (outcome === 'failed') this.#destroy()
   }
 
-  readonly #endTurn = (): void => {
-    this.#inTurn = false
-    this.#bursting = this.#gathered.length > (this.#bursting ? 1 : 0)
-    if (this.closed) return
-    this.#flush()
+  #writeOrdinary(bytes: Uint8Array): void {
+    this.#queued += 1
+    this.#response?.write(bytes, () => this.onWritten())
   }
 
-  #flush(): void {
-    if (this.#gathered.length === 0) return
-    const bytes =
-      this.#gathered.length === 1 ? this.#gathered[0] : Buffer.concat(this.#gathered, this.#gatheredBytes)
-    this.#gathered = []
-    this.#gatheredBytes = 0
-    this.#response.write(bytes, this.#onWritten)
+  #destroy(): void {
+    if (this.#response === undefined) this.#raw?.destroy()
+    else this.#response.destroy()
   }
 
-  // Node's own 'drain' comes only past its own mark, which is not our bound.
-  readonly #onWritten = (): void => {
-    if (this.pendingBytes === 0) for (const listener of this.#onDrain) listener()
+  readonly #onClose = (): void => {
+    this.#gone = true
+    this.#batch = undefined
+    this.#response = undefined
+    this.#queued = 0
+    clearTimeout(this.#cutTimer)
+    this.#owner?.onSinkClosed()
   }
 }

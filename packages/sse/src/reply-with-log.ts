@@ -49,9 +49,9 @@ export async function replyWithLog(
   const accepts = acceptsTypes(query.events, naming)
   const stream = await streams.serve({
     log,
-    sink: () => {
+    sink: (turn) => {
       reply.hijack()
-      return new NodeSink(reply.raw, reply.getHeaders())
+      return new NodeSink(reply.raw, reply.getHeaders(), turn)
     },
     connectionId: globalThis.crypto.randomUUID(),
     runId,

@@ -1,14 +1,15 @@
 import type { Clock, ConnectionData, DisconnectReason, Position } from '@tributary/protocol'
-import { EventStream } from './event-stream.ts'
+import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
-import { NO_METER, type StreamMeter } from './stream-meter.ts'
+import type { StreamMeter } from './stream-meter.ts'
 import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
+import { WriteTurn } from './write-turn.ts'
 
 /** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
 const TIMEOUT_JITTER = 0.1
@@ -21,6 +22,8 @@ export interface StreamServerOptions {
   readonly retryMs?: number
   /** Bytes that wait for a reader at most. Default 262,144. */
   readonly outboxMaxBytes?: number
+  /** Events that wait for a reader at most. Default 4,096. */
+  readonly outboxMaxEvents?: number
   /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
   readonly maxWaitingPolls?: number
   /** Default: nothing is counted. */
@@ -37,9 +40,18 @@ export class StreamServer {
   readonly #streams = new Set<LogStream>()
   readonly #polls: WaitingPolls
   readonly #gate = new TurnGate()
+  readonly #turn = new WriteTurn()
+  readonly #streamOptions: EventStreamOptions
 
   constructor(options: StreamServerOptions) {
     this.#options = options
+    const { clock, outboxMaxBytes: maxBytes, outboxMaxEvents: maxEvents, meter } = options
+    this.#streamOptions = {
+      ...(maxBytes === undefined ? {} : { maxBytes }),
+      ...(maxEvents === undefined ? {} : { maxEvents }),
+      ...(meter === undefined ? {} : { meter }),
+      now: () => clock.now(),
+    }
     this.#wheel = new TimerWheel(options.clock)
     this.#polls = new WaitingPolls(options.maxWaitingPolls)
   }
@@ -55,15 +67,11 @@ export class StreamServer {
    */
   async serve(options: ServeOptions): Promise<LogStream> {
     const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics } = options
-    const { clock, retryMs = 3_000, outboxMaxBytes, meter = NO_METER } = this.#options
+    const { retryMs = 3_000 } = this.#options
     await this.#gate.take()
     const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
-    const stream = new EventStream(sink(), {
-      ...(outboxMaxBytes === undefined ? {} : { maxBytes: outboxMaxBytes }),
-      now: () => clock.now(),
-      meter,
-    })
+    const stream = new EventStream(sink(this.#turn), this.#streamOptions)
     // A time is answered with the place that it came to: a clock that is ahead would have it skip what comes next.
     const isTime = cursor?.kind === 'time' && cursor.ms > 0
     const from = isTime ? log.idOf(after) : (cursorText ?? log.idOf(after))
@@ -90,6 +98,11 @@ export class StreamServer {
     })
     this.#keep(opened, options.timeoutMs)
     return opened
+  }
+
+  /** Calls back once what was sent to streams in this turn of the event loop has been handed to their sockets. */
+  afterFlush(callback: () => void): void {
+    this.#turn.afterFlush(callback)
   }
 
   /** Reads a page of a log, as `pollLog` does; waiting polls share the timer of the streams. */

@@ -1,14 +1,14 @@
+import type { Frame } from './frame.ts'
 import type { StreamHeaders } from './header-builder.ts'
-import type { StreamSink } from './stream-sink.ts'
+import type { SinkOwner, StreamSink } from './stream-sink.ts'
 
 /** A sink over a Web `Response`, for any framework that answers with one. */
 export class WebSink implements StreamSink {
   /** What the route handler returns. */
   readonly response: Response
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  #owner: SinkOwner | undefined
   #closed = false
-  readonly #onDrain: (() => void)[] = []
-  readonly #onClose: (() => void)[] = []
 
   /** @param signal aborted when the request is; some frameworks do not cancel the body by themselves. */
   constructor(headers: StreamHeaders, signal?: AbortSignal) {
@@ -18,7 +18,7 @@ export class WebSink implements StreamSink {
           this.#controller = controller
         },
         pull: () => {
-          for (const listener of this.#onDrain) listener()
+          if (!this.#closed) this.#owner?.onSinkDrained()
         },
         cancel: () => this.#close(),
       },
@@ -34,13 +34,24 @@ export class WebSink implements StreamSink {
     return Math.max(0, 1 - (this.#controller?.desiredSize ?? 1))
   }
 
+  get busy(): boolean {
+    return this.pendingBytes > 0
+  }
+
   get closed(): boolean {
     return this.#closed
   }
 
-  write(bytes: Uint8Array): void {
-    if (!this.#closed) this.#controller?.enqueue(bytes)
+  attach(owner: SinkOwner): void {
+    this.#owner = owner
   }
+
+  write(frame: Frame): void {
+    if (!this.#closed) this.#controller?.enqueue(frame.bytes)
+  }
+
+  /** Nothing is gathered here. */
+  flush(): void {}
 
   end(): void {
     if (this.#closed) return
@@ -48,18 +59,9 @@ export class WebSink implements StreamSink {
     this.#close()
   }
 
-  onDrain(listener: () => void): void {
-    this.#onDrain.push(listener)
-  }
-
-  onClose(listener: () => void): void {
-    if (this.#closed) listener()
-    else this.#onClose.push(listener)
-  }
-
   #close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const listener of this.#onClose.splice(0)) listener()
+    this.#owner?.onSinkClosed()
   }
 }

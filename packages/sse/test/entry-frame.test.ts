@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_FORM, entryFrame, eventFrame, type FrameForm } from '../src/index.ts'
+import { DEFAULT_FORM, entryFrame, eventFrame, type Frame, type FrameForm } from '../src/index.ts'
 import { append, dataOf, fixture, webReader } from './stream-fixture.ts'
 
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+const text = ({ bytes }: Frame) => new TextDecoder().decode(bytes)
 
 describe('a frame', () => {
   it('is the payload alone, or the whole event', async () => {

@@ -1,9 +1,9 @@
 import { type DisconnectReason, NEVER_RETRY_MS, RECONNECTS } from '@tributary/protocol'
 import { describe, expect, it } from 'vitest'
-import { EventStream, toBytes } from '../src/index.ts'
+import { EventStream, Frame } from '../src/index.ts'
 import { webReader } from './stream-fixture.ts'
 
-const frame = toBytes('data: 1\n\n')
+const frame = new Frame('data: 1\n\n')
 const reasons = Object.keys(RECONNECTS) as DisconnectReason[]
 
 describe('EventStream', () => {

@@ -1,5 +1,6 @@
 import { ProblemError, type WireEvent } from '@tributary/protocol'
 import { describe, expect, it } from 'vitest'
+import type { Frame } from '../src/index.ts'
 import { append, dataOf, fixture, logWith, readEvents, TIMEOUT_MS, webReader } from './stream-fixture.ts'
 
 const typesOf = (events: readonly WireEvent[]) => events.map(({ type }) => type)
@@ -26,16 +27,17 @@ describe('a stream goes on', () => {
 
   it('with one frame of a heartbeat for all readers that are up to date', async () => {
     await using t = await fixture({}, { heartbeatMs: 10_000 })
-    const written: Uint8Array[] = []
+    const written: Frame[] = []
     for (let i = 0; i < 5; i++) {
-      const { sink } = webReader()
+      const { sink, take } = webReader()
       const write = sink.write.bind(sink)
-      sink.write = (bytes) => {
-        written.push(bytes)
-        write(bytes)
+      sink.write = (frame) => {
+        written.push(frame)
+        write(frame)
       }
       const stream = await t.streams.serve(t.options({ sink: () => sink }))
       stream.start()
+      await take(1)
     }
     written.length = 0
     t.clock.advance(10_100)

@@ -1,0 +1,209 @@
+/**
+ * The fast path: a stream's frames go to the kernel past `response.write`, and what Node keeps of the request is let go.
+ *
+ * Node's way from a response to the kernel makes half a dozen objects for each write, and a response keeps its request,
+ * the parser and their closures for as long as it is open. An event for ten thousand readers needs neither. What
+ * follows uses parts of Node that are not documented: each is looked for first, and where one is missing the ordinary
+ * `response.write` serves. Everything else of a stream stays ordinary code.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+
+/** The native side of a socket (`lib/net.js`, `src/stream_base.cc`). */
+interface SocketHandle {
+  /** Tries at once; what the kernel does not take is queued under the request. Answers 0, or why it failed. */
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number
+  /** Bytes that are queued. */
+  readonly writeQueueSize: number
+}
+
+/** What a queued write is known by. */
+interface WriteRequest {
+  oncomplete?: () => void
+  buffer?: Uint8Array
+}
+
+interface StreamInternals {
+  readonly WriteWrap: new () => WriteRequest
+  /** Whether the last write was queued stands in this at `kLastWriteWasAsync`. */
+  readonly streamBaseState: Readonly<Record<number, number>>
+  readonly kLastWriteWasAsync: number
+}
+
+interface RequestParser {
+  unconsume(): void
+  remove(): void
+  close(): void
+}
+
+/** Whose write was queued. */
+export interface QueuedWriter {
+  /** The kernel has what was queued, or the socket is closed. */
+  onWritten(): void
+}
+
+/** What came of a write: the kernel has it, or a part of it is queued, or the socket is broken. */
+export type WriteOutcome = 'taken' | 'queued' | 'failed'
+
+/** Writes to sockets. A request is needed only for what is queued, so one spare serves all other writes. */
+export class SocketWriter {
+  readonly #internals = streamInternals()
+  #spare: WriteRequest | undefined = this.#newRequest()
+
+  /** Whether this Node has what it takes. */
+  get available(): boolean {
+    return this.#internals !== undefined
+  }
+
+  write(handle: SocketHandle, bytes: Uint8Array, owner: QueuedWriter): WriteOutcome {
+    const internals = this.#internals
+    const request = this.#spare
+    if (internals === undefined || request === undefined) return 'failed'
+    if (handle.writeBuffer(request, bytes) !== 0) return 'failed'
+    if (internals.streamBaseState[internals.kLastWriteWasAsync] === 0) return 'taken'
+    // The bytes must live until then, and nothing else keeps them.
+    request.buffer = bytes
+    request.oncomplete = () => owner.onWritten()
+    this.#spare = this.#newRequest()
+    return 'queued'
+  }
+
+  #newRequest(): WriteRequest | undefined {
+    return this.#internals === undefined ? undefined : new this.#internals.WriteWrap()
+  }
+}
+
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+
+/** The socket of one stream, written to as chunks of its answer. */
+export class RawSocket {
+  readonly #socket: Socket
+  readonly #handle: SocketHandle
+  readonly #writer: SocketWriter
+  #isLetGo = false
+
+  private constructor(socket: Socket, handle: SocketHandle, writer: SocketWriter) {
+    this.#socket = socket
+    this.#handle = handle
+    this.#writer = writer
+  }
+
+  /** The socket of a response whose head has been written; `undefined` where only the ordinary way is right. */
+  static of(response: ServerResponse, writer: SocketWriter): RawSocket | undefined {
+    const { socket } = response
+    // TLS and pipes keep Node's way; so does HTTP/1.0, which knows no chunks.
+    if (!writer.available || !(socket instanceof Socket) || 'encrypted' in socket) return undefined
+    if (!response.chunkedEncoding || !response.headersSent) return undefined
+    // Behind an answer that is not through yet, its bytes would come before the end of that one.
+    if (Reflect.get(socket, '_httpMessage') !== response) return undefined
+    // Nor may they overtake what waits in Node's own buffer.
+    if (socket.writableLength > 0 || socket.writableCorked > 0) return undefined
+    const handle: unknown = Reflect.get(socket, '_handle')
+    return isSocketHandle(handle) ? new RawSocket(socket, handle, writer) : undefined
+  }
+
+  /** Bytes that are queued. */
+  get queuedBytes(): number {
+    return this.#handle.writeQueueSize
+  }
+
+  /** Writes chunks of the answer, after what is queued. */
+  write(chunks: Uint8Array, owner: QueuedWriter): WriteOutcome {
+    return this.#writer.write(this.#handle, chunks, owner)
+  }
+
+  /** Ends the answer, which was let go, and closes the socket once the kernel has all of it, as Node does. */
+  end(owner: QueuedWriter): void {
+    this.write(LAST_CHUNK, owner)
+    this.#socket.destroySoon()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  get isLetGo(): boolean {
+    return this.#isLetGo
+  }
+
+  /**
+   * Takes the socket over for good, in one step: the response, its request and the parser can be collected then. To be
+   * called in a turn of its own, for a parser must not be closed within its own callback. The answer's head has said
+   * `Connection: close`, so no further request is to come, and none is answered.
+   *
+   * @param onGone called once when the socket is closed.
+   * @returns whether it did; not where a second request is there already, which needs the parser.
+   */
+  letGo(response: ServerResponse, onGone: () => void): boolean {
+    const socket = this.#socket
+    const parser: unknown = Reflect.get(socket, 'parser')
+    if (socket.destroyed || socket.writableLength > 0 || Reflect.get(socket, '_httpMessage') !== response)
+      return false
+    if (!isRequestParser(parser) || !isLastRequest(parser, response.req)) return false
+    if (!Reflect.has(response, 'detachSocket')) return false
+    this.#isLetGo = true
+    response.detachSocket(socket)
+    // From here on the socket reads by itself, and the server neither times it nor closes it.
+    parser.unconsume()
+    parser.remove()
+    Reflect.set(socket, 'parser', null)
+    // All of them are the server's, and hold on to the request.
+    socket.removeAllListeners()
+    socket.setTimeout(0)
+    socket.on('error', destroy).on('end', destroy).once('close', onGone)
+    parser.close()
+    // What comes is nobody's; but it must be read, or the end would never be seen.
+    socket.resume()
+    // To whoever counts what is under way, this request is over.
+    response.destroy()
+    response.emit('close')
+    return true
+  }
+}
+
+function destroy(this: Socket): void {
+  this.destroy()
+}
+
+/** Whether the parser has seen nothing after this request. */
+function isLastRequest(parser: RequestParser, request: IncomingMessage): boolean {
+  return request.complete && Reflect.get(parser, 'incoming') === request
+}
+
+function isSocketHandle(handle: unknown): handle is SocketHandle {
+  return hasFunctions(handle, ['writeBuffer']) && typeof Reflect.get(handle, 'writeQueueSize') === 'number'
+}
+
+function isRequestParser(parser: unknown): parser is RequestParser {
+  return hasFunctions(parser, ['unconsume', 'remove', 'close'])
+}
+
+function hasFunctions(value: unknown, names: readonly string[]): value is object {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    names.every((name) => typeof Reflect.get(value, name) === 'function')
+  )
+}
+
+/** The parts of Node that a queued write needs, as `lib/internal/stream_base_commons.js` uses them. */
+function streamInternals(): StreamInternals | undefined {
+  try {
+    const binding: unknown = Reflect.get(process, 'binding')
+    const internals: unknown =
+      typeof binding === 'function' ? binding.call(process, 'stream_wrap') : undefined
+    return isStreamInternals(internals) ? internals : undefined
+  } catch {
+    // A Node that has taken it away, or is run with permissions, throws.
+    return undefined
+  }
+}
+
+function isStreamInternals(internals: unknown): internals is StreamInternals {
+  if (!hasFunctions(internals, ['WriteWrap'])) return false
+  const state: unknown = Reflect.get(internals, 'streamBaseState')
+  const place: unknown = Reflect.get(internals, 'kLastWriteWasAsync')
+  return (
+    ArrayBuffer.isView(state) && typeof place === 'number' && typeof Reflect.get(state, place) === 'number'
+  )
+}

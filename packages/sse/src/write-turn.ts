@@ -1,0 +1,77 @@
+import { Batch } from './batch.ts'
+import { SocketWriter } from './raw-socket.ts'
+
+/** What gathers frames within a turn. */
+interface Gathering {
+  /** Hands over what it has gathered. */
+  flush(): void
+}
+
+/** What has something left to do in the turn after this one. */
+interface Settling {
+  settle(): void
+}
+
+/**
+ * One turn of the event loop, as the sinks of a process share it: what they gather is written at its end, and what
+ * they do later is done in another.
+ */
+export class WriteTurn {
+  /** What the sinks write with, where they write past Node's own streams. */
+  readonly writer = new SocketWriter()
+  #number = 0
+  #empty = new Batch()
+  #begun = false
+  #gathering: Gathering[] = []
+  #settling: Settling[] = []
+  #afterFlush: (() => void)[] = []
+
+  /** Rises with every turn in which something was written. */
+  get number(): number {
+    return this.#number
+  }
+
+  /** Where the batches of this turn begin. */
+  get empty(): Batch {
+    return this.#empty
+  }
+
+  /** Notes that something is written in this turn. */
+  begin(): void {
+    if (this.#begun) return
+    this.#begun = true
+    setImmediate(this.#end)
+  }
+
+  /** Flushes it at the end of this turn. */
+  gather(sink: Gathering): void {
+    this.#gathering.push(sink)
+  }
+
+  /** Settles it in a later turn. */
+  later(sink: Settling): void {
+    this.#settling.push(sink)
+    this.begin()
+  }
+
+  /** Calls back once what was given to sinks in this turn has been handed to their sockets. */
+  afterFlush(callback: () => void): void {
+    this.#afterFlush.push(callback)
+    this.begin()
+  }
+
+  readonly #end = (): void => {
+    this.#begun = false
+    this.#number += 1
+    const gathering = this.#gathering
+    const settling = this.#settling
+    const afterFlush = this.#afterFlush
+    this.#gathering = []
+    this.#settling = []
+    this.#afterFlush = []
+    this.#empty = new Batch()
+    for (const sink of gathering) sink.flush()
+    for (const sink of settling) sink.settle()
+    for (const callback of afterFlush) callback()
+  }
+}
