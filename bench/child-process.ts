@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -52,7 +51,7 @@ export class BenchProcess implements AsyncDisposable {
     return BenchProcess.#sayingItsUrl([program], {}, dataDir, role)
   }
 
-  /** For a program that says nothing: `prepare` writes into its folder what it needs and answers its command; it runs when the port of `url` takes connections. */
+  /** For a program that says nothing: `prepare` writes into its folder what it needs and answers its command; it runs when `url` answers. */
   static async startSilent(
     url: string,
     prepare: (folder: string) => Promise<readonly string[]>,
@@ -62,10 +61,10 @@ export class BenchProcess implements AsyncDisposable {
     const child = spawnPinned(await prepare(dataDir), {}, dataDir, role)
     const bench = new BenchProcess(child, url, dataDir)
     const deadline = performance.now() + START_LIMIT_MS
-    while (!(await takesConnections(Number(new URL(url).port)))) {
+    while (!(await answers(url))) {
       if (child.exitCode !== null || performance.now() > deadline) {
         await bench[Symbol.asyncDispose]()
-        throw new Error(`nothing listens on ${url}`)
+        throw new Error(`nothing answers at ${url}`)
       }
       await delay(START_POLL_MS)
     }
@@ -142,11 +141,12 @@ function childrenOf(pid: number): readonly number[] {
   }
 }
 
-function takesConnections(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' })
-    socket.once('connect', () => resolve(true))
-    socket.once('error', () => resolve(false))
-    socket.once('connect', () => socket.destroy())
-  })
+/** Whatever it says: a port listens before there is a worker behind it. */
+async function answers(url: string): Promise<boolean> {
+  try {
+    await (await fetch(url)).body?.cancel()
+    return true
+  } catch {
+    return false
+  }
 }

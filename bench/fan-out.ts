@@ -4,9 +4,9 @@
  */
 import { parseArgs } from 'node:util'
 import { median, report } from './figures.ts'
-import { type Delivered, LoadClient } from './load-client.ts'
+import type { Delivered } from './load-client.ts'
 import { describePinning } from './pinning.ts'
-import { RIVALS, type Rival, type RivalName, rivalsOf, rotated } from './rivals/rival.ts'
+import { RIVALS, type RivalName, rivalsOf, rotated, startTrial } from './rivals/rival.ts'
 
 const DEFAULTS = {
   rounds: 5,
@@ -98,9 +98,8 @@ async function measure(
   cases: readonly Case[],
   seconds: number,
 ): Promise<readonly (Case & Delivered)[]> {
-  const rival: Rival = RIVALS[name]
-  await using server = await rival.start()
-  await using client = new LoadClient({ ...rival.target, port: server.port, pid: server.pid })
+  await using trial = await startTrial(name)
+  const { client } = trial
   const results: (Case & Delivered)[] = []
   let opened = 0
   for (const one of cases) {

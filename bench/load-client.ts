@@ -23,6 +23,7 @@ export interface Opened {
   readonly opened: number
   readonly seconds: number
   readonly connectsPerS: number
+  readonly serverCpuS: number
   /** Of the server. */
   readonly rssKb: number
 }
@@ -92,6 +93,13 @@ export class LoadClient implements AsyncDisposable {
     return result
   }
 
+  /** What the server holds while nothing is sent. @throws Error where it closed a stream. */
+  async idle(): Promise<Idle> {
+    const result = await this.#step('idle', isIdle)
+    if (result.dropped > 0) throw new Error(`the server closed ${result.dropped} streams`)
+    return result
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null) return
     const exited = once(this.#child, 'exit')
@@ -109,6 +117,12 @@ export class LoadClient implements AsyncDisposable {
   }
 }
 
+interface Idle {
+  /** Of the server. */
+  readonly rssKb: number
+  readonly dropped: number
+}
+
 /** Beside the figures, what must be 0. */
 interface Faults {
   readonly publishErrors: number
@@ -124,6 +138,10 @@ function allOpened(result: Opened): Opened {
 
 function isOpened(answer: unknown): answer is Opened {
   return typeof answer === 'object' && answer !== null && 'connectsPerS' in answer
+}
+
+function isIdle(answer: unknown): answer is Idle {
+  return typeof answer === 'object' && answer !== null && 'rssKb' in answer && 'dropped' in answer
 }
 
 function isDelivered(answer: unknown): answer is Delivered & Faults {

@@ -1,12 +1,13 @@
 /**
  * What relaying costs: 200 events a second of one run, read from the worker directly and through the gateway at
- * the same time; the delay that the gateway adds, event by event.
+ * the same time; the delay that the gateway adds, event by event. Then how many a second come through.
  */
 import { SseDecoder } from '@tributary/protocol'
 import { freePort } from '@tributary/testkit'
 import { request } from 'undici'
 import { BenchProcess } from './child-process.ts'
 import { median, quantile, report } from './figures.ts'
+import { benchRelayThroughput } from './relay-throughput.ts'
 
 const EVENTS = 1_000
 const INTERVAL_MS = 5
@@ -14,6 +15,11 @@ const DEFAULT_ROUNDS = 5
 const AIM_MS = 2
 
 export async function benchRelay(rounds = DEFAULT_ROUNDS): Promise<void> {
+  await benchRelayDelay(rounds)
+  await benchRelayThroughput(rounds)
+}
+
+async function benchRelayDelay(rounds: number): Promise<void> {
   await using worker = await BenchProcess.start('apps/worker/src/main.ts', {
     WORKER_PORT: String(await freePort()),
   })

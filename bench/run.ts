@@ -1,5 +1,8 @@
 /** `pnpm bench <name> [rounds] [options]`: runs one benchmark, as README.md says. */
+import { benchConnect } from './connect.ts'
 import { benchFanOut } from './fan-out.ts'
+import { benchLatency } from './latency.ts'
+import { benchMemory } from './memory.ts'
 import { benchReconnect } from './reconnect.ts'
 import { benchRelay } from './relay.ts'
 import { benchRunLog } from './run-log.ts'
@@ -15,6 +18,9 @@ function inRounds(bench: (rounds: number | undefined) => Promise<void>): Benchma
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'fan-out': benchFanOut,
+  latency: benchLatency,
+  memory: benchMemory,
+  connect: benchConnect,
   worker: inRounds(benchWorker),
   relay: inRounds(benchRelay),
   reconnect: inRounds(benchReconnect),

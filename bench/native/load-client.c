@@ -57,7 +57,8 @@ static void turn(Client *c) {
 // Connects the streams from `first` up to `end`, a window of them at a time.
 static void connect_streams(Client *c, int first, int end) {
   Streams *s = &c->streams;
-  int opened_before = s->opened, wanted = end - first;
+  int opened_before = s->opened, wanted = end - first, pid = c->options.server_pid;
+  double server_cpu = cpu_seconds(pid);
   s->refused = s->dropped = 0;
   for (int i = first; i < end && i < s->used; i++) opened_before -= s->all[i].state == OPEN;
   uint64_t began = now_us();
@@ -68,8 +69,10 @@ static void connect_streams(Client *c, int first, int end) {
   }
   double seconds = (double)(now_us() - began) / 1e6;
   int opened = s->opened - opened_before;
-  printf("{\"wanted\":%d,\"opened\":%d,\"refused\":%d,\"dropped\":%d,\"seconds\":%.4f,\"connectsPerS\":%.0f,\"rssKb\":%ld}\n",
-         wanted, opened, s->refused, s->dropped, seconds, opened / seconds, rss_kb(c->options.server_pid));
+  printf("{\"wanted\":%d,\"opened\":%d,\"refused\":%d,\"dropped\":%d,\"seconds\":%.4f,\"connectsPerS\":%.0f,"
+         "\"serverCpuS\":%.2f,\"rssKb\":%ld}\n",
+         wanted, opened, s->refused, s->dropped, seconds, opened / seconds,
+         cpu_seconds(pid) - server_cpu, rss_kb(pid));
 }
 
 static void publish_events(Client *c, int publishers, double seconds, double rate, int bytes) {

@@ -48,6 +48,7 @@ http {
   nchan_shared_memory_size 512M;
   server {
     listen 127.0.0.1:${port} backlog=16384;
+    location = / { return 204; }
     location = /stream {
       nchan_subscriber eventsource;
       nchan_channel_id bench;

@@ -1,5 +1,5 @@
 import { BenchProcess, type StartOptions } from '../child-process.ts'
-import type { Target } from '../load-client.ts'
+import { LoadClient, type Target } from '../load-client.ts'
 import { nativeProgram } from '../native-program.ts'
 import { nchanMissing, startNchan } from './nchan.ts'
 import { GROUP, startTributary } from './tributary.ts'
@@ -71,6 +71,28 @@ export function rivalsOf(list: string): readonly RivalName[] {
     if (why !== undefined) process.stderr.write(`Without ${rival.title}: ${why}.\n`)
     return why === undefined
   })
+}
+
+/** A server that runs, and the client on it. */
+export interface Trial extends AsyncDisposable {
+  readonly server: BenchProcess
+  readonly client: LoadClient
+}
+
+/** Starts a server anew, and a client beside it. */
+export async function startTrial(name: RivalName, options: StartOptions = {}): Promise<Trial> {
+  const rival: Rival = RIVALS[name]
+  const server = await rival.start(options)
+  const client = new LoadClient({ ...rival.target, port: server.port, pid: server.pid })
+  return {
+    server,
+    client,
+    async [Symbol.asyncDispose]() {
+      // The client first: a server that is asked to end would wait for its streams.
+      await client[Symbol.asyncDispose]()
+      await server[Symbol.asyncDispose]()
+    },
+  }
 }
 
 /** Begins with another one each round, so that no one always comes first. */
