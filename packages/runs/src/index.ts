@@ -31,6 +31,7 @@ export { type Attributes, Run, type RunOptions, type SettleTasks } from './run.t
 export type { RunOutcome } from './run-end.ts'
 export { RunAbort, RunSuspendedError } from './run-error.ts'
 export { pageOfRuns, type RunPage } from './run-list.ts'
+export type { RunMeter } from './run-meter.ts'
 export { type RunPast, readRunPast } from './run-past.ts'
 export { type RebuildWork, RunRegistry, type StartedOnce } from './run-registry.ts'
 export {

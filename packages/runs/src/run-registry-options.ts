@@ -1,6 +1,7 @@
 import type { EventStore } from '@tributary/eventlog'
 import type { Clock } from '@tributary/protocol'
 import type { Run } from './run.ts'
+import type { RunMeter } from './run-meter.ts'
 import type { NewRun } from './run-record.ts'
 
 export const DEFAULT_RUN_MAX_EVENTS = 100_000
@@ -23,6 +24,8 @@ export interface RunRegistryOptions {
   readonly abortGraceMs?: number
   /** How long a run that ends with its readers waits for one to come back, in ms. Default 10,000. */
   readonly disconnectGraceMs?: number
+  /** Default: nothing is counted. */
+  readonly meter?: RunMeter
   /** Called where the work of a run threw or did not stop, which its readers are told too, or its log failed. */
   readonly onError?: (error: unknown, runId: string) => void
 }

@@ -1,5 +1,5 @@
 import type { OnceKey } from '@tributary/eventlog'
-import { newRunId, ProblemError, type RunListQuery } from '@tributary/protocol'
+import { newRunId, ProblemError, type RunListQuery, type RunStatus } from '@tributary/protocol'
 import { DisconnectGraces } from './disconnect-graces.ts'
 import { executeRun, type RunWork } from './execute-run.ts'
 import { KeptRuns } from './kept-runs.ts'
@@ -8,6 +8,7 @@ import { OnceRuns } from './once-runs.ts'
 import { REQUEST, Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
 import { pageOfRuns, type RunPage } from './run-list.ts'
+import { NO_RUN_METER } from './run-meter.ts'
 import { newRecord, type RunRecord } from './run-record.ts'
 import { RunRecords, type StoredRun } from './run-records.ts'
 import {
@@ -75,6 +76,15 @@ export class RunRegistry implements AsyncDisposable {
 
   get runningCount(): number {
     return this.#running.size
+  }
+
+  /** How many there are in which state, of those that have not ended and those that are kept. */
+  counts(): ReadonlyMap<RunStatus, number> {
+    const counts = new Map<RunStatus, number>()
+    const count = ({ status }: KnownRun) => counts.set(status, (counts.get(status) ?? 0) + 1)
+    for (const run of this.#live.values()) count(run)
+    for (const run of this.#kept.values()) count(run)
+    return counts
   }
 
   get(runId: string): KnownRun | undefined {
@@ -231,6 +241,7 @@ export class RunRegistry implements AsyncDisposable {
       throw error
     }
     this.#live.set(runId, run)
+    run.meter.started(run.kind)
     // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
     if (this.#draining) run.suspend()
     else this.#execute(run, work)
@@ -238,9 +249,9 @@ export class RunRegistry implements AsyncDisposable {
   }
 
   #runOf(runId: string, { log, record }: { log: Run['log']; record: RunRecord }): Run {
-    const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS } = this.#options
+    const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS, meter = NO_RUN_METER } = this.#options
     const onUnread = (run: Run) => this.#graces.begin(run)
-    return new Run({ runId, record, log, maxEvents, source, clock, onUnread })
+    return new Run({ runId, record, log, maxEvents, source, clock, meter, onUnread })
   }
 
   #execute(run: Run, work: RunWork): void {

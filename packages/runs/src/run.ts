@@ -15,6 +15,7 @@ import type { KnownRun } from './known-run.ts'
 import { PatientLog } from './patient-log.ts'
 import { type RunEnd, type RunOutcome, runEnd } from './run-end.ts'
 import { RunAbort, RunSuspendedError } from './run-error.ts'
+import { NO_RUN_METER, type RunMeter } from './run-meter.ts'
 import { type RunRecord, viewOfRecord } from './run-record.ts'
 
 /** Gives each task that has none its final state, and answers what the run came to. */
@@ -37,6 +38,8 @@ export interface RunOptions {
   /** The `source` of its events. */
   readonly source: string
   readonly clock: Clock
+  /** Default: nothing is counted. */
+  readonly meter?: RunMeter
   /** Called when its last reader has left. */
   readonly onUnread?: (run: Run) => void
 }
@@ -70,6 +73,11 @@ export class Run implements KnownRun {
 
   get kind(): RunKind {
     return this.#record.kind
+  }
+
+  /** Who counts what becomes of it. */
+  get meter(): RunMeter {
+    return this.#options.meter ?? NO_RUN_METER
   }
 
   get userId(): string {
@@ -266,6 +274,7 @@ export class Run implements KnownRun {
     attributes[RECORD] = JSON.stringify(record)
     const terminal = { event: { type: COMPLETE, data, source } }
     await this.#patientLog.close(terminal, { attributes, epoch: record.epoch })
+    this.meter.ended(this.kind, data.status, data.durationMs)
     this.#ended.resolve()
   }
 

@@ -144,6 +144,7 @@ export class TaskBoard {
     const task = this.#open(taskId)
     if (task === undefined) return
     const attempt = task.attempt + 1
+    this.#run.meter.taskRetried(reason)
     this.#events.append('task_retry', { taskId, attempt, reason, delayMs, ...this.#tag(task) })
   }
 
@@ -152,8 +153,7 @@ export class TaskBoard {
     const task = this.#open(taskId)
     if (task === undefined) return
     const { name: taskName, attempt } = task
-    const now = this.#options.clock.now()
-    const durationMs = Math.max(0, now - (task.startedMs ?? now))
+    const durationMs = this.#durationOf(task) ?? 0
     const said = JSON.stringify({ taskId, taskName, durationMs, attempt, ...this.#tag(task) })
     const maxBytes = this.#options.maxEventBytes - RESERVED_BYTES - Buffer.byteLength(said)
     let fitted: FittedResult
@@ -166,6 +166,7 @@ export class TaskBoard {
     }
     const { result, json } = fitted
     const finished = this.#ledger.succeed(task, result.status, json)
+    this.#run.meter.taskEnded(undefined, durationMs)
     // The result is written out once: its JSON is put into that of the event.
     this.#events.appendJson('task_complete', `${said.slice(0, -1)},"result":${json}}`).then(
       (entry) => {
@@ -183,6 +184,7 @@ export class TaskBoard {
     const { name: taskName, attempt } = task
     const error = this.#fitMessage(message)
     this.#ledger.fail(task, error, code)
+    this.#run.meter.taskEnded(code, this.#durationOf(task))
     this.#events.append('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) })
     this.#tellRun()
   }
@@ -230,6 +232,11 @@ export class TaskBoard {
   #open(taskId: string): TaskState | undefined {
     const task = this.#ledger.find(taskId)
     return task === undefined || task.final || this.#run.isSuspended ? undefined : task
+  }
+
+  /** Of all attempts; `undefined` where none began. */
+  #durationOf({ startedMs }: TaskState): number | undefined {
+    return startedMs === undefined ? undefined : Math.max(0, this.#options.clock.now() - startedMs)
   }
 
   #tag({ source }: TaskState): { source?: string } {

@@ -55,6 +55,8 @@ export interface SqliteEventStoreOptions {
   readonly tailMaxEvents?: number
   /** The same in bytes. Default `DEFAULT_TAIL_MAX_BYTES`. */
   readonly tailMaxBytes?: number
+  /** Told of each transaction that was stored, how long the first append of it waited for that, in ms. */
+  readonly onStored?: (tookMs: number) => void
   /** Told of what failed besides the calls that were answered with it: trimming, checkpoints. */
   readonly onError?: (error: unknown) => void
 }
@@ -117,6 +119,7 @@ export class SqliteEventStore implements EventStore {
         this.#health.onCommitted()
         this.#checkpointer.onCommitted(bytes)
       },
+      onStored: options.onStored,
     })
     this.#checkpointer = new Checkpointer({
       db,

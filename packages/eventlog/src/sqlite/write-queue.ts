@@ -32,6 +32,8 @@ export interface WriteQueueOptions {
   readonly onFailed: (error: unknown) => void
   /** Told of each transaction that wrote something. */
   readonly onCommitted: (bytes: number) => void
+  /** Told, of each transaction of what waited, how long the first of it did until it was stored, in ms. */
+  readonly onStored?: ((tookMs: number) => void) | undefined
 }
 
 /**
@@ -42,6 +44,8 @@ export class WriteQueue {
   readonly #options: WriteQueueOptions
   #waiting: Write[] = []
   #waitingBytes = 0
+  // By `performance.now()`: since when the first of those that wait does.
+  #waitingSinceMs = 0
   #scheduled: NodeJS.Immediate | undefined
   #paused: PromiseWithResolvers<void> | undefined
   #stopped: Error | undefined
@@ -73,6 +77,7 @@ export class WriteQueue {
       write.fail(new StoreUnavailableError('more comes than the disk takes; send less, or use a faster disk'))
       return
     }
+    if (this.isEmpty) this.#waitingSinceMs = performance.now()
     this.#waiting.push(write)
     this.#waitingBytes += write.bytes
     this.#schedule()
@@ -80,6 +85,7 @@ export class WriteQueue {
 
   /** Writes what one transaction takes of what waits. */
   flush(): void {
+    const sinceMs = this.#waitingSinceMs
     const writes = this.#next()
     const refusals = new Map<Write, Error>()
     if (writes.length === 0) return
@@ -92,7 +98,8 @@ export class WriteQueue {
       }
       return bytes
     })
-    if (failure !== undefined) for (const write of writes) write.rollBack()
+    if (failure === undefined) this.#options.onStored?.(performance.now() - sinceMs)
+    else for (const write of writes) write.rollBack()
     for (const write of writes) {
       const error = failure ?? refusals.get(write)
       if (error === undefined) write.settle()
