@@ -67,6 +67,15 @@ export class ConnectionIndex {
     if (this.ofGroup(group).size === 0) this.#groups.delete(group)
   }
 
+  /** Puts one that is no connection of anybody under this topic alone: it is found by that, and counted nowhere. */
+  addUnder(topic: Topic, connection: Connection): void {
+    this.#put(topic, connection)
+  }
+
+  removeUnder(topic: Topic, connection: Connection): void {
+    this.#take(topic, connection)
+  }
+
   status(): HubStatus {
     const count = (names: Set<string>, of: (name: string) => ReadonlySet<Connection>) =>
       Object.fromEntries([...names].map((name) => [name, of(name).size]))

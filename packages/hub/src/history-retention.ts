@@ -8,6 +8,8 @@ import {
   type Topic,
   userTopic,
 } from '@tributary/protocol'
+import { PROBE_RETENTION } from '@tributary/sse'
+import { PROBE_TOPIC } from './hub-probe.ts'
 
 export const DEFAULT_HISTORY_MAX_EVENTS = 1_000
 export const DEFAULT_HISTORY_MAX_AGE_MS = 300_000
@@ -47,6 +49,7 @@ export function historyRetention({
   history = {},
 }: HistoryOptions): OpenOptions['retention'] {
   return (topic) => {
+    if (topic === PROBE_TOPIC) return PROBE_RETENTION
     const kind = classOf(topic)
     const {
       maxEvents = historyMaxEvents,

@@ -5,6 +5,7 @@ import { Callbacks } from './callbacks.ts'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
 import { cursorOption } from './cursor-option.ts'
+import { NO_HUB_METER } from './hub-meter.ts'
 import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
 
 /** Seconds until a refused reader should try again: by then another node answers, or this one anew. */
@@ -23,6 +24,7 @@ export class HubConnections {
   readonly #options: HubConnectionsOptions
   readonly #callbacks: Callbacks
   #opened = 0
+  #refused = 0
   #droppedOfEnded = 0
   #isClosed = false
 
@@ -31,9 +33,18 @@ export class HubConnections {
     this.#callbacks = new Callbacks(options.hub.onCallbackError)
   }
 
+  get closed(): boolean {
+    return this.#isClosed
+  }
+
   /** Those that were ever opened. */
   get opened(): number {
     return this.#opened
+  }
+
+  /** Those that were not to be. */
+  get refused(): number {
+    return this.#refused
   }
 
   /** Events that slow readers went without. */
@@ -45,6 +56,17 @@ export class HubConnections {
 
   /** @throws as `Hub.connect`. */
   async open(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
+    try {
+      return await this.#open(options, sink)
+    } catch (error) {
+      this.#refused += 1
+      const { meter = NO_HUB_METER } = this.#options.hub
+      meter.refused(error instanceof ProblemError ? error.code : 'internal_error')
+      throw error
+    }
+  }
+
+  async #open(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
     const cursor = cursorOption(options.lastEventId)
     const timeoutMs = this.#timeoutOf(options)
     const connection = this.#register(options)
@@ -100,6 +122,7 @@ export class HubConnections {
 
   resetCount(): void {
     this.#opened = 0
+    this.#refused = 0
     this.#droppedOfEnded = 0
   }
 

@@ -3,6 +3,7 @@ import type { Clock, Metadata, Priority, Where } from '@tributary/protocol'
 import type { StreamServer } from '@tributary/sse'
 import type { Connection } from './connection.ts'
 import type { HistoryOptions } from './history-retention.ts'
+import type { HubMeter } from './hub-meter.ts'
 import type { SendOnce } from './send-once.ts'
 
 export const DEFAULT_NAMESPACE = 'hub'
@@ -37,6 +38,8 @@ export interface HubOptions extends HistoryOptions {
   readonly idempotencyWindowMs?: number
   /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
   readonly maxWaitingPolls?: number
+  /** Default: nothing is counted beyond `stats()`. */
+  readonly meter?: HubMeter
   /** Called where a callback of a connection threw or rejected. Default: a warning of the process. */
   readonly onCallbackError?: (error: unknown, connection: Connection) => void
 }
@@ -59,6 +62,10 @@ export interface HubStats {
   readonly activeConnections: number
   /** Those that were ever opened. */
   readonly totalConnections: number
+  /** Connections that were refused. */
+  readonly connectionsRefused: number
+  /** Events that were sent, each once; what was sent before with the same key is not sent again. */
+  readonly eventsPublished: number
   /** Live events that an outbox took, each once for each outbox. */
   readonly eventsDispatched: number
   /** Events of low priority that slow readers went without, and were told of. */

@@ -4,15 +4,19 @@ import {
   type Clock,
   type DisconnectReason,
   type HubStatus,
+  type ProbeResult,
+  ProblemError,
   systemClock,
   type Where,
 } from '@tributary/protocol'
 import { type PollPage, type SinkFactory, StreamServer, spread } from '@tributary/sse'
 import type { Connection, ConnectOptions } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
+import { DeliveryTimer } from './delivery-timer.ts'
 import { FanOut } from './fan-out.ts'
 import { DEFAULT_HISTORY_MAX_BYTES, historyRetention } from './history-retention.ts'
 import { HubConnections } from './hub-connections.ts'
+import { NO_HUB_METER } from './hub-meter.ts'
 import {
   DEFAULT_MAX_EVENT_BYTES,
   DEFAULT_NAMESPACE,
@@ -22,6 +26,7 @@ import {
   type SendOptions,
 } from './hub-options.ts'
 import { HubPolls, type PollOptions } from './hub-polls.ts'
+import { HubProbe } from './hub-probe.ts'
 import { Publisher, type SendReceipt } from './publisher.ts'
 import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from './send-once.ts'
 
@@ -33,6 +38,7 @@ export class Hub implements AsyncDisposable {
   readonly #fanOut: FanOut
   readonly #polls: HubPolls
   readonly #publisher: Publisher
+  readonly #probe: HubProbe
   readonly #untail: () => void
 
   private constructor(options: HubOptions, log: EventLog) {
@@ -42,14 +48,18 @@ export class Hub implements AsyncDisposable {
     this.#index = this.#connections.index
     this.#fanOut = new FanOut(this.#index)
     this.#polls = new HubPolls(log, streams, options.maxWaitingPolls)
+    const source = options.source ?? DEFAULT_SOURCE
+    const { meter = NO_HUB_METER } = options
     this.#publisher = new Publisher({
       log,
       fanOut: this.#fanOut,
+      timer: new DeliveryTimer(streams, meter),
       clock,
-      source: options.source ?? DEFAULT_SOURCE,
+      source,
       maxEventBytes: options.maxEventBytes ?? DEFAULT_MAX_EVENT_BYTES,
       idempotencyWindowMs: options.idempotencyWindowMs ?? DEFAULT_IDEMPOTENCY_WINDOW_MS,
     })
+    this.#probe = new HubProbe({ log, streams, index: this.#index, fanOut: this.#fanOut, clock, source })
     this.#untail = log.tail((entry) => {
       this.#fanOut.offer(entry)
       this.#polls.tell(entry)
@@ -188,6 +198,17 @@ export class Hub implements AsyncDisposable {
     return this.#connections.beat()
   }
 
+  /**
+   * Proves that events flow: one goes through the log and the fan-out to a reader that is no connection of anybody.
+   * Calls that overlap share a probe, and one that came through a moment ago answers for the next second.
+   *
+   * @throws ProblemError `store_unavailable`; `not_ready` where nothing came back in time; `draining` once the hub is.
+   */
+  async probe(): Promise<ProbeResult> {
+    if (this.#connections.closed) throw new ProblemError('draining', 'This hub is about to stop.')
+    return this.#probe.run()
+  }
+
   count(): number {
     return this.#index.size
   }
@@ -205,7 +226,9 @@ export class Hub implements AsyncDisposable {
     return {
       activeConnections: this.#index.size,
       totalConnections: this.#connections.opened,
-      eventsDispatched: this.#fanOut.dispatched,
+      connectionsRefused: this.#connections.refused,
+      eventsPublished: this.#publisher.published,
+      eventsDispatched: this.#fanOut.dispatched - this.#probe.delivered,
       eventsDropped: this.#connections.eventsDropped,
       waitingPolls: this.#polls.waiting,
     }
@@ -216,6 +239,8 @@ export class Hub implements AsyncDisposable {
     this.closeAll('forced', 'The hub was reset')
     this.#connections.resetCount()
     this.#fanOut.resetCount()
+    this.#publisher.resetCount()
+    this.#probe.resetCount()
   }
 
   /**

@@ -7,6 +7,7 @@ export {
   type HistoryOptions,
 } from './history-retention.ts'
 export { Hub } from './hub.ts'
+export type { HubMeter } from './hub-meter.ts'
 export {
   DEFAULT_MAX_EVENT_BYTES,
   DEFAULT_STREAM_MAX_TIMEOUT_MS,

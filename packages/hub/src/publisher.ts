@@ -1,5 +1,6 @@
 import { type EventLog, OnceConflictError } from '@tributary/eventlog'
 import { type Audience, type Clock, ProblemError, type SendAnswer, type Where } from '@tributary/protocol'
+import type { DeliveryTimer } from './delivery-timer.ts'
 import type { FanOut } from './fan-out.ts'
 import type { SendOptions } from './hub-options.ts'
 import { type CheckedEvent, newEvent } from './new-event.ts'
@@ -14,6 +15,7 @@ export interface SendReceipt extends SendAnswer {
 export interface PublisherOptions {
   readonly log: EventLog
   readonly fanOut: FanOut
+  readonly timer: DeliveryTimer
   readonly clock: Clock
   readonly source: string
   readonly maxEventBytes: number
@@ -23,12 +25,35 @@ export interface PublisherOptions {
 /** Appends events to the hub's log, or hands on what is in no log. */
 export class Publisher {
   readonly #options: PublisherOptions
+  #published = 0
 
   constructor(options: PublisherOptions) {
     this.#options = options
   }
 
+  /** Events that were sent. */
+  get published(): number {
+    return this.#published
+  }
+
+  resetCount(): void {
+    this.#published = 0
+  }
+
   async publish(audience: Audience, type: string, data: unknown, options: SendOptions): Promise<SendReceipt> {
+    const beganMs = performance.now()
+    const receipt = await this.#publish(audience, type, data, options)
+    if (receipt.replayed !== true) this.#published += 1
+    if (receipt.delivered > 0) this.#options.timer.given(beganMs)
+    return receipt
+  }
+
+  async #publish(
+    audience: Audience,
+    type: string,
+    data: unknown,
+    options: SendOptions,
+  ): Promise<SendReceipt> {
     const { source: ownSource, maxEventBytes } = this.#options
     const { priority = 'normal', metadata, ephemeral = false, source = ownSource, where, once } = options
     const event = newEvent(

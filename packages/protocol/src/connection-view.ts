@@ -61,28 +61,3 @@ export const SubscriptionAnswer = Type.Object({
   connectionId: Type.String(),
   groups: Type.Array(Type.String()),
 })
-
-export const ResetAnswer = Type.Object({
-  success: Type.Literal(true),
-  metrics: Type.Object({
-    activeConnections: Type.Integer(),
-    totalConnections: Type.Integer(),
-    eventsDispatched: Type.Integer(),
-  }),
-})
-
-/** Whether a part of a service does what it is there for. */
-export const ComponentHealth = Type.Union([
-  Type.Object({ status: Type.Literal('ok') }),
-  Type.Object({
-    status: Type.Literal('degraded'),
-    reason: Type.String({ description: 'For people: what is wrong, and what to do.' }),
-  }),
-])
-export type ComponentHealth = Static<typeof ComponentHealth>
-
-export const HealthAnswer = Type.Object({
-  status: Type.Enum(['ok', 'degraded', 'draining']),
-  components: Type.Optional(Type.Record(Type.String(), ComponentHealth)),
-})
-export const ReadyAnswer = Type.Object({ status: Type.Literal('ready') })

@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   upstream_unavailable: rule(503, 'No upstream is available.', true),
   store_unavailable: rule(503, 'Nothing can be stored now.', true),
   draining: rule(503, 'The server is about to stop.', true),
+  not_ready: rule(503, 'The server cannot serve now.', true),
   overloaded: rule(503, 'The server has no room for this.', true),
 } as const satisfies Record<string, ErrorRule>
 

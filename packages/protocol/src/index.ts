@@ -17,14 +17,10 @@ export { type Clock, systemClock } from './clock.ts'
 export {
   CloseAnswer,
   CloseQuery,
-  ComponentHealth,
   ConnectionList,
   ConnectionView,
   GroupStatus,
-  HealthAnswer,
   HubStatus,
-  ReadyAnswer,
-  ResetAnswer,
   SubscriptionAnswer,
   SubscriptionChange,
   UserStatus,
@@ -73,6 +69,19 @@ export {
   parseCursor,
   parseEventId,
 } from './event-id.ts'
+export {
+  ComponentHealth,
+  GatewayHealth,
+  GatewayHealthQuery,
+  GatewayMetrics,
+  HealthAction,
+  HealthActionAnswer,
+  HealthAnswer,
+  ProbeResult,
+  ReadyAnswer,
+  ResetAnswer,
+  UpstreamView,
+} from './health.ts'
 export { isHeaderName, isHeaderValue } from './http-header.ts'
 export {
   DEFAULT_POLL_LIMIT,

@@ -12,6 +12,7 @@ export {
   type EventStreamOptions,
   type StreamEnd,
 } from './event-stream.ts'
+export { FlowProbe, type FlowProbeOptions, PROBE_EVENT, PROBE_RETENTION } from './flow-probe.ts'
 export { Frame } from './frame.ts'
 export {
   EXPOSED_HEADERS,
@@ -29,7 +30,7 @@ export { PollPage } from './poll-page.ts'
 export { type CursorCarriers, type RequestCursor, requestCursor } from './request-cursor.ts'
 export { type SpreadOptions, spread } from './spread.ts'
 export type { DropReason, StreamMeter } from './stream-meter.ts'
-export { StreamServer, type StreamServerOptions } from './stream-server.ts'
+export { StreamServer, type StreamServerOptions, type StreamTotals } from './stream-server.ts'
 export type { SinkFactory, SinkOwner, StreamSink } from './stream-sink.ts'
 export { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 export { DEFAULT_MAX_WAITING_POLLS, WaitingPolls } from './waiting-polls.ts'

@@ -34,6 +34,8 @@ export interface ServeOptions {
   readonly overflow: OverflowPolicy
   /** Whether the stream hears of new entries by itself; else its owner offers them. */
   readonly follow: boolean
+  /** Whether it is the service's own, to watch itself by: in no count, and ended by who opened it. Default false. */
+  readonly internal?: boolean
   readonly topics?: () => readonly Topic[]
   readonly accepts?: (entry: LogEntry) => boolean
   readonly onError?: (error: unknown) => void

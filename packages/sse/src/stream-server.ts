@@ -5,7 +5,7 @@ import { LogStream, type ServeOptions } from './log-stream.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
-import type { StreamMeter } from './stream-meter.ts'
+import { NO_METER, type StreamMeter } from './stream-meter.ts'
 import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
@@ -32,6 +32,16 @@ export interface StreamServerOptions {
   readonly random?: () => number
 }
 
+/** What all streams hold now, and have sent since the start. */
+export interface StreamTotals {
+  readonly open: number
+  readonly events: number
+  readonly bytes: number
+  /** Bytes that wait for readers: of all, and of the one with the most. */
+  readonly pendingBytes: number
+  readonly maxPendingBytes: number
+}
+
 /** What all streams of a service share: one timer, one heartbeat, the bounds. */
 export class StreamServer {
   readonly #options: StreamServerOptions
@@ -42,6 +52,8 @@ export class StreamServer {
   readonly #gate = new TurnGate()
   readonly #turn = new WriteTurn()
   readonly #streamOptions: EventStreamOptions
+  #eventsOfEnded = 0
+  #bytesOfEnded = 0
 
   constructor(options: StreamServerOptions) {
     this.#options = options
@@ -61,17 +73,35 @@ export class StreamServer {
     return this.#streams.size
   }
 
+  /** Polls that wait without a place of their own to be counted at. */
+  get waitingPolls(): number {
+    return this.#polls.size
+  }
+
+  /** Looks at every stream: for whoever asks now and then. */
+  totals(): StreamTotals {
+    let [events, bytes, pendingBytes, maxPendingBytes] = [this.#eventsOfEnded, this.#bytesOfEnded, 0, 0]
+    for (const { stream } of this.#streams) {
+      events += stream.eventsSent
+      bytes += stream.bytesSent
+      pendingBytes += stream.pendingBytes
+      maxPendingBytes = Math.max(maxPendingBytes, stream.pendingBytes)
+    }
+    return { open: this.#streams.size, events, bytes, pendingBytes, maxPendingBytes }
+  }
+
   /**
    * Opens a stream over a log, and tells its reader so: `connection`, and the gap where there is one. Replay
    * and live follow once the caller has noted the stream and calls its `start()`.
    */
   async serve(options: ServeOptions): Promise<LogStream> {
-    const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics } = options
+    const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics, internal = false } = options
     const { retryMs = 3_000 } = this.#options
     await this.#gate.take()
     const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
-    const stream = new EventStream(sink(this.#turn), this.#streamOptions)
+    const streamOptions = internal ? { ...this.#streamOptions, meter: NO_METER } : this.#streamOptions
+    const stream = new EventStream(sink(this.#turn), streamOptions)
     // A time is answered with the place that it came to: a clock that is ahead would have it skip what comes next.
     const isTime = cursor?.kind === 'time' && cursor.ms > 0
     const from = isTime ? log.idOf(after) : (cursorText ?? log.idOf(after))
@@ -96,7 +126,7 @@ export class StreamServer {
       gate: this.#gate,
       ...(beginsAtOldest ? {} : { toldUpToN: lostUpTo.n }),
     })
-    this.#keep(opened, options.timeoutMs)
+    if (!internal) this.#keep(opened, options.timeoutMs)
     return opened
   }
 
@@ -143,6 +173,8 @@ export class StreamServer {
       cancelBeat()
       cancelTimeout()
       this.#streams.delete(opened)
+      this.#eventsOfEnded += opened.stream.eventsSent
+      this.#bytesOfEnded += opened.stream.bytesSent
     })
   }
 }
