@@ -3,7 +3,9 @@ import { hubPlugin } from '@tributary/hub/fastify'
 import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
 import type { Deps } from './deps.ts'
 import { addConnections } from './http/connections.ts'
+import { addHealth } from './http/health.ts'
 import { addManagedStreams } from './http/managed-streams.ts'
+import { addMetrics } from './http/metrics.ts'
 import { addPolling } from './http/polling.ts'
 import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
@@ -14,7 +16,7 @@ const RUNS_SHARE = 0.8
 
 /** Builds the gateway's app. It never listens. */
 export async function createGatewayApp(deps: Deps): Promise<App> {
-  const { logger, authenticator, drain, hub, runs, streams, store, config } = deps
+  const { logger, authenticator, drain, hub, runs, streams, store, config, metrics } = deps
   const runsMs = config.DRAIN_MS * RUNS_SHARE
   const app = await createApp({
     name: 'Tributary gateway',
@@ -23,10 +25,11 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     drain,
+    metrics,
     components: () => ({ store: store.health }),
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
-      return true
+      return hub.probe()
     },
   })
   await app.register(hubPlugin, { hub })
@@ -34,6 +37,8 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addPolling(app, deps)
   addPublishing(app, deps)
   addConnections(app, deps)
+  addMetrics(app, deps)
+  addHealth(app, deps)
   addRelays(app, deps)
   addRuns(app, deps)
   await addStaticPage(app, SSE_CLIENT_PAGE)

@@ -14,9 +14,11 @@ import {
   fromVariable,
   messageFirst,
   readStaticTokens,
+  ServiceMetrics,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
+import { addGatewayMetrics, HubMetrics } from './gateway-metrics.ts'
 import { originsOf } from './relay/endpoint.ts'
 import { OwedCancels } from './relay/owed-cancels.ts'
 import { OwnRuns } from './relay/own-runs.ts'
@@ -25,6 +27,7 @@ import { RemoteRuns } from './relay/remote-runs.ts'
 import { RunMirrors } from './relay/run-mirrors.ts'
 import { SourceBuilder } from './relay/source-builder.ts'
 import { Worker } from './relay/worker.ts'
+import { WorkerChecks } from './relay/worker-checks.ts'
 import { WorkerPool } from './relay/worker-pool.ts'
 
 /** The handlers that come with the gateway. */
@@ -47,7 +50,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const { clock = systemClock, random = Math.random } = options
   const logger = createLogger({ name: 'gateway', level: config.LOG_LEVEL })
   const development = config.NODE_ENV !== 'production'
-  const store = await openStore(config, clock, logger)
+  const metrics = new ServiceMetrics(clock)
+  const store = await openStore(config, clock, logger, metrics)
   const clients = await createClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
@@ -64,6 +68,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
+    meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
   const streams = new StreamServer({
@@ -71,10 +76,13 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     heartbeatMs: config.HEARTBEAT_MS,
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+    meter: metrics.streams,
     random,
   })
+  const hubMetrics = new HubMetrics(metrics.registry)
   const hub = await Hub.open({
     store,
+    meter: hubMetrics,
     clock,
     streams,
     timeoutMs: config.STREAM_TIMEOUT_MS,
@@ -93,6 +101,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
         new Worker({ url, client: clients.workers, secret: config.WORKER_SECRET, now: () => clock.now() }),
     ),
   )
+  const workerChecks = new WorkerChecks(pool, clock)
+  addGatewayMetrics({ metrics, store, hub, streams, runs, workerChecks })
   const remoteRuns = new RemoteRuns(pool)
   const upstream = {
     clock,
@@ -144,12 +154,15 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     config,
     clock,
     logger,
+    metrics,
     store,
     handlers,
     runs,
     streams,
     hub,
+    hubMetrics,
     pool,
+    workerChecks,
     remoteRuns,
     mirrors,
     ownRuns,
@@ -165,6 +178,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       await handlers.close()
       await Promise.all(Object.values(clients).map((client) => client.close()))
       await store.close()
+      metrics.close()
     },
   }
 }
@@ -174,6 +188,7 @@ function openStore(
   config: GatewayConfig,
   clock: Clock,
   logger: ReturnType<typeof createLogger>,
+  metrics: ServiceMetrics,
 ): Promise<EventStore> {
   return fromVariable('DATA_DIR', async () =>
     config.STORE === 'memory'
@@ -182,7 +197,11 @@ function openStore(
           path: join(config.DATA_DIR, 'gateway.db'),
           clock,
           synchronous: config.STORE_SYNC,
-          onError: (error) => logger.error({ err: error }, 'store failed'),
+          onStored: metrics.store.appended,
+          onError: (error) => {
+            metrics.store.failed()
+            logger.error({ err: error }, 'store failed')
+          },
         }),
   )
 }

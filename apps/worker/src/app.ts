@@ -11,7 +11,7 @@ const RUNS_SHARE = 0.8
 
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
-  const { logger, authenticator, drain, runs, streams, store, config } = deps
+  const { logger, authenticator, drain, runs, streams, store, config, metrics, probe } = deps
   const app = await createApp({
     name: 'Tributary worker',
     version: '0.1.0',
@@ -19,10 +19,11 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     drain,
+    metrics,
     components: () => ({ store: store.health }),
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
-      return true
+      return probe.run()
     },
   })
   addParallelTasks(app, deps)

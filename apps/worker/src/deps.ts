@@ -6,10 +6,19 @@ import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
-import { Authenticator, createLogger, Drain, fromVariable, readStaticTokens } from '@tributary/service'
+import {
+  Authenticator,
+  createLogger,
+  Drain,
+  fromVariable,
+  readStaticTokens,
+  ServiceMetrics,
+} from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
+import { RunLogProbe } from './run-log-probe.ts'
 import { TaskScheduler } from './tasks/task-scheduler.ts'
+import { addWorkerMetrics } from './worker-metrics.ts'
 
 /** The handlers that come with the worker. */
 const SHIPPED_HANDLERS = fileURLToPath(new URL('../handlers/', import.meta.url))
@@ -27,7 +36,8 @@ export interface DepsOptions {
 export async function createDeps(config: WorkerConfig, options: DepsOptions = {}) {
   const { clock = systemClock, random = Math.random } = options
   const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL })
-  const store = await openStore(config, clock, logger)
+  const metrics = new ServiceMetrics(clock)
+  const store = await openStore(config, clock, logger, metrics)
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const client = new OutboundClient({
     policy: await outboundPolicy(config, samplesUrl),
@@ -52,6 +62,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
+    meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
   const streams = new StreamServer({
@@ -59,12 +70,15 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     heartbeatMs: config.HEARTBEAT_MS,
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+    meter: metrics.streams,
     random,
   })
   const scheduler = new TaskScheduler({
     perOrigin: config.TASK_CONCURRENCY_PER_ORIGIN,
     total: config.TASK_CONCURRENCY_TOTAL,
   })
+  const probe = new RunLogProbe({ store, streams, clock })
+  addWorkerMetrics({ metrics, store, streams, runs, scheduler })
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
   if (config.WORKER_SECRET !== undefined) {
     tokens.add(config.WORKER_SECRET, { userId: 'gateway', roles: ['admin'], metadata: {} })
@@ -76,6 +90,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     clock,
     random,
     logger,
+    metrics,
     store,
     sampleUrl: samplesUrl,
     client,
@@ -83,6 +98,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     runs,
     streams,
     scheduler,
+    probe,
     authenticator,
     drain,
     async close(): Promise<void> {
@@ -90,6 +106,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
       await handlers.close()
       await client.close()
       await store.close()
+      metrics.close()
     },
   }
 }
@@ -99,6 +116,7 @@ function openStore(
   config: WorkerConfig,
   clock: Clock,
   logger: ReturnType<typeof createLogger>,
+  metrics: ServiceMetrics,
 ): Promise<EventStore> {
   return fromVariable('DATA_DIR', async () =>
     config.STORE === 'memory'
@@ -107,7 +125,11 @@ function openStore(
           path: join(config.DATA_DIR, 'worker.db'),
           clock,
           synchronous: config.STORE_SYNC,
-          onError: (error) => logger.error({ err: error }, 'store failed'),
+          onStored: metrics.store.appended,
+          onError: (error) => {
+            metrics.store.failed()
+            logger.error({ err: error }, 'store failed')
+          },
         }),
   )
 }

@@ -8,6 +8,7 @@ import { type Drain, refuseWhileDraining } from './drain.ts'
 import { addHealth, type ComponentsCheck, type ReadyCheck } from './health.ts'
 import { acceptJsonOnly } from './json-body.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
+import { addMetrics, type ServiceMetrics } from './metrics/service-metrics.ts'
 import { answerProblems, writeProblem } from './problem-answers.ts'
 import { toProblemError } from './request-error.ts'
 import { RequestValidator } from './request-validator.ts'
@@ -23,6 +24,8 @@ export interface AppOptions extends ApiDescription {
   readonly components?: ComponentsCheck
   /** Whether requests can be served now, for `/readyz`. Default: always. */
   readonly ready?: ReadyCheck
+  /** What is counted, told at `/metrics`. Default: nothing is. */
+  readonly metrics?: ServiceMetrics
   /** The most bytes of a request's body. Default 1 MiB; a route may set its own. */
   readonly bodyLimit?: number
   /** The proxies whose `X-Forwarded-For` is believed, as Fastify's `trustProxy`. Default: none. */
@@ -80,10 +83,14 @@ export async function createApp(options: AppOptions): Promise<App> {
   acceptJsonOnly(app)
   // In this order: a draining server says so first, and what does not exist needs no token.
   refuseWhileDraining(app, options.drain)
-  answerProblems(app, { maxParamLength: MAX_PARAM_LENGTH })
+  answerProblems(app, {
+    maxParamLength: MAX_PARAM_LENGTH,
+    onProblem: (code) => options.metrics?.requests.problem(code),
+  })
   authenticateRequests(app, options.authenticator)
   await documentApi(app, options)
-  const { drain, components, ready } = options
+  const { drain, components, ready, metrics } = options
+  if (metrics !== undefined) addMetrics(app, metrics)
   addHealth(app, {
     drain,
     ...(components === undefined ? {} : { components }),

@@ -1,9 +1,15 @@
-import { type ComponentHealth, HealthAnswer, ProblemError, ReadyAnswer } from '@tributary/protocol'
+import {
+  type ComponentHealth,
+  HealthAnswer,
+  type ProbeResult,
+  ProblemError,
+  ReadyAnswer,
+} from '@tributary/protocol'
 import type { App } from './app.ts'
 import { type Drain, drainingError } from './drain.ts'
 
-/** Whether requests can be served. To say why not it throws a `ProblemError`. */
-export type ReadyCheck = () => Promise<boolean>
+/** What proves that requests can be served; `undefined` where nothing needs to. To say why not it throws a `ProblemError`. */
+export type ReadyCheck = () => Promise<ProbeResult | undefined>
 
 /** How the parts of a service are, by name. */
 export type ComponentsCheck = () => Readonly<Record<string, ComponentHealth>>
@@ -21,11 +27,11 @@ export interface HealthOptions {
 /** The longest that `/readyz` waits for the check, in ms. */
 const READY_TIMEOUT_MS = 2000
 
-const ALWAYS = { config: { auth: 'none', whileDraining: 'serve' }, logLevel: 'warn' } as const
+const ALWAYS = { config: { auth: 'none', whileDraining: 'serve', watching: true }, logLevel: 'warn' } as const
 
 /** Adds `/healthz`, which says that the process lives, and `/readyz`, which says that it can serve. */
 export function addHealth(app: App, options: HealthOptions): void {
-  const { drain, components = NO_COMPONENTS, ready = async () => true } = options
+  const { drain, components = NO_COMPONENTS, ready = async () => undefined } = options
   app.get(
     '/healthz',
     {
@@ -35,7 +41,7 @@ export function addHealth(app: App, options: HealthOptions): void {
     async (_request, reply) => {
       reply.header('cache-control', 'no-store')
       const parts = components()
-      const degraded = Object.values(parts).some(({ status }) => status === 'degraded')
+      const degraded = Object.values(parts).some(({ status }) => status !== 'ok')
       const serving = degraded ? ('degraded' as const) : ('ok' as const)
       return {
         status: drain.state === 'serving' ? serving : ('draining' as const),
@@ -53,20 +59,20 @@ export function addHealth(app: App, options: HealthOptions): void {
     async (request, reply) => {
       if (drain.state !== 'serving') throw drainingError()
       reply.header('cache-control', 'no-store')
-      const isReady = await withinTimeout(ready()).catch((error: unknown) => {
+      const probe = await withinTimeout(ready()).catch((error: unknown) => {
         if (error instanceof ProblemError) throw error
         request.log.warn({ err: error }, 'ready check failed')
-        return false
+        throw new ProblemError('not_ready', 'The service cannot serve yet.', { retryAfterS: 1, cause: error })
       })
-      if (!isReady)
-        throw new ProblemError('upstream_unavailable', 'The service cannot serve yet.', { retryAfterS: 1 })
-      return { status: 'ready' as const }
+      // It may have begun meanwhile.
+      if (drain.state !== 'serving') throw drainingError()
+      return { status: 'ready' as const, ...(probe === undefined ? {} : { probe }) }
     },
   )
 }
 
-function withinTimeout(check: Promise<boolean>): Promise<boolean> {
-  const { promise, reject } = Promise.withResolvers<boolean>()
+function withinTimeout<T>(check: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Error('The ready check took too long')), READY_TIMEOUT_MS)
   return Promise.race([check, promise]).finally(() => clearTimeout(timer))
 }

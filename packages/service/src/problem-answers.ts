@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
+import { type ErrorCode, PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AllowedMethods, type AllowedMethodsOptions } from './allowed-methods.ts'
 import type { App } from './app.ts'
@@ -35,8 +35,13 @@ export function writeProblem(response: ServerResponse, error: ProblemError): voi
   response.writeHead(error.statusCode, { ...problemHeaders(error), ...length }).end(body)
 }
 
+export interface ProblemAnswersOptions extends AllowedMethodsOptions {
+  /** Told of each problem that a request is answered with. */
+  readonly onProblem?: (code: ErrorCode) => void
+}
+
 /** Makes every error of an app a problem: what handlers throw, what does not exist, what is not valid. */
-export function answerProblems(app: App, options: AllowedMethodsOptions): void {
+export function answerProblems(app: App, { onProblem, ...options }: ProblemAnswersOptions): void {
   const methods = new AllowedMethods(options)
   app.addHook('onRoute', ({ method, url }) => methods.add(method, url))
 
@@ -44,6 +49,7 @@ export function answerProblems(app: App, options: AllowedMethodsOptions): void {
     const error = toProblemError(thrown, request)
     if (error.code === 'internal_error') request.log.error({ err: thrown }, 'request failed')
     else request.log.debug({ code: error.code, detail: error.message }, 'request refused')
+    onProblem?.(error.code)
     sendProblem(reply, error)
   })
 

@@ -1,3 +1,4 @@
+import { ProblemError } from '@tributary/protocol'
 import { describe, expect, test } from 'vitest'
 import { addStaticPage, SSE_CLIENT_PAGE } from '../src/index.ts'
 import { serve } from './service-under-test.ts'
@@ -65,13 +66,14 @@ test('the page comes with security headers and a tag by which it is not sent aga
 
 describe('readiness', () => {
   test('follows its check, and says why it fails', async () => {
-    let ready = true
-    const { app } = await serve({ ready: async () => ready })
-    expect((await app.inject('/readyz')).json()).toEqual({ status: 'ready' })
-    ready = false
+    let probe: Promise<{ ageMs: number; tookMs: number }> = Promise.resolve({ ageMs: 1, tookMs: 2 })
+    const { app } = await serve({ ready: () => probe })
+    const ready = { status: 'ready', probe: { ageMs: 1, tookMs: 2 } }
+    expect((await app.inject('/readyz')).json()).toEqual(ready)
+    probe = Promise.reject(new ProblemError('store_unavailable', 'The disk is full.'))
     const answer = await app.inject('/readyz')
     expect(answer.statusCode).toBe(503)
-    expect(answer.json()).toMatchObject({ code: 'upstream_unavailable', retryable: true })
+    expect(answer.json()).toMatchObject({ code: 'store_unavailable', detail: 'The disk is full.' })
     expect((await app.inject('/healthz')).json()).toEqual({ status: 'ok' })
   })
 
@@ -82,6 +84,7 @@ describe('readiness', () => {
       },
     })
     const answer = await app.inject('/readyz')
+    expect(answer.json()).toMatchObject({ code: 'not_ready', retryable: true })
     expect([answer.statusCode, answer.body.includes('no store')]).toEqual([503, false])
   })
 })

@@ -3,9 +3,9 @@ import type { SinkFactory } from './stream-sink.ts'
 import { WebSink } from './web-sink.ts'
 
 /** How long a probe may take, in ms. */
-export const DEFAULT_PROBE_BOUND_MS = 1_500
+const DEFAULT_PROBE_BOUND_MS = 1_500
 /** How long its answer stands, in ms. */
-export const DEFAULT_PROBE_REUSE_MS = 1_000
+const DEFAULT_PROBE_REUSE_MS = 1_000
 
 /** The event that is sent, and read again. */
 export const PROBE_EVENT = 'probe'

@@ -8,7 +8,6 @@ import {
   HubStatus,
   Name,
   ProblemError,
-  ResetAnswer,
   SubscriptionAnswer,
   SubscriptionChange,
   UserStatus,
@@ -21,7 +20,7 @@ const ConnectionParams = Type.Object({ id: Name })
 const tags = ['connections']
 
 /** The routes that tell who is connected, and change or close connections. */
-export function addConnections(app: App, { hub, config }: Deps): void {
+export function addConnections(app: App, { hub }: Deps): void {
   const find = (id: string): Connection => {
     const connection = hub.getConnection(id)
     if (connection !== undefined) return connection
@@ -130,21 +129,6 @@ export function addConnections(app: App, { hub, config }: Deps): void {
       for (const group of leave) hub.removeFromGroup(connection.connectionId, group)
       for (const group of join) hub.addToGroup(connection.connectionId, group)
       return { connectionId: connection.connectionId, groups: [...connection.groups] }
-    },
-  )
-  if (config.NODE_ENV === 'production') return
-  app.post(
-    '/api/sse/reset',
-    {
-      schema: {
-        tags,
-        summary: 'Close all connections and count anew. In development only.',
-        response: { 200: ResetAnswer },
-      },
-    },
-    async () => {
-      hub.reset()
-      return { success: true as const, metrics: hub.stats() }
     },
   )
 }

@@ -1,0 +1,77 @@
+import type { FastifyReply } from 'fastify'
+import type { App } from '../app.ts'
+import type { ErrorRate } from './error-rate.ts'
+import type { Metrics, Sample } from './metrics.ts'
+import { Tally } from './tally.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether the route is there to watch the service by. Its requests are not counted. Default false. */
+    watching?: boolean
+  }
+}
+
+/** What a request without a route is counted under. */
+const NO_ROUTE = '(none)'
+const FIRST_FAILURE = 500
+
+interface RequestCount {
+  readonly labels: Readonly<Record<'method' | 'route' | 'status', string>>
+  value: number
+}
+
+/** Counts requests by route and status, and problems by code. Streams are not among the requests. */
+export class RequestMetrics {
+  readonly #errorRate: ErrorRate
+  readonly #counts = new Map<string, RequestCount>()
+  readonly #problems = new Tally('code')
+
+  constructor(metrics: Metrics, errorRate: ErrorRate) {
+    this.#errorRate = errorRate
+    metrics.counter(
+      {
+        name: 'tributary_http_requests_total',
+        help: 'Requests that were answered, without streams',
+        labels: ['method', 'route', 'status'],
+      },
+      (): Iterable<Sample> => this.#counts.values(),
+    )
+    metrics.counter(
+      {
+        name: 'tributary_http_problems_total',
+        help: 'Requests refused or failed, by code',
+        labels: ['code'],
+      },
+      () => this.#problems.samples(),
+    )
+  }
+
+  /** Counts the requests of an app from here on. */
+  watch(app: App): void {
+    app.addHook('onResponse', async (request, reply) => {
+      const { config, url = NO_ROUTE } = request.routeOptions
+      if (config.watching === true || isStream(reply)) return
+      this.#count(request.method, request.is404 ? NO_ROUTE : url, reply.raw.statusCode)
+    })
+  }
+
+  /** A request is answered with a problem. */
+  problem(code: string): void {
+    this.#problems.add(code)
+  }
+
+  #count(method: string, route: string, status: number): void {
+    this.#errorRate.count()
+    if (status >= FIRST_FAILURE) this.#errorRate.fail()
+    const key = `${method} ${status} ${route}`
+    const known = this.#counts.get(key)
+    if (known === undefined) {
+      this.#counts.set(key, { labels: { method, route, status: String(status) }, value: 1 })
+    } else known.value += 1
+  }
+}
+
+/** A stream is counted where it opens and ends, which may be an hour later. */
+function isStream(reply: FastifyReply): boolean {
+  return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream')
+}
