@@ -49,7 +49,13 @@ interface Round {
 }
 
 async function storm(store: 'memory' | 'sqlite'): Promise<Round> {
-  const env = { STORE: store, GATEWAY_PORT: '0', MAX_CONNECTIONS: '20000', DRAIN_MS: '1000' }
+  const env = {
+    STORE: store,
+    GATEWAY_PORT: '0',
+    MAX_CONNECTIONS: '20000',
+    MAX_CONNECTIONS_PER_USER: '0',
+    DRAIN_MS: '1000',
+  }
   await using gateway = await BenchProcess.start('apps/gateway/src/main.ts', env, {
     imports: ['./process-figures.ts'],
   })

@@ -222,7 +222,7 @@ describe('a draining gateway', () => {
   })
 
   it('answers who comes back while it drains, and waits for nobody but requests under way', async () => {
-    await using gateway = await startGateway()
+    await using gateway = await startGateway({ env: { MAX_CONNECTIONS_PER_USER: '0' } })
     const readers = await Promise.all(
       Array.from({ length: 40 }, () => EventCollector.open(gateway.url + CONNECT)),
     )

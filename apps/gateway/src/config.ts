@@ -4,6 +4,9 @@ import Type, { type Static } from 'typebox'
 const HistoryMs = (defaultMs: number, description: string) =>
   Type.Integer({ minimum: 0, default: defaultMs, description })
 
+const Limit = (defaultMax: number, description: string) =>
+  Type.Integer({ minimum: 0, default: defaultMax, description })
+
 /** What one class of topics may have of its own; without, it is as `HISTORY_MAX_EVENTS` and `HISTORY_MAX_AGE_MS` say. */
 const OwnHistory = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }))
 
@@ -29,6 +32,16 @@ export const GatewayConfigSchema = Type.Object({
     default: 60_000,
     description: 'How long an upstream that is away is waited for.',
   }),
+  MAX_CONNECTIONS_PER_USER: Limit(5, 'Streams of one user at a time, but those of runs. 0: no limit.'),
+  CONNECTION_LIMIT_POLICY: Type.Enum(['reject', 'replace'], {
+    default: 'reject',
+    description: "What a user's stream beyond that does: it is refused, or the oldest ends for it.",
+  }),
+  MAX_CONNECTIONS_PER_ADDRESS: Limit(
+    0,
+    'Streams from one address at a time, or one /64 of IPv6. 0: no limit.',
+  ),
+  CONNECT_RATE_PER_S: Limit(0, 'New streams in a second; after a quiet one so many at once. 0: no limit.'),
   HISTORY_MAX_EVENTS: Type.Integer({ minimum: 0, default: 1_000, description: 'Events kept of a topic.' }),
   HISTORY_MAX_BYTES: Type.Integer({
     minimum: 1_048_576,

@@ -77,6 +77,9 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
     meter: metrics.streams,
+    maxStreams: config.MAX_CONNECTIONS,
+    maxStreamsPerAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
+    streamsPerS: config.CONNECT_RATE_PER_S,
     random,
   })
   const hubMetrics = new HubMetrics(metrics.registry)
@@ -87,6 +90,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     streams,
     timeoutMs: config.STREAM_TIMEOUT_MS,
     maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+    maxConnectionsPerUser: config.MAX_CONNECTIONS_PER_USER,
+    connectionLimitPolicy: config.CONNECTION_LIMIT_POLICY,
     maxEventBytes: config.MAX_EVENT_BYTES,
     historyMaxEvents: config.HISTORY_MAX_EVENTS,
     historyMaxBytes: config.HISTORY_MAX_BYTES,

@@ -71,6 +71,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
     meter: metrics.streams,
+    maxStreams: config.MAX_CONNECTIONS,
     random,
   })
   const scheduler = new TaskScheduler({

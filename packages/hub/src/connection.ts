@@ -5,13 +5,15 @@ import {
   type ConnectionView,
   type DisconnectReason,
 } from '@tributary/protocol'
-import { DEFAULT_FORM, type FrameForm, type LogStream, type StreamEnd } from '@tributary/sse'
+import { DEFAULT_FORM, type FrameForm, type LogStream, type StreamEnd, type StreamSlot } from '@tributary/sse'
 
 /** What a caller says of a connection when it opens. */
 export interface ConnectOptions {
   /** The caller's own id of it. Default: a random one. */
   readonly connectionId?: string
   readonly userId?: string
+  /** The address of its reader, for the limit of streams from one. Default: none, which no such limit holds for. */
+  readonly address?: string
   /** The client's own id across connections. */
   readonly sessionId?: string
   readonly groups?: readonly string[]
@@ -44,13 +46,15 @@ export class Connection implements AudienceMember {
   readonly form: FrameForm
   /** Milliseconds since 1970. */
   readonly connectedAt: number
+  /** Its place among the streams there may be; none for who only polls. */
+  readonly slot: StreamSlot | undefined
   readonly #groups: Set<string>
   readonly #events: ReadonlySet<string> | undefined
   #stream: LogStream | undefined
   // Why it ends, where that was said before its stream stood.
   #ending: { readonly reason: DisconnectReason; readonly message: string | undefined } | undefined
 
-  constructor(id: string, options: ConnectOptions, connectedAt: number) {
+  constructor(id: string, options: ConnectOptions, connectedAt: number, slot?: StreamSlot) {
     const { userId, sessionId, groups = [], roles = [], metadata = {}, events, form = DEFAULT_FORM } = options
     this.connectionId = id
     this.userId = userId
@@ -62,6 +66,7 @@ export class Connection implements AudienceMember {
     this.#events = events === undefined ? undefined : new Set(events)
     this.form = form
     this.connectedAt = connectedAt
+    this.slot = slot
   }
 
   /** For the hub: its stream stands. It ends here where it was ended before. */
@@ -96,8 +101,10 @@ export class Connection implements AudienceMember {
 
   /** Tells its reader why, and ends; also one that is still being opened. */
   end(reason: DisconnectReason, message?: string): void {
-    if (this.#stream === undefined) this.#ending ??= { reason, message }
-    else this.#stream.end(reason, message)
+    if (this.#stream === undefined) {
+      this.#ending ??= { reason, message }
+      this.slot?.release()
+    } else this.#stream.end(reason, message)
   }
 
   view(): ConnectionView {

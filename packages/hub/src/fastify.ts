@@ -13,8 +13,8 @@ declare module 'fastify' {
   }
   interface FastifyReply {
     /**
-     * Answers the request with a stream of the hub. The cursor is taken from the request where the options
-     * name none; headers set on the reply before go out with the stream. Who comes back by itself after its stream
+     * Answers the request with a stream of the hub. The cursor and the address are taken from the request where the
+     * options name none; headers set on the reply before go out with the stream. Who comes back by itself after its stream
      * was ended for good is answered 204; and who comes back with a cursor to a hub that has no room for it now, a
      * stream that tells it to come again.
      *
@@ -90,7 +90,11 @@ async function connect(
   if (presented?.isClosed) return void reply.code(204).send()
   if (reply.request.method === 'HEAD') return void reply.headers(headers).send()
   await hub.connect(
-    { ...(presented === undefined ? {} : { lastEventId: presented.text }), ...options },
+    {
+      address: reply.request.ip,
+      ...(presented === undefined ? {} : { lastEventId: presented.text }),
+      ...options,
+    },
     (turn) => {
       // Not before: a refusal has headers of its own.
       reply.headers(headers).hijack()

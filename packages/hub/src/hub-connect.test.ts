@@ -208,7 +208,7 @@ describe('Hub, closing', () => {
     expect(clock.timerCount).toBe(storeTimers)
     const opened: Connection[] = []
     for (let n = 0; n < 20; n++) {
-      const { connection } = await setting.connect({ userId: `u${n % 3}`, groups: ['g'] })
+      const { connection } = await setting.connect({ userId: `u${n % 5}`, groups: ['g'] })
       opened.push(connection)
     }
     const opening = setting.connect({ lastEventId: '0' })

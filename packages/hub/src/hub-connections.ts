@@ -7,6 +7,7 @@ import { ConnectionIndex } from './connection-index.ts'
 import { cursorOption } from './cursor-option.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
 import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
+import { UserLimit } from './user-limit.ts'
 
 /** Seconds until a refused reader should try again: by then another node answers, or this one anew. */
 const DRAIN_RETRY_AFTER_S = 2
@@ -21,6 +22,7 @@ export interface HubConnectionsOptions {
 /** Opens and ends the connections of a hub, and counts them. */
 export class HubConnections {
   readonly index = new ConnectionIndex()
+  readonly userLimit: UserLimit
   readonly #options: HubConnectionsOptions
   readonly #callbacks: Callbacks
   #opened = 0
@@ -30,6 +32,7 @@ export class HubConnections {
 
   constructor(options: HubConnectionsOptions) {
     this.#options = options
+    this.userLimit = new UserLimit(options.hub)
     this.#callbacks = new Callbacks(options.hub.onCallbackError)
   }
 
@@ -83,6 +86,7 @@ export class HubConnections {
         follow: false,
         topics: () => memberTopics(connection),
         accepts: (entry) => connection.accepts(entry),
+        ...(connection.slot === undefined ? {} : { slot: connection.slot }),
         onError: (error) => this.#callbacks.run(connection, () => options.onError?.(error, connection)),
       })
       stream.onEnd((end) => this.#onEnd(connection, end, options))
@@ -140,18 +144,23 @@ export class HubConnections {
         retryAfterS: DRAIN_RETRY_AFTER_S,
       })
     }
-    const { connectionId: id = globalThis.crypto.randomUUID() } = options
+    const { connectionId: id = globalThis.crypto.randomUUID(), userId, address } = options
     const existing = this.index.get(id)
-    if (existing !== undefined) {
-      if (this.#options.hub.duplicateConnection !== 'replace') {
-        throw new ProblemError(
-          'connection_exists',
-          `A connection ${JSON.stringify(id)} is open; close it first, or take another id`,
-        )
-      }
-      this.end(existing, 'replaced')
+    if (existing !== undefined && this.#options.hub.duplicateConnection !== 'replace') {
+      throw new ProblemError(
+        'connection_exists',
+        `A connection ${JSON.stringify(id)} is open; close it first, or take another id`,
+      )
     }
-    const connection = new Connection(id, options, this.#options.clock.now())
+    // Nobody is ended for one that is refused after all.
+    const displaced = this.userLimit.displaced(userId, this.index, existing)
+    const { streams, clock } = this.#options
+    const slot = streams.admit(
+      address,
+      displaced.flatMap((connection) => connection.slot ?? []),
+    )
+    for (const connection of displaced) this.end(connection, 'replaced')
+    const connection = new Connection(id, options, clock.now(), slot)
     this.index.add(connection)
     return connection
   }

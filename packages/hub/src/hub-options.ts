@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts'
 import type { HistoryOptions } from './history-retention.ts'
 import type { HubMeter } from './hub-meter.ts'
 import type { SendOnce } from './send-once.ts'
+import type { UserLimitOptions } from './user-limit.ts'
 
 export const DEFAULT_NAMESPACE = 'hub'
 export const DEFAULT_SOURCE = 'gateway'
@@ -12,14 +13,17 @@ export const DEFAULT_STREAM_TIMEOUT_MS = 300_000
 export const DEFAULT_STREAM_MAX_TIMEOUT_MS = 3_600_000
 export const DEFAULT_MAX_EVENT_BYTES = 131_072
 
-export interface HubOptions extends HistoryOptions {
+export interface HubOptions extends HistoryOptions, UserLimitOptions {
   /** Where its log lives. */
   readonly store: EventStore
   /** Names its log in the store. Default `hub`. */
   readonly namespace?: string
   /** Default: the machine's. */
   readonly clock?: Clock
-  /** What heartbeats, bounds and timeouts its streams share. Default: one of its own. */
+  /**
+   * What heartbeats, bounds and timeouts its streams share, and how many there may be in all, from one address and in a
+   * second. Default: one of its own, for 10,000 streams.
+   */
   readonly streams?: StreamServer
   /** The `source` of events that name none. Default `gateway`. */
   readonly source?: string

@@ -80,7 +80,8 @@ export class Hub implements AsyncDisposable {
    * @param sink called once the connection is sure to be taken; until then an error can still be answered.
    * @throws ProblemError `connection_exists` where its id is taken and the hub refuses a second;
    *   `invalid_cursor` where `lastEventId` is none of a hub; `invalid_request` where `timeoutMs` is no time;
-   *   `draining` once the hub drains, or is closed.
+   *   `draining` once the hub drains, or is closed; `user_connection_limit`, `too_many_connections`,
+   *   `address_connection_limit` and `connect_rate_limited` where a limit is reached.
    */
   connect(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
     return this.#connections.open(options, sink)

@@ -19,4 +19,9 @@ export {
 export type { PollOptions } from './hub-polls.ts'
 export type { SendReceipt } from './publisher.ts'
 export { DEFAULT_IDEMPOTENCY_WINDOW_MS, type SendOnce } from './send-once.ts'
+export {
+  type ConnectionLimitPolicy,
+  DEFAULT_MAX_CONNECTIONS_PER_USER,
+  type UserLimitOptions,
+} from './user-limit.ts'
 export { problemResponse, respondWithPage, respondWithStream } from './web.ts'

@@ -139,7 +139,12 @@ describe.each([
     const { store, close } = await open()
     await using owned = new AsyncDisposableStack()
     owned.defer(close)
-    await using hub = await Hub.open({ store, streams, historyMaxEvents: MAX_EVENTS })
+    await using hub = await Hub.open({
+      store,
+      streams,
+      historyMaxEvents: MAX_EVENTS,
+      maxConnectionsPerUser: 0,
+    })
     await using server = await start(hub)
     const seed = 20_260_101
     const random = randomFrom(seed)

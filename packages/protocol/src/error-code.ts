@@ -39,6 +39,9 @@ export const ERROR_CODES = {
   duplicate_source: rule(422, 'Two sources have the same name.'),
   address_refused: rule(422, 'The address may not be called.'),
   idempotency_conflict: rule(422, 'The idempotency key was used for another request.'),
+  user_connection_limit: rule(429, 'The user has too many connections.', true),
+  address_connection_limit: rule(429, 'The address has too many connections.', true),
+  connect_rate_limited: rule(429, 'Too many connections are opened at once.', true),
   headers_too_large: rule(431, 'The headers are too large.'),
   request_timeout: rule(408, 'The request did not come in time.', true),
   internal_error: rule(500, 'The server made a mistake.', true),
@@ -47,6 +50,7 @@ export const ERROR_CODES = {
   store_unavailable: rule(503, 'Nothing can be stored now.', true),
   draining: rule(503, 'The server is about to stop.', true),
   not_ready: rule(503, 'The server cannot serve now.', true),
+  too_many_connections: rule(503, 'The server has no room for another connection.', true),
   overloaded: rule(503, 'The server has no room for this.', true),
 } as const satisfies Record<string, ErrorRule>
 

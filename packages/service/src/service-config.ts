@@ -48,6 +48,11 @@ export const serviceConfig = {
   STREAM_MAX_TIMEOUT_MS: Milliseconds(3_600_000, 'The most that `?timeout=` can ask for.'),
   RETRY_MS: Milliseconds(3_000, 'What readers are told to wait before they come back.', 0),
   DRAIN_MS: Milliseconds(30_000, 'The time to finish in when the process is asked to end.', 0),
+  MAX_CONNECTIONS: Type.Integer({
+    minimum: 0,
+    default: 10_000,
+    description: 'Streams of this process at a time, also those of runs. 0: no limit.',
+  }),
   OUTBOX_MAX_BYTES: Type.Integer({
     minimum: 1_024,
     default: 262_144,

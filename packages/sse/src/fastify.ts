@@ -1,3 +1,4 @@
+export { admitReply } from './admit-reply.ts'
 export type { BusyOptions } from './busy.ts'
 export { type RefuseStreamOptions, refuseStream, replyBusy } from './reply-busy.ts'
 export { type CursorQuery, replyCursor } from './reply-cursor.ts'

@@ -29,8 +29,19 @@ export { type PollOptions, pollLog } from './poll-log.ts'
 export { PollPage } from './poll-page.ts'
 export { type CursorCarriers, type RequestCursor, requestCursor } from './request-cursor.ts'
 export { type SpreadOptions, spread } from './spread.ts'
+export {
+  DEFAULT_MAX_STREAMS,
+  StreamAdmission,
+  type StreamLimits,
+  type StreamSlot,
+} from './stream-admission.ts'
 export type { DropReason, StreamMeter } from './stream-meter.ts'
-export { StreamServer, type StreamServerOptions, type StreamTotals } from './stream-server.ts'
+export {
+  DEFAULT_HEARTBEAT_MS,
+  StreamServer,
+  type StreamServerOptions,
+  type StreamTotals,
+} from './stream-server.ts'
 export type { SinkFactory, SinkOwner, StreamSink } from './stream-sink.ts'
 export { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 export { DEFAULT_MAX_WAITING_POLLS, WaitingPolls } from './waiting-polls.ts'

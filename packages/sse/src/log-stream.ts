@@ -12,6 +12,7 @@ import { DEFAULT_FORM, type FrameForm } from './entry-frame.ts'
 import type { EventStream, StreamEnd } from './event-stream.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
+import type { StreamSlot } from './stream-admission.ts'
 import type { SinkFactory } from './stream-sink.ts'
 import type { TurnGate } from './turn-gate.ts'
 
@@ -39,6 +40,8 @@ export interface ServeOptions {
   readonly topics?: () => readonly Topic[]
   readonly accepts?: (entry: LogEntry) => boolean
   readonly onError?: (error: unknown) => void
+  /** Its place, from here on the server's to give back. Default: one is taken, for no address. */
+  readonly slot?: StreamSlot
 }
 
 /** What the server adds to what it was asked to serve. */

@@ -7,6 +7,7 @@ import type { LogStream } from './log-stream.ts'
 import { NodeSink } from './node-sink.ts'
 import { replyCursor } from './reply-cursor.ts'
 import type { RequestCursor } from './request-cursor.ts'
+import type { StreamSlot } from './stream-admission.ts'
 import type { StreamServer } from './stream-server.ts'
 import { acceptsTypes } from './wanted-types.ts'
 
@@ -22,13 +23,15 @@ export interface ReplyWithLogOptions {
   /** Default: the plain headers of a stream. */
   readonly headers?: StreamHeaders
   readonly onError?: (error: unknown) => void
+  /** The stream's place, as `admitReply` gives it. Default: one is taken for the request's address. */
+  readonly slot?: StreamSlot | undefined
 }
 
 /**
  * Answers a request with the log of a run, from the reader's cursor or the first event: the stream, or 204
  * where the log has ended and the reader has all of it.
  *
- * @throws ProblemError `invalid_cursor`.
+ * @throws ProblemError `invalid_cursor`; as `StreamServer.admit`.
  */
 export async function replyWithLog(
   reply: FastifyReply,
@@ -48,6 +51,7 @@ export async function replyWithLog(
   }
   const accepts = acceptsTypes(query.events, naming)
   const stream = await streams.serve({
+    slot: options.slot ?? streams.admit(reply.request.ip),
     log,
     sink: (turn) => {
       reply.hijack()

@@ -5,16 +5,18 @@ import { LogStream, type ServeOptions } from './log-stream.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
+import { StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import { NO_METER, type StreamMeter } from './stream-meter.ts'
 import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
 import { WriteTurn } from './write-turn.ts'
 
+export const DEFAULT_HEARTBEAT_MS = 30_000
 /** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
 const TIMEOUT_JITTER = 0.1
 
-export interface StreamServerOptions {
+export interface StreamServerOptions extends StreamLimits {
   readonly clock: Clock
   /** Default 30,000. */
   readonly heartbeatMs?: number
@@ -30,6 +32,8 @@ export interface StreamServerOptions {
   readonly meter?: StreamMeter
   /** 0 to 1. Default `Math.random`. */
   readonly random?: () => number
+  /** Milliseconds by a clock that nobody sets, for `streamsPerS`. Default: the machine's. */
+  readonly elapsedMs?: () => number
 }
 
 /** What all streams hold now, and have sent since the start. */
@@ -52,6 +56,7 @@ export class StreamServer {
   readonly #gate = new TurnGate()
   readonly #turn = new WriteTurn()
   readonly #streamOptions: EventStreamOptions
+  readonly #admission: StreamAdmission
   #eventsOfEnded = 0
   #bytesOfEnded = 0
 
@@ -66,6 +71,21 @@ export class StreamServer {
     }
     this.#wheel = new TimerWheel(options.clock)
     this.#polls = new WaitingPolls(options.maxWaitingPolls)
+    this.#admission = new StreamAdmission(options, options.elapsedMs)
+  }
+
+  /** How many streams there may be. */
+  get limits(): Required<StreamLimits> {
+    return this.#admission.limits
+  }
+
+  /** The streams that are open or being opened: what the limits count. */
+  get admitted(): number {
+    return this.#admission.size
+  }
+
+  get heartbeatMs(): number {
+    return this.#options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS
   }
 
   /** The streams that are open. */
@@ -91,10 +111,33 @@ export class StreamServer {
   }
 
   /**
+   * Takes the place of a stream before anything is made for it. Whoever takes it gives it back, unless it is handed to
+   * `serve`: that gives it back when the stream ends, or does not come to stand.
+   *
+   * @param address where its reader is. @param instead places that will be given back for it.
+   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `connect_rate_limited`.
+   */
+  admit(address?: string, instead?: readonly StreamSlot[]): StreamSlot {
+    return this.#admission.take(address, instead)
+  }
+
+  /**
    * Opens a stream over a log, and tells its reader so: `connection`, and the gap where there is one. Replay
    * and live follow once the caller has noted the stream and calls its `start()`.
+   *
+   * @throws ProblemError as `admit`, where the options bring no place.
    */
   async serve(options: ServeOptions): Promise<LogStream> {
+    const slot = options.slot ?? (options.internal ? undefined : this.admit())
+    try {
+      return await this.#open(options, slot)
+    } catch (error) {
+      slot?.release()
+      throw error
+    }
+  }
+
+  async #open(options: ServeOptions, slot: StreamSlot | undefined): Promise<LogStream> {
     const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics, internal = false } = options
     const { retryMs = 3_000 } = this.#options
     await this.#gate.take()
@@ -126,7 +169,7 @@ export class StreamServer {
       gate: this.#gate,
       ...(beginsAtOldest ? {} : { toldUpToN: lostUpTo.n }),
     })
-    if (!internal) this.#keep(opened, options.timeoutMs)
+    if (!internal) this.#keep(opened, options.timeoutMs, slot)
     return opened
   }
 
@@ -158,8 +201,9 @@ export class StreamServer {
     this.endAll('drain')
   }
 
-  #keep(opened: LogStream, timeoutMs: number): void {
-    const { clock, heartbeatMs = 30_000, random = Math.random } = this.#options
+  #keep(opened: LogStream, timeoutMs: number, slot: StreamSlot | undefined): void {
+    const { clock, random = Math.random } = this.#options
+    const { heartbeatMs } = this
     const beat = () => {
       cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
       if (opened.stream.hasRoomFor(1)) opened.heartbeat(this.#heartbeats, clock.now())
@@ -175,6 +219,7 @@ export class StreamServer {
       this.#streams.delete(opened)
       this.#eventsOfEnded += opened.stream.eventsSent
       this.#bytesOfEnded += opened.stream.bytesSent
+      slot?.release()
     })
   }
 }

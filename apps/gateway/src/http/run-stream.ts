@@ -1,7 +1,7 @@
 import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
-import type { LogStream } from '@tributary/sse'
-import { refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
+import type { LogStream, StreamSlot } from '@tributary/sse'
+import { admitReply, refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
 import type { ReadableRun, StartedRun } from '../relay/relays.ts'
@@ -47,7 +47,9 @@ export async function replyWithRun(
 ): Promise<FastifyReply> {
   try {
     refuseWhileDraining(deps)
-    await open(reply, await find(), query, naming, deps)
+    await admitReply(reply, deps.streams, async (slot) =>
+      open(reply, await find(), { query, naming, slot }, deps),
+    )
   } catch (error) {
     refuseStream(reply, error, query)
   }
@@ -62,43 +64,47 @@ function refuseWhileDraining({ drain }: Deps): void {
   })
 }
 
+interface OpenOptions {
+  readonly query: StreamQuery
+  readonly naming: Naming
+  readonly slot: StreamSlot | undefined
+}
+
 async function open(
   reply: FastifyReply,
   run: ReadableRun,
-  query: StreamQuery,
-  naming: Naming,
+  options: OpenOptions,
   deps: Deps,
-): Promise<void> {
+): Promise<LogStream | undefined> {
   const release = run.kind === 'own' ? run.run.hold() : run.mirror.hold()
   let stream: LogStream | undefined
   try {
     if (run.kind === 'mirrored') {
-      const presented = replyCursor(reply, query)
+      const presented = replyCursor(reply, options.query)
       await (presented?.cursor.kind === 'event' ? run.mirror.reach(presented.cursor.n) : run.mirror.ready())
     }
-    stream = await openLog(reply, run, query, naming, deps)
+    stream = await openLog(reply, run, options, deps)
   } finally {
     if (stream === undefined) release()
   }
-  if (stream === undefined) return
+  if (stream === undefined) return undefined
   stream.onEnd(release)
   if (run.kind === 'own') deps.ownRuns.readersOf(run.run).attach(stream)
   else run.mirror.attach(stream)
+  return stream
 }
 
 function openLog(
   reply: FastifyReply,
   { runId, log }: ReadableRun,
-  query: StreamQuery,
-  naming: Naming,
+  options: OpenOptions,
   { streams, config, logger }: Deps,
 ): Promise<LogStream | undefined> {
   return replyWithLog(reply, {
+    ...options,
     streams,
     log,
     runId,
-    query,
-    naming,
     timeoutMs: config.STREAM_TIMEOUT_MS,
     maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
     onError: (error) => logger.error({ err: error, runId }, 'log cannot be read'),
@@ -116,7 +122,11 @@ export async function replyWithNewRun(
   deps: Deps,
 ): Promise<FastifyReply> {
   replyCursor(reply, query)
-  return replyWithStarted(reply, await start(), query, deps)
+  if (prefersJson(reply)) return replyAccepted(reply, await start())
+  await admitReply(reply, deps.streams, async (slot) =>
+    openStarted(reply, await start(), { query, slot }, deps),
+  )
+  return reply
 }
 
 /** Answers a GET that starts a run, or goes on with the one that its cursor names. */
@@ -132,26 +142,33 @@ export async function replyWithStartedRun(
   }
   try {
     refuseWhileDraining(deps)
-    const started = await startOrResume(reply, query, { start, find: resume })
-    if (started !== undefined) await replyWithStarted(reply, started, query, deps)
+    const find = () => startOrResume(reply, query, { start, find: resume })
+    if (prefersJson(reply)) {
+      const started = await find()
+      return started === undefined ? reply : replyAccepted(reply, started)
+    }
+    await admitReply(reply, deps.streams, async (slot) => {
+      const started = await find()
+      return started && openStarted(reply, started, { query, slot }, deps)
+    })
   } catch (error) {
     refuseStream(reply, error, query)
   }
   return reply
 }
 
-async function replyWithStarted(
+function openStarted(
   reply: FastifyReply,
-  { run, status, replayed }: StartedRun,
-  query: StreamQuery,
+  { run, replayed }: StartedRun,
+  options: Omit<OpenOptions, 'naming'>,
   deps: Deps,
-): Promise<FastifyReply> {
+): Promise<LogStream | undefined> {
   if (replayed) reply.header('idempotent-replayed', 'true')
-  if (!prefersJson(reply)) {
-    await open(reply, run, query, 'emitter', deps)
-    return reply
-  }
-  const { runId } = run
+  return open(reply, run, { ...options, naming: 'emitter' }, deps)
+}
+
+function replyAccepted(reply: FastifyReply, { run: { runId }, status, replayed }: StartedRun): FastifyReply {
+  if (replayed) reply.header('idempotent-replayed', 'true')
   const location = `/api/runs/${runId}`
   const accepted: RunAccepted = { runId, status, events: `${location}/events` }
   return reply.code(202).headers({ 'run-id': runId, location }).send(accepted)

@@ -28,8 +28,8 @@ export function addParallelTasks(app: App, deps: Deps): void {
       replyCursor(reply, request.query)
       const { userId } = principalOf(request)
       const key = request.headers['idempotency-key']
-      const started = await startRun({ userId, key }, planParallelTasks(request.body, deps), deps)
-      return replyWithNewRun(reply, started, request.query, deps)
+      const start = () => startRun({ userId, key }, planParallelTasks(request.body, deps), deps)
+      return replyWithNewRun(reply, request.query, start, deps)
     },
   )
 }

@@ -1,18 +1,26 @@
 import type { Naming, RunAccepted, RunEventsQuery, StreamQuery } from '@tributary/protocol'
 import type { KnownRun, StartedOnce } from '@tributary/runs'
-import { replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
+import type { LogStream, StreamSlot } from '@tributary/sse'
+import { admitReply, refuseStream, replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
 
 /** Answers with a run's events: as a stream, or as a page of JSON to a client that asks for that. */
-export function replyWithRun(
+export async function replyWithRun(
   reply: FastifyReply,
   run: KnownRun,
   query: RunEventsQuery,
   deps: Deps,
 ): Promise<FastifyReply> {
   if (prefersJson(reply.request.headers.accept)) return replyWithPage(reply, run, query, deps)
-  return replyWithStream(reply, run, query, 'standard', deps)
+  try {
+    await admitReply(reply, deps.streams, (slot) =>
+      open(reply, run, { query, naming: 'standard', slot }, deps),
+    )
+  } catch (error) {
+    refuseStream(reply, error, query)
+  }
+  return reply
 }
 
 async function replyWithPage(
@@ -31,51 +39,50 @@ async function replyWithPage(
   return reply
 }
 
-async function replyWithStream(
+interface OpenOptions {
+  readonly query: StreamQuery
+  readonly naming: Naming
+  readonly slot: StreamSlot | undefined
+}
+
+async function open(
   reply: FastifyReply,
   run: KnownRun,
-  query: StreamQuery,
-  naming: Naming,
+  options: OpenOptions,
   { streams, config, logger }: Deps,
-): Promise<FastifyReply> {
+): Promise<LogStream | undefined> {
   const release = run.hold()
   try {
     const stream = await replyWithLog(reply, {
+      ...options,
       streams,
       log: await run.openLog(),
       runId: run.id,
-      query,
-      naming,
       timeoutMs: config.STREAM_TIMEOUT_MS,
       maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
       onError: (error) => logger.error({ err: error, runId: run.id }, 'log cannot be read'),
     })
     if (stream === undefined) release()
     else stream.onEnd(release)
+    return stream
   } catch (error) {
     release()
     throw error
   }
-  return reply
 }
 
-/** Answers the request that started a run: with its stream, or with 202 and where to read it. */
+/** Answers a request that starts a run: with its stream, or with 202 and where to read it. */
 export async function replyWithNewRun(
   reply: FastifyReply,
-  { run, replayed }: StartedOnce,
   query: StreamQuery,
+  start: () => Promise<StartedOnce>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (replayed) reply.header('idempotent-replayed', 'true')
-  if (!prefersJson(reply.request.headers.accept)) return replyWithStream(reply, run, query, 'emitter', deps)
-  const location = `/api/runs/${run.id}`
-  const accepted: RunAccepted = { runId: run.id, status: run.status, events: `${location}/events` }
-  return reply.code(202).headers({ 'run-id': run.id, location }).send(accepted)
-}
-
-/** Whether a client asks for JSON and not for a stream. */
-function prefersJson(accept = ''): boolean {
-  return accept.includes('application/json') && !accept.includes('text/event-stream')
+  if (prefersJson(reply.request.headers.accept)) return replyAccepted(reply, await start())
+  await admitReply(reply, deps.streams, async (slot) =>
+    openStarted(reply, await start(), { query, slot }, deps),
+  )
+  return reply
 }
 
 /** Answers a GET that starts a run, or goes on with the one that its cursor names. */
@@ -85,10 +92,44 @@ export async function replyWithStartedRun(
   start: () => Promise<StartedOnce>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  const find = (runId: string) => {
+  const resume = (runId: string) => {
     const run = deps.runs.get(runId)
     return run === undefined ? undefined : { run, replayed: false }
   }
-  const started = await startOrResume(reply, query, { start, find })
-  return started === undefined ? reply : replyWithNewRun(reply, started, query, deps)
+  const find = () => startOrResume(reply, query, { start, find: resume })
+  try {
+    if (prefersJson(reply.request.headers.accept)) {
+      const started = await find()
+      return started === undefined ? reply : replyAccepted(reply, started)
+    }
+    await admitReply(reply, deps.streams, async (slot) => {
+      const started = await find()
+      return started && openStarted(reply, started, { query, slot }, deps)
+    })
+  } catch (error) {
+    refuseStream(reply, error, query)
+  }
+  return reply
+}
+
+function openStarted(
+  reply: FastifyReply,
+  { run, replayed }: StartedOnce,
+  options: Omit<OpenOptions, 'naming'>,
+  deps: Deps,
+): Promise<LogStream | undefined> {
+  if (replayed) reply.header('idempotent-replayed', 'true')
+  return open(reply, run, { ...options, naming: 'emitter' }, deps)
+}
+
+function replyAccepted(reply: FastifyReply, { run, replayed }: StartedOnce): FastifyReply {
+  if (replayed) reply.header('idempotent-replayed', 'true')
+  const location = `/api/runs/${run.id}`
+  const accepted: RunAccepted = { runId: run.id, status: run.status, events: `${location}/events` }
+  return reply.code(202).headers({ 'run-id': run.id, location }).send(accepted)
+}
+
+/** Whether a client asks for JSON and not for a stream. */
+function prefersJson(accept = ''): boolean {
+  return accept.includes('application/json') && !accept.includes('text/event-stream')
 }

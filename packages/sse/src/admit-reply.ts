@@ -1,0 +1,27 @@
+import type { FastifyReply } from 'fastify'
+import type { LogStream } from './log-stream.ts'
+import type { StreamSlot } from './stream-admission.ts'
+import type { StreamServer } from './stream-server.ts'
+
+/**
+ * Takes the place of a stream for the request's address before what it reads is looked for or begun, and gives it back
+ * where no stream comes of it. A HEAD has no stream, and takes none.
+ *
+ * @param open hands the place to `replyWithLog`.
+ * @throws ProblemError as `StreamServer.admit`.
+ */
+export async function admitReply(
+  { request }: FastifyReply,
+  streams: StreamServer,
+  open: (slot: StreamSlot | undefined) => Promise<LogStream | undefined>,
+): Promise<LogStream | undefined> {
+  if (request.method === 'HEAD') return open(undefined)
+  const slot = streams.admit(request.ip)
+  let stream: LogStream | undefined
+  try {
+    stream = await open(slot)
+  } finally {
+    if (stream === undefined) slot.release()
+  }
+  return stream
+}

@@ -1,0 +1,147 @@
+import { type ErrorCode, ProblemError } from '@tributary/protocol'
+import { networkOf } from './network.ts'
+
+/** Streams at a time, unless told otherwise. */
+export const DEFAULT_MAX_STREAMS = 10_000
+
+/** Seconds until who found no room should try again: places are given back all the time, an address's more slowly. */
+const FULL_RETRY_AFTER_S = 5
+const ADDRESS_RETRY_AFTER_S = 10
+
+/** How many streams there may be. 0 is no limit. */
+export interface StreamLimits {
+  /** Streams at a time, those that are being opened included. Default 10,000; beyond it `too_many_connections`. */
+  readonly maxStreams?: number
+  /** The same from one address, or one /64 of IPv6. Default 0; beyond it `address_connection_limit`. */
+  readonly maxStreamsPerAddress?: number
+  /** New streams in a second; after a quiet second so many at once. Default 0; beyond it `connect_rate_limited`. */
+  readonly streamsPerS?: number
+}
+
+/** The place of one stream. */
+export interface StreamSlot {
+  /** Gives it back. The second call does nothing. */
+  release(): void
+}
+
+/** Lets streams in as long as there is room for them, before anything is made for one. */
+export class StreamAdmission {
+  readonly limits: Required<StreamLimits>
+  readonly #elapsedMs: () => number
+  readonly #byNetwork = new Map<string, number>()
+  #size = 0
+  // What is left of a burst, and when that was so.
+  #tokens: number
+  #filledAtMs: number
+
+  /** @param elapsedMs a clock that nobody sets. */
+  constructor(limits: StreamLimits = {}, elapsedMs: () => number = () => performance.now()) {
+    const { maxStreams = DEFAULT_MAX_STREAMS, maxStreamsPerAddress = 0, streamsPerS = 0 } = limits
+    this.limits = { maxStreams, maxStreamsPerAddress, streamsPerS }
+    this.#elapsedMs = elapsedMs
+    this.#tokens = this.#burst
+    this.#filledAtMs = elapsedMs()
+  }
+
+  /** The places that are taken. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The networks whose places are counted. */
+  get networkCount(): number {
+    return this.#byNetwork.size
+  }
+
+  /**
+   * Takes a place.
+   *
+   * @param address whose it is. Default: nobody's, and only the other limits hold.
+   * @param instead places that will be given back for it, once it is taken.
+   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `connect_rate_limited`.
+   */
+  take(address?: string, instead: readonly StreamSlot[] = []): StreamSlot {
+    const { maxStreams, maxStreamsPerAddress, streamsPerS } = this.limits
+    const freed = instead.filter((slot): slot is Slot => slot instanceof Slot && slot.held)
+    if (maxStreams > 0 && this.#size - freed.length >= maxStreams) throw allTaken(maxStreams)
+    const network = address === undefined || maxStreamsPerAddress === 0 ? undefined : networkOf(address)
+    if (network !== undefined) {
+      const freedThere = freed.filter((slot) => slot.network === network).length
+      const taken = (this.#byNetwork.get(network) ?? 0) - freedThere
+      if (taken >= maxStreamsPerAddress) throw addressTaken(maxStreamsPerAddress)
+    }
+    // Last: who is refused for another reason uses up nothing.
+    if (streamsPerS > 0) this.#takeToken(streamsPerS)
+    this.#size += 1
+    if (network !== undefined) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
+    return new Slot(network, this.#onRelease)
+  }
+
+  get #burst(): number {
+    return Math.max(1, this.limits.streamsPerS)
+  }
+
+  #takeToken(perS: number): void {
+    const nowMs = this.#elapsedMs()
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((nowMs - this.#filledAtMs) * perS) / 1_000)
+    this.#filledAtMs = nowMs
+    if (this.#tokens < 1) throw tooFast(perS, (1 - this.#tokens) / perS)
+    this.#tokens -= 1
+  }
+
+  readonly #onRelease = (network: string | undefined): void => {
+    this.#size -= 1
+    if (network === undefined) return
+    const left = (this.#byNetwork.get(network) ?? 0) - 1
+    if (left > 0) this.#byNetwork.set(network, left)
+    else this.#byNetwork.delete(network)
+  }
+}
+
+class Slot implements StreamSlot {
+  readonly network: string | undefined
+  #onRelease: ((network: string | undefined) => void) | undefined
+
+  constructor(network: string | undefined, onRelease: (network: string | undefined) => void) {
+    this.network = network
+    this.#onRelease = onRelease
+  }
+
+  get held(): boolean {
+    return this.#onRelease !== undefined
+  }
+
+  release(): void {
+    const onRelease = this.#onRelease
+    this.#onRelease = undefined
+    onRelease?.(this.network)
+  }
+}
+
+function refusal(code: ErrorCode, detail: string, retryAfterS: number): ProblemError {
+  return new ProblemError(code, `${detail} Try again in ${retryAfterS} s.`, { retryAfterS })
+}
+
+function allTaken(max: number): ProblemError {
+  return refusal(
+    'too_many_connections',
+    `This server keeps ${max} streams at a time (MAX_CONNECTIONS), and all are taken.`,
+    FULL_RETRY_AFTER_S,
+  )
+}
+
+function addressTaken(max: number): ProblemError {
+  return refusal(
+    'address_connection_limit',
+    `Your address has ${max} streams open, and may have no more (MAX_CONNECTIONS_PER_ADDRESS); close one.`,
+    ADDRESS_RETRY_AFTER_S,
+  )
+}
+
+function tooFast(perS: number, waitS: number): ProblemError {
+  return refusal(
+    'connect_rate_limited',
+    `This server opens ${perS} streams a second (CONNECT_RATE_PER_S), and more were asked for.`,
+    Math.max(1, Math.ceil(waitS)),
+  )
+}
