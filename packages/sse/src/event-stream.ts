@@ -8,6 +8,7 @@ import {
 } from '@tributary/protocol'
 import { Frame } from './frame.ts'
 import { Outbox } from './outbox.ts'
+import type { StreamEnd } from './stream-end.ts'
 import { type DropReason, NO_METER, type StreamMeter } from './stream-meter.ts'
 import type { SinkOwner, StreamSink } from './stream-sink.ts'
 
@@ -15,9 +16,6 @@ import type { SinkOwner, StreamSink } from './stream-sink.ts'
 export const DEFAULT_OUTBOX_MAX_BYTES = 262_144
 /** The most events that wait for it. */
 export const DEFAULT_OUTBOX_MAX_EVENTS = 4_096
-
-/** Why a stream ended: what its reader was told, or `gone` where the reader left. */
-export type StreamEnd = DisconnectReason | 'gone'
 
 /** What the streams of a service have in common. */
 export interface EventStreamOptions {

@@ -10,7 +10,6 @@ export {
   DEFAULT_OUTBOX_MAX_BYTES,
   EventStream,
   type EventStreamOptions,
-  type StreamEnd,
 } from './event-stream.ts'
 export { FlowProbe, type FlowProbeOptions, PROBE_EVENT, PROBE_RETENTION } from './flow-probe.ts'
 export { Frame } from './frame.ts'
@@ -35,6 +34,7 @@ export {
   type StreamLimits,
   type StreamSlot,
 } from './stream-admission.ts'
+export type { StreamEnd } from './stream-end.ts'
 export type { DropReason, StreamMeter } from './stream-meter.ts'
 export {
   DEFAULT_HEARTBEAT_MS,

@@ -9,10 +9,11 @@ import {
   type Topic,
 } from '@tributary/protocol'
 import { DEFAULT_FORM, type FrameForm } from './entry-frame.ts'
-import type { EventStream, StreamEnd } from './event-stream.ts'
+import type { EventStream } from './event-stream.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
 import type { StreamSlot } from './stream-admission.ts'
+import type { StreamEnd } from './stream-end.ts'
 import type { SinkFactory } from './stream-sink.ts'
 import type { TurnGate } from './turn-gate.ts'
 

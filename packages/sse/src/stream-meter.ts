@@ -1,5 +1,5 @@
 import type { GapReason } from '@tributary/protocol'
-import type { StreamEnd } from './event-stream.ts'
+import type { StreamEnd } from './stream-end.ts'
 
 /** Why a reader went without an event that was for it: no room for a `low` one, or a newer one took its place. */
 export type DropReason = 'low_priority' | 'conflated'
