@@ -29,7 +29,7 @@ export default defineConfig({
         sequence: { groupOrder: 1 },
       }),
       // These start whole processes and a browser: one file at a time, after the others.
-      project('e2e', ['e2e/**/*.test.ts'], {
+      project('e2e', ['e2e/**/*.test.ts', 'bench/*.test.ts'], {
         fileParallelism: false,
         testTimeout: 60_000,
         hookTimeout: 60_000,

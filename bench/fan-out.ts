@@ -115,7 +115,7 @@ async function measure(
 
 function rowOf(results: readonly Measured[], one: Case, rival: RivalName) {
   const own = select(results, one, rival)
-  const share = (to: RivalName) => ratioOf(results, one, rival, to)?.toFixed(2) ?? ''
+  const share = (to: RivalName, rate?: Rate) => ratioOf(results, one, rival, to, rate)?.toFixed(2) ?? ''
   return {
     streams: one.streams,
     bytes: one.bytes,
@@ -124,18 +124,32 @@ function rowOf(results: readonly Measured[], one: Case, rival: RivalName) {
     'deliveries/s': Math.round(median(own.map(({ deliveriesPerS }) => deliveriesPerS))),
     'to the floor': share('floor'),
     'to bare Node': share('bare'),
-    'deliveries/CPU s': Math.round(median(own.map(({ delivered, serverCpuS }) => delivered / serverCpuS))),
+    'deliveries/CPU s': Math.round(median(own.map(perCpuSecond))),
+    'CPU to the floor': share('floor', perCpuSecond),
     'server busy': median(own.map(({ serverCpuS, seconds }) => serverCpuS / seconds)).toFixed(2),
     'client busy': median(own.map(({ clientCpuS, seconds }) => clientCpuS / seconds)).toFixed(2),
   }
 }
 
+type Rate = (figures: Delivered) => number
+
+const perSecond: Rate = ({ deliveriesPerS }) => deliveriesPerS
+
+/** Of the time that the server really ran: what others take from its core is no part of it. */
+const perCpuSecond: Rate = ({ delivered, serverCpuS }) => delivered / serverCpuS
+
 /** The median, over the rounds, of what one delivers to what another does in the same round. */
-function ratioOf(results: readonly Measured[], one: Case, of: RivalName, to: RivalName): number | undefined {
+function ratioOf(
+  results: readonly Measured[],
+  one: Case,
+  of: RivalName,
+  to: RivalName,
+  rate: Rate = perSecond,
+): number | undefined {
   const others = select(results, one, to)
-  const ratios = select(results, one, of).flatMap(({ round, deliveriesPerS }) => {
-    const other = others.find((candidate) => candidate.round === round)
-    return other === undefined ? [] : [deliveriesPerS / other.deliveriesPerS]
+  const ratios = select(results, one, of).flatMap((figures) => {
+    const other = others.find(({ round }) => round === figures.round)
+    return other === undefined ? [] : [rate(figures) / rate(other)]
   })
   return ratios.length === 0 ? undefined : median(ratios)
 }

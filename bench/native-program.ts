@@ -23,7 +23,7 @@ const PROGRAMS = {
 const COMPILER_MISSING =
   'The load client and the floor are written in C, and there is no C compiler here: install gcc and libc6-dev.'
 
-function findCompiler(): string | undefined {
+export function findCompiler(): string | undefined {
   return findProgram(COMPILERS)
 }
 

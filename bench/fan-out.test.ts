@@ -1,16 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
-import { findProgram } from '@tributary/testkit'
 import { expect, it } from 'vitest'
+import { findCompiler } from './native-program.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const LIMIT_MS = 300_000
 
-const compiler = findProgram(['cc', 'gcc', 'clang'])
-
-it.skipIf(compiler === undefined)(
-  'delivers every event of the short benchmark, without a gross regression (needs a C compiler: gcc and libc6-dev)',
+it.skipIf(findCompiler() === undefined)(
+  'delivers every event of the short form, without a gross regression (needs a C compiler: gcc and libc6-dev)',
   { timeout: LIMIT_MS },
   async () => {
     const args = ['--conditions=@tributary/source', 'bench/run.ts', 'fan-out', '--short']
