@@ -100,12 +100,33 @@ export class BenchProcess implements AsyncDisposable {
     return Number(new URL(this.url).port)
   }
 
-  /** Asks a module that was loaded into it, and waits for its answer. */
-  async ask<T>(question: string | object, isAnswer: (answer: unknown) => answer is T): Promise<T> {
-    this.#child.send(question)
-    const [answer]: unknown[] = await once(this.#child, 'message')
-    if (!isAnswer(answer)) throw new Error(`an answer of another kind: ${JSON.stringify(answer)}`)
-    return answer
+  /** Tells a module that was loaded into it something that it does not answer. */
+  tell(message: string | object): void {
+    // Whoever asks it next learns that it is gone.
+    this.#child.send(message, () => undefined)
+  }
+
+  /** Asks a module that was loaded into it, and waits for its answer. @throws where it ends before, or is told to stop. */
+  async ask<T>(
+    question: string | object,
+    isAnswer: (answer: unknown) => answer is T,
+    stop?: AbortSignal,
+  ): Promise<T> {
+    const over = new AbortController()
+    const onExit = () =>
+      over.abort(new Error(`a process ended before it answered ${JSON.stringify(question)}`))
+    this.#child.once('exit', onExit)
+    this.#child.send(question, (error) => error === null || onExit())
+    const signal = AbortSignal.any([over.signal, ...(stop === undefined ? [] : [stop])])
+    try {
+      const [answer]: unknown[] = await once(this.#child, 'message', { signal })
+      if (!isAnswer(answer)) throw new Error(`an answer of another kind: ${JSON.stringify(answer)}`)
+      return answer
+    } catch (error) {
+      throw over.signal.aborted ? over.signal.reason : error
+    } finally {
+      this.#child.off('exit', onExit)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
