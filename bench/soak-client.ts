@@ -77,9 +77,13 @@ class Readers {
     clearInterval(this.#churn)
     const beganAt = performance.now()
     const isOver = () => performance.now() - beganAt > limitMs
-    const isBack = () => this.#readers.every(({ isReading }) => isReading)
-    // Who is away comes back for the rest, and what came twice comes before the last of it.
-    while (!isOver() && !(isBack() && this.#check.isCaughtUp)) await delay(LOOK_INTERVAL_MS)
+    while (!isOver() && !this.#check.isCaughtUp) await delay(LOOK_INTERVAL_MS)
+    // Who is away comes back once more, so that what it would get twice is seen, too.
+    const away = new Set(this.#readers)
+    while (!isOver() && away.size > 0) {
+      for (const reader of away) if (reader.isReading) away.delete(reader)
+      await delay(LOOK_INTERVAL_MS)
+    }
     const caughtUpMs = performance.now() - beganAt
     this.#check.finish()
     const readers = this.figures()
