@@ -21,4 +21,23 @@ describe('RecentTail', () => {
       expect(tail.window.topicCount).toBeLessThanOrEqual(201)
     }
   })
+
+  it('takes nothing for trimmed that is kept elsewhere, however large', () => {
+    const tail = new RecentTail({
+      openedMs: 1,
+      base: ZERO,
+      head: ZERO,
+      retention: () => ({ maxEvents: 1_000, maxAgeMs: 1_000 }),
+      maxEvents: 100,
+      maxBytes: 1_000,
+    })
+    // Of three bytes a character, so that they are more in bytes than the tail reckons with.
+    for (let n = 1; n <= 100; n++) {
+      tail.add(
+        logEntry({ type: 't', data: '\u6587'.repeat(400), source: 's' }, { all: true }, { ms: n, n }, `${n}`),
+        n,
+      )
+      expect(tail.window.trimmedUpTo('all')).toBeUndefined()
+    }
+  })
 })

@@ -6,13 +6,13 @@ import { RecentFrames } from './recent-frames.ts'
 /** What an entry takes beside its data, roughly, in bytes. */
 const ENTRY_BYTES = 300
 
-export interface RecentTailOptions extends LogWindowOptions {
+export interface RecentTailOptions extends Omit<LogWindowOptions, 'maxBytes'> {
   /** The newest position that is not in the tail; the place before the first where all of the log is. */
   readonly base: Position
   readonly head: Position
   /** Entries that stay when the older ones are let go of; there are up to twice as many. */
   readonly maxEvents: number
-  /** The same in bytes. */
+  /** The same in bytes: of what is in memory, not of what is kept. */
   readonly maxBytes: number
 }
 
@@ -29,11 +29,12 @@ export class RecentTail {
   #bytes = 0
   #base: Position
 
-  constructor(options: RecentTailOptions) {
-    this.#window = new LogWindow(options)
-    this.#base = options.base
-    this.#maxEvents = options.maxEvents
-    this.#maxBytes = options.maxBytes
+  constructor({ base, maxEvents, maxBytes, ...window }: RecentTailOptions) {
+    // Without a bound in bytes: the window would take what is let go of here for trimmed.
+    this.#window = new LogWindow(window)
+    this.#base = base
+    this.#maxEvents = maxEvents
+    this.#maxBytes = maxBytes
   }
 
   /** What needs no more than the newest entries to be answered. */
