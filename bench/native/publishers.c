@@ -108,6 +108,8 @@ static void read_answer(Publishers *p, int index) {
 }
 
 void publishers_begin(Publishers *p, int count, double seconds, double rate, int data_bytes) {
+  // Anew each time: a server closes a connection that was idle for some seconds, perhaps just when it is written to.
+  while (p->connected > 0) close(p->all[--p->connected].fd);
   for (; p->connected < count; p->connected++) {
     if (connect_publisher(p, p->connected)) continue;
     fprintf(stderr, "publishers cannot connect: %s\n", strerror(errno));
