@@ -36,6 +36,10 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry })
+    // These begin anew with each scrape, so two who scrape spoil each other's. `EventLoopDelay` tells the same of a time.
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      if (name.startsWith('nodejs_eventloop_lag')) this.#registry.removeSingleMetric(name)
+    }
   }
 
   get contentType(): string {
