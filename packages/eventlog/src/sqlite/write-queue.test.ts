@@ -12,12 +12,14 @@ function opened() {
   const sql = new Statements(db)
   const failed: unknown[] = []
   const committed: number[] = []
+  const stored: number[] = []
   const writes = new WriteQueue({
     sql,
     isInTransaction: () => db.isTransaction,
     failure: (error) => (error instanceof Error ? error : new Error(String(error))),
     onFailed: (error) => failed.push(error),
     onCommitted: (bytes) => committed.push(bytes),
+    onStored: (tookMs) => stored.push(tookMs),
   })
   const log: string[] = []
   const add = (name: string, work: () => Error | undefined = () => undefined, bytes = 1) =>
@@ -37,10 +39,28 @@ function opened() {
       .of('listLogs')
       .all('', '', '~', 10)
       .map(({ name }) => name)
-  return { db, writes, add, log, failed, committed, names }
+  return { db, writes, add, log, failed, committed, stored, names }
 }
 
 describe('WriteQueue', () => {
+  it('tells how long the first of a transaction waited, once for each that was stored', async () => {
+    const t = opened()
+    const resume = t.writes.pause()
+    const beforeMs = performance.now()
+    t.add('a')
+    t.add('b')
+    await turn()
+    const waitedMs = performance.now() - beforeMs
+    resume()
+    await turn()
+    await turn()
+    t.add('a')
+    await turn()
+    await turn()
+    expect(t.log.map((line) => line.split(':')[0])).toEqual(['a stored', 'b stored', 'a back', 'a failed'])
+    expect(t.stored).toEqual([expect.toSatisfy((ms: number) => ms >= waitedMs)])
+  })
+
   it('writes all of a turn in one transaction, in order', async () => {
     const t = opened()
     t.add('a', undefined, 5)
