@@ -280,6 +280,7 @@ describe('the connections', () => {
       totalGroups: 2,
       emittersByUser: { alice: 2, bob: 1 },
       emittersByGroup: { g: 2, h: 1 },
+      connectionStates: { connecting: 0, connected: 3, idle: 0, stale: 0, disconnecting: 0 },
     })
     expect(await ask('status/user/alice')).toMatchObject({
       userId: 'alice',

@@ -6,6 +6,7 @@ import { addConnections } from './http/connections.ts'
 import { addHealth } from './http/health.ts'
 import { addManagedStreams } from './http/managed-streams.ts'
 import { addMetrics } from './http/metrics.ts'
+import { addMonitor } from './http/monitor.ts'
 import { addPolling } from './http/polling.ts'
 import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
@@ -37,6 +38,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addPolling(app, deps)
   addPublishing(app, deps)
   addConnections(app, deps)
+  addMonitor(app, deps)
   addMetrics(app, deps)
   addHealth(app, deps)
   addRelays(app, deps)

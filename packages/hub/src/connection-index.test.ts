@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Connection } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
+import { NO_TIMES } from './connection-state.ts'
 
 // Few of each, so that they meet; and names that a map made of an object would stumble over.
 const name = fc.constantFrom('a', 'b', '__proto__', 'constructor', 'user:a', ' ', '🦊', 'a\nb')
@@ -76,7 +77,7 @@ const step = fc.oneof(
       new Connection(
         id,
         { groups, roles, ...(userId === undefined ? {} : { userId }), ...(sessionId ? { sessionId } : {}) },
-        0,
+        NO_TIMES,
       ),
     )
   }),
@@ -109,8 +110,8 @@ describe('ConnectionIndex', () => {
 
   it('keeps the connection that has taken the id of one that is removed', () => {
     const index = new ConnectionIndex()
-    const first = new Connection('c', { userId: 'a' }, 0)
-    const second = new Connection('c', { userId: 'a' }, 0)
+    const first = new Connection('c', { userId: 'a' }, NO_TIMES)
+    const second = new Connection('c', { userId: 'a' }, NO_TIMES)
     index.add(first)
     index.add(second)
     index.remove(first)

@@ -76,7 +76,7 @@ export class ConnectionIndex {
     this.#take(topic, connection)
   }
 
-  status(): HubStatus {
+  status(): Omit<HubStatus, 'connectionStates'> {
     const count = (names: Set<string>, of: (name: string) => ReadonlySet<Connection>) =>
       Object.fromEntries([...names].map((name) => [name, of(name).size]))
     return {

@@ -2,10 +2,12 @@ import type { LogEntry } from '@tributary/eventlog'
 import {
   type AudienceMember,
   audienceIncludes,
+  type ConnectionState,
   type ConnectionView,
   type DisconnectReason,
 } from '@tributary/protocol'
 import { DEFAULT_FORM, type FrameForm, type LogStream, type StreamEnd, type StreamSlot } from '@tributary/sse'
+import { connectionState, type StateTimes } from './connection-state.ts'
 
 /** What a caller says of a connection when it opens. */
 export interface ConnectOptions {
@@ -48,13 +50,15 @@ export class Connection implements AudienceMember {
   readonly connectedAt: number
   /** Its place among the streams there may be; none for who only polls. */
   readonly slot: StreamSlot | undefined
+  readonly #address: string | undefined
+  readonly #times: StateTimes
   readonly #groups: Set<string>
   readonly #events: ReadonlySet<string> | undefined
   #stream: LogStream | undefined
   // Why it ends, where that was said before its stream stood.
   #ending: { readonly reason: DisconnectReason; readonly message: string | undefined } | undefined
 
-  constructor(id: string, options: ConnectOptions, connectedAt: number, slot?: StreamSlot) {
+  constructor(id: string, options: ConnectOptions, times: StateTimes, slot?: StreamSlot) {
     const { userId, sessionId, groups = [], roles = [], metadata = {}, events, form = DEFAULT_FORM } = options
     this.connectionId = id
     this.userId = userId
@@ -65,8 +69,10 @@ export class Connection implements AudienceMember {
     this.metadata = metadata
     this.#events = events === undefined ? undefined : new Set(events)
     this.form = form
-    this.connectedAt = connectedAt
+    this.connectedAt = times.now()
     this.slot = slot
+    this.#address = options.address
+    this.#times = times
   }
 
   /** For the hub: its stream stands. It ends here where it was ended before. */
@@ -107,7 +113,14 @@ export class Connection implements AudienceMember {
     } else this.#stream.end(reason, message)
   }
 
+  get state(): ConnectionState {
+    return this.#stream === undefined && this.#ending !== undefined
+      ? 'disconnecting'
+      : connectionState(this.#stream, this.#times)
+  }
+
   view(): ConnectionView {
+    const stream = this.#stream?.stream
     return {
       connectionId: this.connectionId,
       ...(this.userId === undefined ? {} : { userId: this.userId }),
@@ -115,10 +128,16 @@ export class Connection implements AudienceMember {
       groups: [...this.groups],
       roles: [...this.roles],
       metadata: { ...this.metadata },
+      ...(this.#address === undefined ? {} : { address: this.#address }),
+      transport: 'sse',
+      state: this.state,
       connectedAt: this.connectedAt,
+      lastActivityAt: stream?.lastSentAt ?? this.connectedAt,
       ...(this.#stream === undefined ? {} : { lastEventId: this.#stream.lastEventId }),
-      eventsSent: this.#stream?.stream.eventsSent ?? 0,
-      bytesSent: this.#stream?.stream.bytesSent ?? 0,
+      eventsSent: stream?.eventsSent ?? 0,
+      bytesSent: stream?.bytesSent ?? 0,
+      eventsDropped: stream?.eventsDropped ?? 0,
+      outbox: { bytes: stream?.pendingBytes ?? 0, events: stream?.pendingEvents ?? 0 },
     }
   }
 }

@@ -1,6 +1,13 @@
 import { MAX_POLL_WAIT_MS, ProblemError } from '@tributary/protocol'
 import { NodeSink, type StreamHeaders, sseHeaders } from '@tributary/sse'
-import { type CursorQuery, refuseStream, replyCursor, replyWithPage } from '@tributary/sse/fastify'
+import {
+  type CursorQuery,
+  DEFAULT_KEEP_ALIVE_MS,
+  refuseStream,
+  replyCursor,
+  replyWithPage,
+  watchPeer,
+} from '@tributary/sse/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { ConnectOptions } from './connection.ts'
@@ -33,6 +40,11 @@ declare module 'fastify' {
 
 export interface HubPluginOptions {
   readonly hub: Hub
+  /**
+   * How long a stream's connection may be silent before its peer is asked for, so that one that is gone without a word
+   * is found. In ms, whole seconds. Default 15,000; 0: never.
+   */
+  readonly keepAliveMs?: number
 }
 
 /** Seconds until who came to a server that is about to stop should try again. */
@@ -43,7 +55,7 @@ const CLOSING_RETRY_AFTER_S = 1
  * the app closes.
  */
 export const hubPlugin = fastifyPlugin(
-  async (app: FastifyInstance, { hub }: HubPluginOptions) => {
+  async (app: FastifyInstance, { hub, keepAliveMs = DEFAULT_KEEP_ALIVE_MS }: HubPluginOptions) => {
     let closing = false
     app.decorate('hub', hub)
     app.decorateReply(
@@ -52,7 +64,7 @@ export const hubPlugin = fastifyPlugin(
         try {
           // A stream that is opened now would keep the server from closing as one of before.
           if (closing) throw closingError()
-          await connect(hub, this, options, headers)
+          await connect(hub, this, options, { headers, keepAliveMs })
         } catch (error) {
           const { lastEventId } = options
           refuseStream(this, error, lastEventId === undefined ? queryOf(this.request) : { lastEventId }, {
@@ -84,7 +96,7 @@ async function connect(
   hub: Hub,
   reply: FastifyReply,
   options: ConnectOptions,
-  headers: StreamHeaders,
+  { headers, keepAliveMs }: { headers: StreamHeaders; keepAliveMs: number },
 ): Promise<void> {
   const presented = options.lastEventId === undefined ? replyCursor(reply, queryOf(reply.request)) : undefined
   if (presented?.isClosed) return void reply.code(204).send()
@@ -98,6 +110,7 @@ async function connect(
     (turn) => {
       // Not before: a refusal has headers of its own.
       reply.headers(headers).hijack()
+      watchPeer(reply.request.raw, keepAliveMs)
       return new NodeSink(reply.raw, reply.getHeaders(), turn)
     },
   )

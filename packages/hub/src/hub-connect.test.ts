@@ -179,6 +179,7 @@ describe('Hub, closing', () => {
       totalGroups: 2,
       emittersByUser: { ann: 2 },
       emittersByGroup: { g: 2, h: 1 },
+      connectionStates: { connecting: 0, connected: 3, idle: 0, stale: 0, disconnecting: 0 },
     })
   })
 

@@ -1,9 +1,16 @@
 import type { EventLog } from '@tributary/eventlog'
-import { type Clock, type DisconnectReason, memberTopics, ProblemError } from '@tributary/protocol'
+import {
+  type Clock,
+  type ConnectionStates,
+  type DisconnectReason,
+  memberTopics,
+  ProblemError,
+} from '@tributary/protocol'
 import { HeartbeatFrames, type SinkFactory, type StreamEnd, type StreamServer } from '@tributary/sse'
 import { Callbacks } from './callbacks.ts'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
+import type { StateTimes } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
 import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
@@ -25,6 +32,9 @@ export class HubConnections {
   readonly userLimit: UserLimit
   readonly #options: HubConnectionsOptions
   readonly #callbacks: Callbacks
+  // Those that have been told why they end, and whose socket is open.
+  readonly #leaving = new Set<Connection>()
+  readonly #times: StateTimes
   #opened = 0
   #refused = 0
   #droppedOfEnded = 0
@@ -32,6 +42,8 @@ export class HubConnections {
 
   constructor(options: HubConnectionsOptions) {
     this.#options = options
+    const { clock, streams } = options
+    this.#times = { now: () => clock.now(), heartbeatMs: streams.heartbeatMs }
     this.userLimit = new UserLimit(options.hub)
     this.#callbacks = new Callbacks(options.hub.onCallbackError)
   }
@@ -48,6 +60,17 @@ export class HubConnections {
   /** Those that were not to be. */
   get refused(): number {
     return this.#refused
+  }
+
+  /** Those that have been told why they end, and whose socket is not closed yet. */
+  leaving(): IterableIterator<Connection> {
+    return this.#leaving.values()
+  }
+
+  states(): ConnectionStates {
+    const states = { connecting: 0, connected: 0, idle: 0, stale: 0, disconnecting: this.#leaving.size }
+    for (const connection of this.index.all()) states[connection.state] += 1
+    return states
   }
 
   /** Events that slow readers went without. */
@@ -154,20 +177,25 @@ export class HubConnections {
     }
     // Nobody is ended for one that is refused after all.
     const displaced = this.userLimit.displaced(userId, this.index, existing)
-    const { streams, clock } = this.#options
-    const slot = streams.admit(
+    const slot = this.#options.streams.admit(
       address,
       displaced.flatMap((connection) => connection.slot ?? []),
     )
     for (const connection of displaced) this.end(connection, 'replaced')
-    const connection = new Connection(id, options, clock.now(), slot)
+    const connection = new Connection(id, options, this.#times, slot)
     this.index.add(connection)
     return connection
+  }
+
+  #leave(connection: Connection): void {
+    this.#leaving.add(connection)
+    connection.stream?.stream.onClosed(() => this.#leaving.delete(connection))
   }
 
   #onEnd(connection: Connection, end: StreamEnd, { onTimeout, onClose }: ConnectOptions): void {
     this.#droppedOfEnded += connection.stream?.stream.eventsDropped ?? 0
     this.index.remove(connection)
+    if (end !== 'gone') this.#leave(connection)
     if (end === 'timeout') this.#callbacks.run(connection, () => onTimeout?.(connection))
     this.#callbacks.run(connection, () => onClose?.(connection, end))
   }

@@ -2,6 +2,7 @@ import type { EventLog, LogEntry } from '@tributary/eventlog'
 import { memberTopics, type Naming, type Topic } from '@tributary/protocol'
 import { type PollPage, type StreamServer, WaitingPolls } from '@tributary/sse'
 import { Connection, type ConnectOptions } from './connection.ts'
+import { NO_TIMES } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
 
 /** Who polls, and for what. It gets what a connection of the same would, but nothing ephemeral. */
@@ -41,7 +42,7 @@ export class HubPolls {
   async poll({ lastEventId, limit, waitMs, signal, naming, ...who }: PollOptions): Promise<PollPage> {
     const cursor = cursorOption(lastEventId)
     // Nobody can name it: it is no open connection, and its id is no name.
-    const member = new Connection('', who, 0)
+    const member = new Connection('', who, NO_TIMES)
     const topics = memberTopics(member)
     return this.#streams.poll({
       log: this.#log,

@@ -3,6 +3,7 @@ import { type Clock, connectionTopic, type ProbeResult } from '@tributary/protoc
 import { FlowProbe, PROBE_EVENT, type SinkFactory, type StreamServer } from '@tributary/sse'
 import { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
+import { NO_TIMES } from './connection-state.ts'
 import type { FanOut } from './fan-out.ts'
 
 /** The reader of the probe. A control character is in no name, so nobody else is called so. */
@@ -49,8 +50,8 @@ export class HubProbe {
   }
 
   async #open(sink: SinkFactory): Promise<void> {
-    const { log, streams, index, clock } = this.#options
-    const connection = new Connection(PROBE_ID, {}, clock.now())
+    const { log, streams, index } = this.#options
+    const connection = new Connection(PROBE_ID, {}, NO_TIMES)
     const stream = await streams.serve({
       log,
       sink,

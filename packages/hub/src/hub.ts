@@ -29,6 +29,7 @@ import { HubPolls, type PollOptions } from './hub-polls.ts'
 import { HubProbe } from './hub-probe.ts'
 import { Publisher, type SendReceipt } from './publisher.ts'
 import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from './send-once.ts'
+import type { UserLimitOptions } from './user-limit.ts'
 
 /** The open connections, and the fan-out of the hub log to them. */
 export class Hub implements AsyncDisposable {
@@ -155,6 +156,17 @@ export class Hub implements AsyncDisposable {
     return [...this.#index.all()]
   }
 
+  /** Those that have been told why they end, and whose socket is not closed yet. */
+  leavingConnections(): Connection[] {
+    return [...this.#connections.leaving()]
+  }
+
+  /** How many connections one user may have, and what one more does. */
+  get userLimit(): Required<UserLimitOptions> {
+    const { max, policy } = this.#connections.userLimit
+    return { maxConnectionsPerUser: max, connectionLimitPolicy: policy }
+  }
+
   connectionsOfUser(userId: string): Connection[] {
     return [...this.#index.ofUser(userId)]
   }
@@ -218,9 +230,9 @@ export class Hub implements AsyncDisposable {
     return this.#index.ofUser(userId).size
   }
 
-  /** How many are connected, by user and by group. */
+  /** How many are connected, by user, by group and by state; `disconnecting` ones are not among the others. */
   status(): HubStatus {
-    return this.#index.status()
+    return { ...this.#index.status(), connectionStates: this.#connections.states() }
   }
 
   stats(): HubStats {

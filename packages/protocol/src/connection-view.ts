@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { ConnectionState, ConnectionStates } from './connection-state.ts'
 import { Name } from './send.ts'
 
 /** An open connection, as others may see it. */
@@ -10,10 +11,19 @@ export const ConnectionView = Type.Object(
     groups: Type.Array(Type.String()),
     roles: Type.Array(Type.String()),
     metadata: Type.Record(Type.String(), Type.Unknown()),
+    address: Type.Optional(Type.String({ description: 'Where its reader is, or the last proxy before it.' })),
+    transport: Type.Literal('sse'),
+    state: ConnectionState,
     connectedAt: Type.Number({ description: 'Milliseconds since 1970.' }),
+    lastActivityAt: Type.Number({ description: 'When an event was last sent, or it was opened.' }),
     lastEventId: Type.Optional(Type.String({ description: 'The last event written to it.' })),
     eventsSent: Type.Integer(),
     bytesSent: Type.Integer(),
+    eventsDropped: Type.Integer({ description: 'Those of low priority that it had no room for.' }),
+    outbox: Type.Object(
+      { bytes: Type.Integer(), events: Type.Integer() },
+      { description: 'What waits for its reader; the events without those that its socket has.' },
+    ),
   },
   { title: 'Connection' },
 )
@@ -29,6 +39,7 @@ export const HubStatus = Type.Object({
   totalGroups: Type.Integer(),
   emittersByUser: Counts,
   emittersByGroup: Counts,
+  connectionStates: ConnectionStates,
 })
 export type HubStatus = Static<typeof HubStatus>
 

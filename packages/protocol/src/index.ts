@@ -14,6 +14,7 @@ export {
   Where,
 } from './audience.ts'
 export { type Clock, systemClock } from './clock.ts'
+export { CONNECTION_STATES, ConnectionState, ConnectionStates } from './connection-state.ts'
 export {
   CloseAnswer,
   CloseQuery,
@@ -83,6 +84,7 @@ export {
   UpstreamView,
 } from './health.ts'
 export { isHeaderName, isHeaderValue } from './http-header.ts'
+export { DEFAULT_MONITOR_LIMIT, MonitorAnswer, MonitorQuery } from './monitor.ts'
 export {
   DEFAULT_POLL_LIMIT,
   MAX_POLL_LIMIT,

@@ -43,6 +43,7 @@ export class EventStream implements SinkOwner {
   #eventsDropped = 0
   #lastSentAt: number
   #stalledSince: number | undefined
+  #onClosed: (() => void) | 'closed' | undefined
 
   constructor(sink: StreamSink, options: EventStreamOptions = {}) {
     const { now = Date.now, meter = NO_METER } = options
@@ -182,6 +183,12 @@ export class EventStream implements SinkOwner {
     else listener(this.#end)
   }
 
+  /** Calls back once when its socket is closed, which after its end takes a moment. One listener. */
+  onClosed(listener: () => void): void {
+    if (this.#onClosed === 'closed') listener()
+    else this.#onClosed = listener
+  }
+
   onSinkDrained(): void {
     this.#stalledSince = undefined
     this.#handOver()
@@ -191,6 +198,9 @@ export class EventStream implements SinkOwner {
   onSinkClosed(): void {
     this.#outbox = undefined
     this.#finish('gone')
+    const listener = this.#onClosed
+    this.#onClosed = 'closed'
+    if (typeof listener === 'function') listener()
   }
 
   #fits(bytes: number): boolean {

@@ -10,6 +10,7 @@ import type { RequestCursor } from './request-cursor.ts'
 import type { StreamSlot } from './stream-admission.ts'
 import type { StreamServer } from './stream-server.ts'
 import { acceptsTypes } from './wanted-types.ts'
+import { DEFAULT_KEEP_ALIVE_MS, watchPeer } from './watch-peer.ts'
 
 export interface ReplyWithLogOptions {
   readonly streams: StreamServer
@@ -23,6 +24,8 @@ export interface ReplyWithLogOptions {
   /** Default: the plain headers of a stream. */
   readonly headers?: StreamHeaders
   readonly onError?: (error: unknown) => void
+  /** How long its connection may be silent before the peer is asked for. Default 15,000 ms; 0: never. */
+  readonly keepAliveMs?: number
   /** The stream's place, as `admitReply` gives it. Default: one is taken for the request's address. */
   readonly slot?: StreamSlot | undefined
 }
@@ -38,6 +41,7 @@ export async function replyWithLog(
   options: ReplyWithLogOptions,
 ): Promise<LogStream | undefined> {
   const { streams, log, runId, query, naming, headers = sseHeaders().build(), onError } = options
+  const { keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options
   const presented = replyCursor(reply, query)
   reply.header('run-id', runId).header('location', `/api/runs/${runId}`)
   if (presented !== undefined && (presented.isClosed || isPastEnd(log, presented))) {
@@ -55,6 +59,7 @@ export async function replyWithLog(
     log,
     sink: (turn) => {
       reply.hijack()
+      watchPeer(reply.request.raw, keepAliveMs)
       return new NodeSink(reply.raw, reply.getHeaders(), turn)
     },
     connectionId: globalThis.crypto.randomUUID(),

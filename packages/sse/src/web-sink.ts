@@ -2,6 +2,9 @@ import type { Frame } from './frame.ts'
 import type { StreamHeaders } from './header-builder.ts'
 import type { SinkOwner, StreamSink } from './stream-sink.ts'
 
+/** How long a peer may take to read the end of its stream before it is cut. */
+const END_GRACE_MS = 5_000
+
 /** A sink over a Web `Response`, for any framework that answers with one. */
 export class WebSink implements StreamSink {
   /** What the route handler returns. */
@@ -56,7 +59,17 @@ export class WebSink implements StreamSink {
   end(): void {
     if (this.#closed) return
     this.#controller?.close()
+    if (this.busy) this.#cutLater()
     this.#close()
+  }
+
+  /** Nobody says when what waits has been read; once it is, breaking the body off changes nothing. */
+  #cutLater(): void {
+    const cut = setTimeout(
+      () => this.#controller?.error(new Error('the end of the stream was not read')),
+      END_GRACE_MS,
+    )
+    cut.unref?.()
   }
 
   #close(): void {

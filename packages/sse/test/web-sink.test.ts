@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import { EventCollector } from '@tributary/testkit'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { EventStream, Frame, sseHeaders, WebSink } from '../src/index.ts'
 import { webReader } from './stream-fixture.ts'
 
@@ -67,5 +67,20 @@ describe('WebSink', () => {
     late.onEnd((end) => ends.push(end))
     expect(late.ended).toBe(true)
     expect(ends).toEqual(['gone', 'gone'])
+  })
+
+  it('cuts off a peer that does not read the end within its grace, and none that does', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const [deaf, reading] = [new WebSink(sseHeaders().build()), new WebSink(sseHeaders().build())]
+    for (const sink of [deaf, reading]) {
+      sink.write(frame('1'))
+      sink.end()
+      expect(sink.closed).toBe(true)
+    }
+    await vi.advanceTimersByTimeAsync(4_999)
+    expect(await reading.response.text()).toBe('data: 1\n\n')
+    await vi.advanceTimersByTimeAsync(1)
+    await expect(deaf.response.text()).rejects.toThrow('not read')
   })
 })
