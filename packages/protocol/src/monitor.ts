@@ -3,7 +3,7 @@ import { ConnectionState, ConnectionStates } from './connection-state.ts'
 import { ConnectionView } from './connection-view.ts'
 import { Name } from './send.ts'
 
-export const MAX_MONITOR_LIMIT = 1_000
+const MAX_MONITOR_LIMIT = 1_000
 export const DEFAULT_MONITOR_LIMIT = 100
 
 export const MonitorQuery = Type.Object({
