@@ -46,13 +46,15 @@ describe('the gateway counts', () => {
     let read = await scrape(gateway)
     expect([
       read('tributary_connections', { transport: 'sse', state: 'connected' }),
+      read('tributary_connections', { transport: 'sse', state: 'idle' }),
+      read('tributary_connections', { transport: 'polling', state: 'connected' }),
       read('tributary_connections_opened_total'),
       read('tributary_streams_open'),
       read('tributary_events_published_total'),
       read('tributary_events_delivered_total'),
       read('tributary_stream_events_sent_total'),
       read('tributary_http_requests_total', { method: 'POST', route: BROADCAST, status: '200' }),
-    ]).toEqual([2, 2, 2, 3, 6, 6, 3])
+    ]).toEqual([2, 0, 0, 2, 2, 3, 6, 6, 3])
     await leaving.close()
     await until(() => gateway.deps.hub.count() === 1)
     await postJson(`${gateway.url}/api/sse/health`, {

@@ -92,11 +92,14 @@ function addHub(registry: Metrics, hub: Hub): void {
 }
 
 function connectionSamples(hub: Hub): Sample[] {
-  const { activeConnections, waitingPolls } = hub.stats()
-  return [
-    { labels: { transport: 'sse', state: 'connected' }, value: activeConnections },
-    { labels: { transport: 'polling', state: 'connected' }, value: waitingPolls },
-  ]
+  const { connectionStates } = hub.status()
+  const streams = Object.entries(connectionStates).map(([state, value]) => ({
+    labels: { transport: 'sse', state },
+    value,
+  }))
+  // A poll is there for as long as it waits: it is in no other state.
+  const polls = { labels: { transport: 'polling', state: 'connected' }, value: hub.stats().waitingPolls }
+  return [...streams, polls]
 }
 
 function addUpstreams(registry: Metrics, { workerChecks }: GatewayMetricsOptions): void {
