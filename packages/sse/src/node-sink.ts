@@ -12,16 +12,16 @@ const END_GRACE_MS = 5_000
 export type AnswerHeaders = Readonly<Record<string, string | number | string[] | undefined>>
 
 /**
- * A sink over Node's own HTTP answer. Writes the head at once, so that a reader knows it is connected.
+ * A sink over Node's own HTTP answer. Writes the head with the first frame, or without one at the end of the turn, so
+ * that a reader knows it is connected.
  *
  * What comes alone is written at once; what follows within the same turn of the event loop is gathered and
  * written together at the end of it, so that a turn costs one write or two, however much happens in it.
  */
 export class NodeSink implements StreamSink {
   readonly #turn: WriteTurn
-  // Until the socket is let go.
+  // Until the socket is taken over from it.
   #response: ServerResponse | undefined
-  // Where the fast path serves.
   #raw: RawSocket | undefined
   #owner: SinkOwner | undefined
   #cutTimer: NodeJS.Timeout | undefined
@@ -31,6 +31,8 @@ export class NodeSink implements StreamSink {
   #turnNumber = -1
   // Whether the last turn had more than one write: then this one is expected to, and gathers from the first.
   #bursting = false
+  // Whether it is sure how its socket is written to.
+  #settled = false
   #ended = false
   #gone = false
 
@@ -52,9 +54,7 @@ export class NodeSink implements StreamSink {
     // A stream is the last that its connection carries.
     if (response.req.httpVersionMajor === 1) response.setHeader('connection', 'close')
     response.writeHead(200)
-    response.flushHeaders()
-    this.#raw = RawSocket.of(response, turn.writer)
-    if (this.#raw !== undefined) turn.later(this)
+    turn.later(this)
   }
 
   get busy(): boolean {
@@ -110,24 +110,32 @@ export class NodeSink implements StreamSink {
     this.#ended = true
     this.#cutTimer = setTimeout(() => this.#destroy(), END_GRACE_MS)
     this.#cutTimer.unref()
-    if (this.#raw?.isLetGo === true) this.#raw.end(this)
-    else this.#response?.end()
+    if (this.#raw === undefined) this.#response?.end()
+    else this.#raw.end(this)
   }
 
-  /** For the turn that follows its opening: lets go of what Node keeps of its request. */
+  /** For the turn after its opening: takes its socket over, where that is right. */
   settle(): void {
     const response = this.#response
-    if (this.#raw === undefined || response === undefined || this.closed) return
+    if (response === undefined || this.closed) return
+    // Tried again once the kernel has it.
+    if (this.#queued > 0) return
+    this.#settled = true
+    // Where nothing was written, the head still waits for the first bytes.
+    response.flushHeaders()
     response.off('close', this.#onClose)
-    if (this.#raw.letGo(response, this.#onClose)) this.#response = undefined
-    else response.once('close', this.#onClose)
+    this.#raw = RawSocket.takeOver(response, this.#turn.writer, this.#onClose)
+    if (this.#raw === undefined) response.once('close', this.#onClose)
+    else this.#response = undefined
   }
 
   /** For what writes for it: the kernel has what was queued. */
   onWritten(): void {
     if (this.#gone) return
     this.#queued -= 1
-    if (this.#queued === 0) this.#owner?.onSinkDrained()
+    if (this.#queued > 0) return
+    if (!this.#settled) this.#turn.later(this)
+    this.#owner?.onSinkDrained()
   }
 
   #writeRaw(raw: RawSocket, chunks: Uint8Array): void {
@@ -142,8 +150,8 @@ export class NodeSink implements StreamSink {
   }
 
   #destroy(): void {
-    if (this.#response === undefined) this.#raw?.destroy()
-    else this.#response.destroy()
+    if (this.#raw === undefined) this.#response?.destroy()
+    else this.#raw.destroy()
   }
 
   readonly #onClose = (): void => {

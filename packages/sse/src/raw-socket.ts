@@ -75,12 +75,11 @@ export class SocketWriter {
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
-/** The socket of one stream, written to as chunks of its answer. */
+/** The socket of a stream that was taken over from its response. What is written are chunks of its answer. */
 export class RawSocket {
   readonly #socket: Socket
   readonly #handle: SocketHandle
   readonly #writer: SocketWriter
-  #isLetGo = false
 
   private constructor(socket: Socket, handle: SocketHandle, writer: SocketWriter) {
     this.#socket = socket
@@ -88,18 +87,38 @@ export class RawSocket {
     this.#writer = writer
   }
 
-  /** The socket of a response whose head has been written; `undefined` where only the ordinary way is right. */
-  static of(response: ServerResponse, writer: SocketWriter): RawSocket | undefined {
+  /**
+   * Takes the socket of a response over for good, in one step: the response, its request and the parser can be
+   * collected then. To be called in a turn of its own, for a parser must not be closed within its own callback.
+   *
+   * The head of the answer has said `Connection: close`, so no further request is to come; none would be answered.
+   *
+   * @param onGone called once when the socket is closed.
+   * @returns `undefined`, and nothing has changed, where only the ordinary way is right.
+   */
+  static takeOver(response: ServerResponse, writer: SocketWriter, onGone: () => void): RawSocket | undefined {
     const { socket } = response
-    // TLS and pipes keep Node's way; so does HTTP/1.0, which knows no chunks.
-    if (!writer.available || !(socket instanceof Socket) || 'encrypted' in socket) return undefined
-    if (!response.chunkedEncoding || !response.headersSent) return undefined
-    // Behind an answer that is not through yet, its bytes would come before the end of that one.
-    if (Reflect.get(socket, '_httpMessage') !== response) return undefined
-    // Nor may they overtake what waits in Node's own buffer.
-    if (socket.writableLength > 0 || socket.writableCorked > 0) return undefined
+    if (!writer.available || !isFree(response, socket)) return undefined
     const handle: unknown = Reflect.get(socket, '_handle')
-    return isSocketHandle(handle) ? new RawSocket(socket, handle, writer) : undefined
+    const parser: unknown = Reflect.get(socket, 'parser')
+    if (!isSocketHandle(handle) || !isRequestParser(parser) || !isLastRequest(parser, response.req))
+      return undefined
+    response.detachSocket(socket)
+    // From here on the socket reads by itself, and the server neither times it nor closes it.
+    parser.unconsume()
+    parser.remove()
+    Reflect.set(socket, 'parser', null)
+    // All listeners are the server's, and hold on to the request.
+    socket.removeAllListeners()
+    socket.setTimeout(0)
+    socket.on('error', destroy).on('end', destroy).once('close', onGone)
+    parser.close()
+    // What comes is nobody's; but it must be read, or the end would never be seen.
+    socket.resume()
+    // To whoever counts what is under way, this request is over.
+    response.destroy()
+    response.emit('close')
+    return new RawSocket(socket, handle, writer)
   }
 
   /** Bytes that are queued. */
@@ -112,7 +131,7 @@ export class RawSocket {
     return this.#writer.write(this.#handle, chunks, owner)
   }
 
-  /** Ends the answer, which was let go, and closes the socket once the kernel has all of it, as Node does. */
+  /** Ends the answer, and closes the socket once the kernel has all of it, as Node does. */
   end(owner: QueuedWriter): void {
     this.write(LAST_CHUNK, owner)
     this.#socket.destroySoon()
@@ -121,44 +140,17 @@ export class RawSocket {
   destroy(): void {
     this.#socket.destroy()
   }
+}
 
-  get isLetGo(): boolean {
-    return this.#isLetGo
-  }
-
-  /**
-   * Takes the socket over for good, in one step: the response, its request and the parser can be collected then. To be
-   * called in a turn of its own, for a parser must not be closed within its own callback. The answer's head has said
-   * `Connection: close`, so no further request is to come, and none is answered.
-   *
-   * @param onGone called once when the socket is closed.
-   * @returns whether it did; not where a second request is there already, which needs the parser.
-   */
-  letGo(response: ServerResponse, onGone: () => void): boolean {
-    const socket = this.#socket
-    const parser: unknown = Reflect.get(socket, 'parser')
-    if (socket.destroyed || socket.writableLength > 0 || Reflect.get(socket, '_httpMessage') !== response)
-      return false
-    if (!isRequestParser(parser) || !isLastRequest(parser, response.req)) return false
-    if (!Reflect.has(response, 'detachSocket')) return false
-    this.#isLetGo = true
-    response.detachSocket(socket)
-    // From here on the socket reads by itself, and the server neither times it nor closes it.
-    parser.unconsume()
-    parser.remove()
-    Reflect.set(socket, 'parser', null)
-    // All of them are the server's, and hold on to the request.
-    socket.removeAllListeners()
-    socket.setTimeout(0)
-    socket.on('error', destroy).on('end', destroy).once('close', onGone)
-    parser.close()
-    // What comes is nobody's; but it must be read, or the end would never be seen.
-    socket.resume()
-    // To whoever counts what is under way, this request is over.
-    response.destroy()
-    response.emit('close')
-    return true
-  }
+/** Whether a response has its socket for itself, speaks chunks, and nothing of it waits in Node's own buffers. */
+function isFree(response: ServerResponse, socket: unknown): socket is Socket {
+  // TLS and pipes keep Node's way.
+  if (!(socket instanceof Socket) || 'encrypted' in socket || socket.destroyed) return false
+  // HTTP/1.0 knows no chunks.
+  if (!response.headersSent || !response.chunkedEncoding || response.writableEnded) return false
+  // Behind an answer that is not through yet, its bytes would come before the end of that one.
+  if (Reflect.get(socket, '_httpMessage') !== response || !('detachSocket' in response)) return false
+  return response.writableLength === 0 && socket.writableLength === 0 && socket.writableCorked === 0
 }
 
 function destroy(this: Socket): void {
