@@ -19,6 +19,7 @@ export interface EntryDraft {
   readonly source: string
   readonly priority: Priority
   readonly metadata: Metadata | undefined
+  readonly conflate: string | undefined
   readonly json: string
   readonly audience: Audience | undefined
   readonly topics: readonly Topic[]
@@ -26,18 +27,18 @@ export interface EntryDraft {
 
 /** @throws FrameError on a type that no frame can carry; TypeError on data that is no JSON. */
 export function entryDraft(event: NewEvent, audience: Audience | undefined): EntryDraft {
-  const { data, source, priority = 'normal', metadata } = event
+  const { data, source, priority = 'normal', metadata, conflate } = event
   const json = event.json ?? JSON.stringify(data) ?? 'null'
   const type = singleLine('event', event.type)
   const topics = audience === undefined ? NO_TOPICS : audienceTopics(audience)
-  return { type, source, priority, metadata, json, audience, topics }
+  return { type, source, priority, metadata, conflate, json, audience, topics }
 }
 
 /** The entry of a draft that gets this place and this id. */
 export function placedEntry(draft: EntryDraft, position: Position, id: string): LogEntry {
-  const { type, source, priority, metadata, json, audience, topics } = draft
+  const { type, source, priority, metadata, conflate, json, audience, topics } = draft
   const head = { id, type, timestamp: position.ms, priority, source }
-  const stored = new StoredEvent(metadata === undefined ? head : { ...head, metadata }, json)
+  const stored = new StoredEvent(metadata === undefined ? head : { ...head, metadata }, json, conflate)
   return { position, event: stored, audience, topics, frames: undefined }
 }
 

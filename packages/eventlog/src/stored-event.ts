@@ -12,9 +12,11 @@ export class StoredEvent implements Event {
   readonly source: string
   readonly version = EVENT_VERSION
   readonly metadata?: Metadata
+  /** For who reads it live: it is not stored, for who replays reads at his own pace. */
+  readonly conflate: string | undefined
   readonly #json: string
 
-  constructor(event: Omit<Event, 'data' | 'version'>, json: string) {
+  constructor(event: Omit<Event, 'data' | 'version'>, json: string, conflate?: string) {
     const { id, type, timestamp, priority, source, metadata } = event
     this.id = id
     this.type = type
@@ -22,6 +24,7 @@ export class StoredEvent implements Event {
     this.priority = priority
     this.source = source
     if (metadata !== undefined) this.metadata = metadata
+    this.conflate = conflate
     this.#json = json
   }
 

@@ -1,4 +1,12 @@
-import { groupTopic, type HubStatus, memberTopics, type Topic, userTopic } from '@tributary/protocol'
+import {
+  ALL_TOPIC,
+  connectionOfTopic,
+  groupTopic,
+  type HubStatus,
+  memberTopics,
+  type Topic,
+  userTopic,
+} from '@tributary/protocol'
 import type { Connection } from './connection.ts'
 
 const NOBODY: ReadonlySet<Connection> = new Set()
@@ -14,7 +22,7 @@ export class ConnectionIndex {
     return this.#byId.size
   }
 
-  /** The topics that some connection is under. */
+  /** The topics that some connection is under, but its own and that of all. */
   get topicCount(): number {
     return this.#byTopic.size
   }
@@ -27,21 +35,26 @@ export class ConnectionIndex {
     return this.#byId.values()
   }
 
-  under(topic: Topic): ReadonlySet<Connection> {
-    return this.#byTopic.get(topic) ?? NOBODY
+  /** The connections that are under a topic now. */
+  under(topic: Topic): Iterable<Connection> {
+    if (topic === ALL_TOPIC) return this.all()
+    const connectionId = connectionOfTopic(topic)
+    if (connectionId === undefined) return this.#of(topic)
+    const connection = this.#byId.get(connectionId)
+    return connection === undefined ? NOBODY : [connection]
   }
 
   ofUser(userId: string): ReadonlySet<Connection> {
-    return this.under(userTopic(userId))
+    return this.#of(userTopic(userId))
   }
 
   ofGroup(group: string): ReadonlySet<Connection> {
-    return this.under(groupTopic(group))
+    return this.#of(groupTopic(group))
   }
 
   add(connection: Connection): void {
     this.#byId.set(connection.connectionId, connection)
-    for (const topic of memberTopics(connection)) this.#put(topic, connection)
+    for (const topic of sharedTopics(connection)) this.#put(topic, connection)
     if (connection.userId !== undefined) this.#users.add(connection.userId)
     for (const group of connection.groups) this.#groups.add(group)
   }
@@ -49,7 +62,7 @@ export class ConnectionIndex {
   /** Removes this connection, not another that has taken its id. */
   remove(connection: Connection): void {
     if (this.#byId.get(connection.connectionId) === connection) this.#byId.delete(connection.connectionId)
-    for (const topic of memberTopics(connection)) this.#take(topic, connection)
+    for (const topic of sharedTopics(connection)) this.#take(topic, connection)
     const { userId, groups } = connection
     if (userId !== undefined && this.ofUser(userId).size === 0) this.#users.delete(userId)
     for (const group of groups) if (this.ofGroup(group).size === 0) this.#groups.delete(group)
@@ -88,6 +101,10 @@ export class ConnectionIndex {
     }
   }
 
+  #of(topic: Topic): ReadonlySet<Connection> {
+    return this.#byTopic.get(topic) ?? NOBODY
+  }
+
   #put(topic: Topic, connection: Connection): void {
     let connections = this.#byTopic.get(topic)
     if (connections === undefined) {
@@ -101,4 +118,11 @@ export class ConnectionIndex {
     const connections = this.#byTopic.get(topic)
     if (connections?.delete(connection) && connections.size === 0) this.#byTopic.delete(topic)
   }
+}
+
+/** The topics that others may be under, too. By its own it is found by its id, and by that of all with all. */
+function sharedTopics(connection: Connection): Topic[] {
+  return memberTopics(connection).filter(
+    (topic) => topic !== ALL_TOPIC && connectionOfTopic(topic) === undefined,
+  )
 }

@@ -1,5 +1,11 @@
 import type { LogEntry } from '@tributary/eventlog'
-import { type Audience, audienceIncludes, audienceTopics, EVENT_VERSION } from '@tributary/protocol'
+import {
+  type Audience,
+  audienceIncludes,
+  audienceTopics,
+  EVENT_VERSION,
+  includesAllUnderTopics,
+} from '@tributary/protocol'
 import { eventFrame, type Frame, type FrameForm } from '@tributary/sse'
 import type { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
@@ -32,10 +38,15 @@ export class FanOut {
 
   /** Offers an entry of the log to whoever is under one of its topics. Who still replays will read it there. */
   offer(entry: LogEntry): void {
+    const { audience, event } = entry
+    const forAll = audience !== undefined && includesAllUnderTopics(audience)
     let taken = 0
     // Who is under several of the topics is offered it several times, and takes it once: a reader knows its place.
     for (const topic of entry.topics) {
-      for (const { stream } of this.#index.under(topic)) if (stream?.offer(entry)) taken += 1
+      for (const connection of this.#index.under(topic)) {
+        const isFor = forAll ? connection.wants(event.type) : connection.accepts(entry)
+        if (connection.stream?.offer(entry, isFor)) taken += 1
+      }
     }
     this.#dispatched += taken
     this.#taken.set(entry, taken)
@@ -51,9 +62,10 @@ export class FanOut {
       if (stream === undefined || !stream.live || !connection.wants(event.type)) continue
       const frame = frames.frame(form)
       if (stream.stream.hasRoomFor(frame.byteLength)) {
-        stream.stream.send(frame)
+        stream.stream.send(frame, event.conflate)
         taken += 1
-      } else if (event.priority === 'low') stream.drop()
+      } else if (event.conflate !== undefined && stream.stream.replace(frame, event.conflate)) taken += 1
+      else if (event.priority === 'low') stream.drop()
       else stream.end('slow_consumer')
     }
     this.#dispatched += taken

@@ -52,6 +52,11 @@ export interface HubOptions extends HistoryOptions, UserLimitOptions {
 export interface SendOptions {
   readonly priority?: Priority
   readonly metadata?: Metadata
+  /**
+   * What it is the latest of, as `price:ACME`. Where an earlier one of the same key still waits for a slow reader, it
+   * takes its place.
+   */
+  readonly conflate?: string
   /** For the streams that are live now: neither stored nor resumed, without an id. Default false. */
   readonly ephemeral?: boolean
   readonly source?: string

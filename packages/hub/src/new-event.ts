@@ -17,6 +17,7 @@ export interface CheckedEvent {
   readonly source: string
   readonly priority: Priority
   readonly metadata?: Metadata
+  readonly conflate?: string
 }
 
 /**
@@ -28,7 +29,7 @@ export interface CheckedEvent {
  *   name is a control frame's.
  */
 export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
-  const { type, source, priority = 'normal', metadata } = event
+  const { type, source, priority = 'normal', metadata, conflate } = event
   if (!TYPE.test(type)) {
     throw new ProblemError(
       'invalid_request',
@@ -47,8 +48,14 @@ export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
   if (bytes > maxBytes) {
     throw new ProblemError('event_too_large', `The event has ${bytes} bytes; at most ${maxBytes} are allowed`)
   }
-  const checked = { type, json, source, priority }
-  return metadata === undefined ? checked : { ...checked, metadata: JSON.parse(metadataJson) }
+  return {
+    type,
+    json,
+    source,
+    priority,
+    ...(metadata === undefined ? {} : { metadata: JSON.parse(metadataJson) }),
+    ...(conflate === undefined ? {} : { conflate }),
+  }
 }
 
 function toJson(what: 'data' | 'metadata', value: unknown): string {

@@ -55,9 +55,24 @@ export class Publisher {
     options: SendOptions,
   ): Promise<SendReceipt> {
     const { source: ownSource, maxEventBytes } = this.#options
-    const { priority = 'normal', metadata, ephemeral = false, source = ownSource, where, once } = options
+    const {
+      priority = 'normal',
+      metadata,
+      conflate,
+      ephemeral = false,
+      source = ownSource,
+      where,
+      once,
+    } = options
     const event = newEvent(
-      { type, data, source, priority, ...(metadata === undefined ? {} : { metadata }) },
+      {
+        type,
+        data,
+        source,
+        priority,
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(conflate === undefined ? {} : { conflate }),
+      },
       maxEventBytes,
     )
     const narrowed = narrow(audience, where)

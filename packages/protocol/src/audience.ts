@@ -47,7 +47,11 @@ export const userTopic = (userId: string): Topic => `user:${userId}`
 export const groupTopic = (group: string): Topic => `group:${group}`
 export const roleTopic = (role: string): Topic => `role:${role}`
 export const sessionTopic = (sessionId: string): Topic => `session:${sessionId}`
-export const connectionTopic = (connectionId: string): Topic => `connection:${connectionId}`
+const CONNECTION = 'connection:'
+export const connectionTopic = (connectionId: string): Topic => CONNECTION + connectionId
+/** The connection whose topic it is; `undefined` of any other topic. */
+export const connectionOfTopic = (topic: Topic): string | undefined =>
+  topic.startsWith(CONNECTION) ? topic.slice(CONNECTION.length) : undefined
 
 /** The topics an audience is appended under. A member may still be excluded by `only` or `where`. */
 export function audienceTopics(audience: Audience): Topic[] {
@@ -67,6 +71,14 @@ function narrowestTopics(only: Audience['only']): Topic[] {
   if (only.connections !== undefined) return only.connections.map(connectionTopic)
   if (only.session !== undefined) return [sessionTopic(only.session)]
   return only.user === undefined ? [] : [userTopic(only.user)]
+}
+
+/**
+ * Whether an audience includes everybody who is under one of its topics. Elsewhere each has to be asked about with
+ * `audienceIncludes`.
+ */
+export function includesAllUnderTopics({ where, only }: Audience): boolean {
+  return where === undefined && only === undefined
 }
 
 /** The topics whose events may be for this member. */
@@ -90,9 +102,14 @@ function isAddressed(audience: Audience, member: AudienceMember): boolean {
   if (userId !== undefined && isAmong(audience.users, userId)) return true
   if (sessionId !== undefined && isAmong(audience.sessions, sessionId)) return true
   if (isAmong(audience.connections, connectionId)) return true
-  if (audience.groups?.some((group) => member.groups.has(group))) return true
-  if (audience.roles?.some((role) => member.roles.has(role))) return true
+  if (hasOneOf(member.groups, audience.groups) || hasOneOf(member.roles, audience.roles)) return true
   return audience.only !== undefined && isOnly(audience.only, member)
+}
+
+function hasOneOf(names: ReadonlySet<string>, wanted: readonly string[] | undefined): boolean {
+  if (wanted === undefined) return false
+  for (const name of wanted) if (names.has(name)) return true
+  return false
 }
 
 function isOnly(only: NonNullable<Audience['only']>, member: AudienceMember): boolean {

@@ -17,6 +17,14 @@ export const EventType = Type.String({
   description: 'The name of the event: 1 to 256 characters without CR, LF or NUL.',
 })
 
+/** What an event is the latest of. */
+export const ConflateKey = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  description:
+    'What the event is the latest of, as `price:ACME`: a reader who lags behind gets the newest of those that wait.',
+})
+
 export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
   description: 'Anything the publisher adds; `correlationId` travels with all that follows from the event.',
 })
@@ -60,5 +68,7 @@ export type NewEvent<T = unknown> = EventData<T> & {
   readonly source: string
   /** Default `normal`. */
   readonly priority?: Priority
+  /** What it is the latest of, as `price:ACME`: for a reader who lags behind it takes the place of an earlier one. */
+  readonly conflate?: string
   readonly metadata?: Metadata
 }

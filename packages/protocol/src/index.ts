@@ -4,8 +4,10 @@ export {
   type AudienceMember,
   audienceIncludes,
   audienceTopics,
+  connectionOfTopic,
   connectionTopic,
   groupTopic,
+  includesAllUnderTopics,
   memberTopics,
   roleTopic,
   sessionTopic,
@@ -50,6 +52,7 @@ export {
   type TaskErrorCode,
 } from './error-code.ts'
 export {
+  ConflateKey,
   EVENT_VERSION,
   type Event,
   EventEnvelope,

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { Where } from './audience.ts'
-import { EventType, Metadata, Priority } from './event.ts'
+import { ConflateKey, EventType, Metadata, Priority } from './event.ts'
 
 /** Names of users, groups, roles, sessions and connections: 1 to 128 characters, none of them a control. */
 export const Name = Type.String({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f]+$' })
@@ -12,6 +12,7 @@ const Names = Type.Array(Name, { minItems: 1, maxItems: MAX_AUDIENCE_NAMES })
 const sendOptions = {
   priority: Type.Optional(Priority),
   metadata: Type.Optional(Metadata),
+  conflate: Type.Optional(ConflateKey),
   ephemeral: Type.Optional(
     Type.Boolean({ description: 'Neither stored nor resumed, and without an id. Default false.' }),
   ),

@@ -204,9 +204,10 @@ export class EventStream implements SinkOwner {
   }
 
   #fits(bytes: number): boolean {
-    const { maxBytes = DEFAULT_OUTBOX_MAX_BYTES, maxEvents = DEFAULT_OUTBOX_MAX_EVENTS } = this.#options
     const pending = this.pendingBytes
-    return pending === 0 || (pending + bytes <= maxBytes && this.pendingEvents < maxEvents)
+    if (pending === 0) return true
+    const { maxBytes = DEFAULT_OUTBOX_MAX_BYTES, maxEvents = DEFAULT_OUTBOX_MAX_EVENTS } = this.#options
+    return pending + bytes <= maxBytes && this.pendingEvents < maxEvents
   }
 
   #write(frame: Frame, key?: string): void {

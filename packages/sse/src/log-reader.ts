@@ -109,32 +109,46 @@ export class LogReader {
   }
 
   /** Takes the entry that was just appended; whoever replays will read it. Answers whether it was sent. */
-  offer(entry: LogEntry): boolean {
-    const { stream, form, accepts, overflow, topics } = this.#options
+  offer(entry: LogEntry, isFor = this.#accepts(entry)): boolean {
     if (this.#state !== 'live') return false
     const { n } = entry.position
     if (n <= this.#position.n) {
       this.#completeAtEnd()
       return false
     }
+    const { stream, form, topics } = this.#options
     // Where every entry is offered, a number that was left out is an entry that the log does not have.
     if (topics === undefined && n > this.#position.n + 1) {
       this.#readFrom(this.#position.n)
       return false
     }
-    if (accepts !== undefined && !accepts(entry)) {
+    if (!isFor) {
       this.#position = entry.position
       this.#completeAtEnd()
       return false
     }
     const frame = entryFrame(entry, form)
-    if (stream.hasRoomFor(frame.byteLength)) {
-      this.#send(entry, frame)
-      this.#completeAtEnd()
+    if (!stream.hasRoomFor(frame.byteLength)) return this.#overflow(entry, frame)
+    this.#send(entry, frame)
+    this.#completeAtEnd()
+    return true
+  }
+
+  #accepts(entry: LogEntry): boolean {
+    const { accepts } = this.#options
+    return accepts === undefined || accepts(entry)
+  }
+
+  /** There is no room for an entry that is for this reader. Answers whether it was sent all the same. */
+  #overflow(entry: LogEntry, frame: Frame): boolean {
+    const { stream, overflow } = this.#options
+    const { conflate, priority } = entry.event
+    if (overflow === 'catch_up') this.#readFrom(entry.position.n - 1)
+    else if (conflate !== undefined && stream.replace(frame, conflate)) {
+      this.#position = entry.position
+      this.#sentN = entry.position.n
       return true
-    }
-    if (overflow === 'catch_up') this.#readFrom(n - 1)
-    else if (entry.event.priority === 'low') this.drop(entry.position)
+    } else if (priority === 'low') this.drop(entry.position)
     else {
       // Not live any more: it has not come as far as the head.
       this.#state = 'replaying'
@@ -201,8 +215,8 @@ export class LogReader {
 
   /** Sends the entry or passes over it. Answers whether there was room. */
   #sendAtOnce(entry: LogEntry): boolean {
-    const { stream, form, accepts } = this.#options
-    if (accepts === undefined || accepts(entry)) {
+    const { stream, form } = this.#options
+    if (this.#accepts(entry)) {
       const frame = entryFrame(entry, form)
       if (stream.ended || !stream.hasRoomFor(frame.byteLength)) return false
       this.#send(entry, frame)
@@ -221,16 +235,16 @@ export class LogReader {
   }
 
   #send(entry: LogEntry, frame: Frame): void {
-    this.tellDropped()
+    if (this.#beforeDropped !== undefined) this.tellDropped()
     this.#position = entry.position
     this.#sentN = entry.position.n
-    this.#options.stream.send(frame)
+    this.#options.stream.send(frame, entry.event.conflate)
   }
 
   #completeAtEnd(): void {
     const { log, onComplete } = this.#options
-    if (this.#completed || !log.closed || this.#position.n < log.head.n) return
+    if (onComplete === undefined || this.#completed || !log.closed || this.#position.n < log.head.n) return
     this.#completed = true
-    onComplete?.(this.#sentN === log.head.n)
+    onComplete(this.#sentN === log.head.n)
   }
 }

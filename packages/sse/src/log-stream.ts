@@ -108,9 +108,13 @@ export class LogStream {
     this.#reader.start()
   }
 
-  /** Offers the entry that was just appended. Answers whether it was sent. */
-  offer(entry: LogEntry): boolean {
-    return this.#reader.offer(entry)
+  /**
+   * Offers the entry that was just appended. Answers whether it was sent.
+   *
+   * @param isFor whether it is for this reader, where the caller knows. Default: it is asked.
+   */
+  offer(entry: LogEntry, isFor?: boolean): boolean {
+    return this.#reader.offer(entry, isFor)
   }
 
   /** Goes without an event of low priority that is in no log and finds no room. Its reader is told of that. */

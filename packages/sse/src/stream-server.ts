@@ -7,7 +7,8 @@ import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
 import { StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import { NO_METER, type StreamMeter } from './stream-meter.ts'
-import { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
+import { StreamTimer, type StreamTimerOptions } from './stream-timer.ts'
+import { TimerWheel } from './timer-wheel.ts'
 import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
 import { WriteTurn } from './write-turn.ts'
@@ -50,26 +51,32 @@ export interface StreamTotals {
 export class StreamServer {
   readonly #options: StreamServerOptions
   readonly #wheel: TimerWheel
-  readonly #heartbeats = new HeartbeatFrames()
   readonly #streams = new Set<LogStream>()
   readonly #polls: WaitingPolls
   readonly #gate = new TurnGate()
   readonly #turn = new WriteTurn()
   readonly #streamOptions: EventStreamOptions
   readonly #admission: StreamAdmission
+  readonly #timerOptions: StreamTimerOptions
   #eventsOfEnded = 0
   #bytesOfEnded = 0
 
   constructor(options: StreamServerOptions) {
     this.#options = options
+    this.#wheel = new TimerWheel(options.clock)
     const { clock, outboxMaxBytes: maxBytes, outboxMaxEvents: maxEvents, meter } = options
     this.#streamOptions = {
       ...(maxBytes === undefined ? {} : { maxBytes }),
       ...(maxEvents === undefined ? {} : { maxEvents }),
       ...(meter === undefined ? {} : { meter }),
+      now: () => this.#wheel.now,
+    }
+    this.#timerOptions = {
+      wheel: this.#wheel,
+      heartbeats: new HeartbeatFrames(),
+      heartbeatMs: this.heartbeatMs,
       now: () => clock.now(),
     }
-    this.#wheel = new TimerWheel(options.clock)
     this.#polls = new WaitingPolls(options.maxWaitingPolls)
     this.#admission = new StreamAdmission(options, options.elapsedMs)
   }
@@ -202,20 +209,11 @@ export class StreamServer {
   }
 
   #keep(opened: LogStream, timeoutMs: number, slot: StreamSlot | undefined): void {
-    const { clock, random = Math.random } = this.#options
-    const { heartbeatMs } = this
-    const beat = () => {
-      cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
-      if (opened.stream.hasRoomFor(1)) opened.heartbeat(this.#heartbeats, clock.now())
-    }
-    let cancelBeat = this.#wheel.schedule(heartbeatMs, beat)
-    // The wheel calls back up to two ticks late, and a timeout is kept.
-    const endsInMs = Math.max(0, timeoutMs * (1 - TIMEOUT_JITTER * random()) - 2 * DEFAULT_TICK_MS)
-    const cancelTimeout = this.#wheel.schedule(endsInMs, () => opened.end('timeout'))
+    const { random = Math.random } = this.#options
+    const timer = new StreamTimer(this.#timerOptions, opened, timeoutMs * (1 - TIMEOUT_JITTER * random()))
     this.#streams.add(opened)
     opened.stream.onEnd(() => {
-      cancelBeat()
-      cancelTimeout()
+      timer.stop()
       this.#streams.delete(opened)
       this.#eventsOfEnded += opened.stream.eventsSent
       this.#bytesOfEnded += opened.stream.bytesSent

@@ -3,46 +3,80 @@ import type { Clock } from '@tributary/protocol'
 /** How exact the wheel is. Streams need no better, and ten thousand of them share its one timer. */
 export const DEFAULT_TICK_MS = 50
 
+/** What is called when its time has come. An object, so that who is scheduled again and again makes none anew. */
+export interface Scheduled {
+  onDue(): void
+}
+
 /** Many timeouts on one timer. It counts its own ticks, so a clock that jumps ends no stream. */
 export class TimerWheel {
   readonly #clock: Clock
   readonly #tickMs: number
-  readonly #buckets = new Map<number, Set<() => void>>()
+  readonly #buckets = new Map<number, Set<Scheduled>>()
   #tick = 0
+  #now: number
   #stopTicking: (() => void) | undefined
 
   /** @param tickMs default `DEFAULT_TICK_MS`. */
   constructor(clock: Clock, tickMs = DEFAULT_TICK_MS) {
     this.#clock = clock
     this.#tickMs = tickMs
+    this.#now = clock.now()
   }
 
-  /** Calls back once, not before `delayMs` and at most two ticks later; the answer cancels it. */
-  schedule(delayMs: number, callback: () => void): () => void {
-    this.#stopTicking ??= this.#clock.every(this.#tickMs, () => this.#onTick())
+  /** The clock's time as of the last tick, in ms since 1970: what is asked for each event must cost nothing. */
+  get now(): number {
+    return this.#now
+  }
+
+  /** The ticks that have passed. */
+  get tick(): number {
+    return this.#tick
+  }
+
+  /** The first tick that is not before `delayMs` from now. */
+  tickAfter(delayMs: number): number {
     // One tick more, because the current one has partly gone by.
-    const tick = this.#tick + Math.ceil(delayMs / this.#tickMs) + 1
+    return this.#tick + Math.ceil(delayMs / this.#tickMs) + 1
+  }
+
+  /** Calls `onDue` once at a tick that is still to come. */
+  add(tick: number, scheduled: Scheduled): void {
+    if (this.#stopTicking === undefined) {
+      this.#now = this.#clock.now()
+      this.#stopTicking = this.#clock.every(this.#tickMs, () => this.#onTick())
+    }
     let bucket = this.#buckets.get(tick)
     if (bucket === undefined) {
       bucket = new Set()
       this.#buckets.set(tick, bucket)
     }
-    const scheduled = () => callback()
     bucket.add(scheduled)
-    return () => {
-      const held = this.#buckets.get(tick)
-      if (held?.delete(scheduled) && held.size === 0) this.#buckets.delete(tick)
-      this.#stopWhenIdle()
-    }
+  }
+
+  /** Takes back what was added for a tick; nothing where it has been called. */
+  remove(tick: number, scheduled: Scheduled): void {
+    const bucket = this.#buckets.get(tick)
+    if (bucket?.delete(scheduled) && bucket.size === 0) this.#buckets.delete(tick)
+    this.#stopWhenIdle()
+  }
+
+  /** Calls back once, not before `delayMs` and at most two ticks later; the answer cancels it. */
+  schedule(delayMs: number, callback: () => void): () => void {
+    const tick = this.tickAfter(delayMs)
+    const scheduled: Scheduled = { onDue: () => callback() }
+    this.add(tick, scheduled)
+    return () => this.remove(tick, scheduled)
   }
 
   #onTick(): void {
     this.#tick += 1
+    this.#now = this.#clock.now()
     const due = this.#buckets.get(this.#tick)
     if (due === undefined) return
-    for (const callback of due) {
-      due.delete(callback)
-      callback()
+    for (const scheduled of due) {
+      due.delete(scheduled)
+      scheduled.onDue()
     }
     this.#buckets.delete(this.#tick)
     this.#stopWhenIdle()

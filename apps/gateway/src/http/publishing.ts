@@ -12,7 +12,7 @@ import {
 import { type App, principalOf } from '@tributary/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { Value } from 'typebox/value'
+import { Compile } from 'typebox/compile'
 import type { Deps } from '../deps.ts'
 
 const UserParams = Type.Object({ userId: Name })
@@ -25,6 +25,8 @@ const ManagedBody = Type.Unsafe<unknown>({
   then: ManagedSend,
   else: {},
 })
+
+const managedSendCheck = Compile(ManagedSend)
 
 const common = {
   tags: ['publishing'],
@@ -81,12 +83,13 @@ export function addPublishing(app: App, { hub }: Deps): void {
     '/api/sse',
     { schema: { ...common, summary: 'Send to any audience', body: Publish } },
     (request, reply) => {
-      const { event, data, priority, metadata, ephemeral } = request.body
+      const { event, data, priority, metadata, conflate, ephemeral } = request.body
       return send(request, reply, audienceOf(request.body), {
         event,
         data,
         ...(priority === undefined ? {} : { priority }),
         ...(metadata === undefined ? {} : { metadata }),
+        ...(conflate === undefined ? {} : { conflate }),
         ...(ephemeral === undefined ? {} : { ephemeral }),
       })
     },
@@ -104,7 +107,7 @@ export function addPublishing(app: App, { hub }: Deps): void {
 
 function managedSend(body: unknown): ManagedSend {
   const isSend = typeof body === 'object' && body !== null && ('event' in body || 'data' in body)
-  return isSend && Value.Check(ManagedSend, body) ? body : { data: body }
+  return isSend && managedSendCheck.Check(body) ? body : { data: body }
 }
 
 /** `userId`, `sessionId` and `clientIds` narrow each other; the lists add to them; nothing at all is everyone. */

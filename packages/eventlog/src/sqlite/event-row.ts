@@ -42,6 +42,8 @@ export function entryOf(row: Row, idOf: (position: Position) => string): LogEntr
     source: textOf(row, 'source'),
     priority: priorityOf(row),
     metadata,
+    // Who reads from the disk reads at his own pace.
+    conflate: undefined,
     json: textOf(row, 'data'),
     audience,
     topics: audience === undefined ? [] : audienceTopics(audience),
