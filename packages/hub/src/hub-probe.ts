@@ -1,5 +1,5 @@
 import type { EventLog } from '@tributary/eventlog'
-import { type Clock, connectionTopic, type ProbeResult } from '@tributary/protocol'
+import { type Clock, type ProbeResult, sessionTopic } from '@tributary/protocol'
 import { FlowProbe, PROBE_EVENT, type SinkFactory, type StreamServer } from '@tributary/sse'
 import { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
@@ -9,7 +9,7 @@ import type { FanOut } from './fan-out.ts'
 /** The reader of the probe. A control character is in no name, so nobody else is called so. */
 const PROBE_ID = '\u0001probe'
 /** Whom the probe's events are for. */
-export const PROBE_TOPIC = connectionTopic(PROBE_ID)
+export const PROBE_TOPIC = sessionTopic(PROBE_ID)
 
 export interface HubProbeOptions {
   readonly log: EventLog
@@ -51,7 +51,7 @@ export class HubProbe {
 
   async #open(sink: SinkFactory): Promise<void> {
     const { log, streams, index } = this.#options
-    const connection = new Connection(PROBE_ID, {}, NO_TIMES)
+    const connection = new Connection(PROBE_ID, { sessionId: PROBE_ID }, NO_TIMES)
     const stream = await streams.serve({
       log,
       sink,
@@ -73,7 +73,7 @@ export class HubProbe {
   async #send(data: unknown): Promise<void> {
     const { log, fanOut, source } = this.#options
     const event = { type: PROBE_EVENT, data, source }
-    const [entry] = await log.append([{ event, audience: { connections: [PROBE_ID] } }])
+    const [entry] = await log.append([{ event, audience: { sessions: [PROBE_ID] } }])
     if (entry !== undefined) this.#delivered += fanOut.takenOf(entry)
   }
 }
