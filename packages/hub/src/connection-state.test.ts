@@ -1,4 +1,5 @@
 import type { ConnectionState } from '@tributary/protocol'
+import { DEFAULT_TICK_MS } from '@tributary/sse'
 import { describe, expect, it } from 'vitest'
 import { openHub, settle } from '../test/hub-under-test.ts'
 import { MemorySink } from '../test/memory-sink.ts'
@@ -50,6 +51,8 @@ describe('the state of a connection', () => {
     setting.clock.advance(1)
     expect(sink.types).toContain('heartbeat')
     expect(connection.view()).toMatchObject({ state: 'idle', lastActivityAt: openedAt, eventsSent: 0 })
+    // The time of an event is that of the last tick.
+    setting.clock.advance(DEFAULT_TICK_MS - 1)
     await setting.hub.broadcast('news', 1)
     expect(connection.view()).toMatchObject({
       state: 'connected',
