@@ -118,6 +118,25 @@ describe('MAX_CONNECTIONS', () => {
     expect(back.events).toMatchObject([{ data: { reason: 'busy', reconnect: true } }])
     expect((await (await fetch(`${worker.url}/api/runs`)).json()).runs).toHaveLength(1)
   })
+
+  it('sends the runs of a gateway to another worker, and begins none where all are full', async () => {
+    await using worker = await startWorker({ env: { MAX_CONNECTIONS: '1' } })
+    await using other = await startWorker({ env: { MAX_CONNECTIONS: '1' } })
+    await using gateway = await startGateway({ workers: [worker, other] })
+    await using first = await EventCollector.open(`${worker.url}/api/sse/flow-example?count=100`)
+    await first.waitFor('connection')
+    const body = { tasks: [{ id: 'wait', name: 'Wait', url: `${worker.url}/api/sample/slow?ms=60000` }] }
+    await using run = await EventCollector.open(gateway.url + PARALLEL_TASKS, { body })
+    await run.waitFor('task_start', WAIT.timeout)
+    await using refused = await EventCollector.open(gateway.url + PARALLEL_TASKS, { body })
+    await refused.ended
+    expect(refused.status).toBe(503)
+    expect(JSON.parse(refused.text)).toMatchObject({ code: 'upstream_unavailable', retryable: true })
+    const runs = await Promise.all(
+      [worker, other].map(async ({ url }) => (await (await fetch(`${url}/api/runs`)).json()).runs),
+    )
+    expect(runs.map(({ length }) => length)).toEqual([1, 1])
+  })
 })
 
 describe('MAX_CONNECTIONS_PER_USER', () => {

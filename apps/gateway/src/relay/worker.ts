@@ -88,14 +88,14 @@ export class Worker {
   /**
    * Sends a request, and reads its answer to the end.
    *
-   * @throws WorkerUnreachableError where it was not sent, or the worker is about to stop; ProblemError where
+   * @throws WorkerUnreachableError where it was not sent, or the worker is about to stop or full; ProblemError where
    *   the worker refuses, with what it said, or broke off.
    */
   async request(path: string, request: Omit<WholeRequest, 'url'> = {}): Promise<WholeAnswer> {
     const answer = await this.#send(path, request)
     if (answer.status < 400) return answer
     const refusal = refusalOf(answer, this.url)
-    if (refusal.code !== 'draining') throw refusal
+    if (refusal.code !== 'draining' && refusal.code !== 'too_many_connections') throw refusal
     this.avoid()
     throw new WorkerUnreachableError(this.url, refusal)
   }

@@ -78,7 +78,10 @@ export async function replyWithNewRun(
   start: () => Promise<StartedOnce>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (prefersJson(reply.request.headers.accept)) return replyAccepted(reply, await start())
+  if (prefersJson(reply.request.headers.accept)) {
+    checkRoom(reply, deps)
+    return replyAccepted(reply, await start())
+  }
   await admitReply(reply, deps.streams, async (slot) =>
     openStarted(reply, await start(), { query, slot }, deps),
   )
@@ -99,6 +102,7 @@ export async function replyWithStartedRun(
   const find = () => startOrResume(reply, query, { start, find: resume })
   try {
     if (prefersJson(reply.request.headers.accept)) {
+      checkRoom(reply, deps)
       const started = await find()
       return started === undefined ? reply : replyAccepted(reply, started)
     }
@@ -110,6 +114,11 @@ export async function replyWithStartedRun(
     refuseStream(reply, error, query)
   }
   return reply
+}
+
+/** Who is answered JSON reads the stream next: a run that nobody can read is better begun elsewhere, or later. */
+function checkRoom({ request }: FastifyReply, { streams }: Deps): void {
+  streams.admit(request.ip).release()
 }
 
 function openStarted(
