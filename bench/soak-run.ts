@@ -112,9 +112,13 @@ export async function runSoak(
   }
 }
 
-/** The gateway as it starts by default, but with room for the readers; a short soak ages faster. */
+/**
+ * The gateway as it starts by default, but with room for the readers. In a short soak history and streams live for
+ * half of the warm-up at most: before it is judged, history is full, and every stream has ended and come back.
+ */
 function gatewayEnv(durationMs: number): Record<string, string> {
-  const historyMs = Math.max(SHORTEST_HISTORY_MS, Math.min(HISTORY_MAX_AGE_MS, warmUpMs(durationMs) / 2))
+  const halfMs = warmUpMs(durationMs) / 2
+  const historyMs = Math.max(SHORTEST_HISTORY_MS, Math.min(HISTORY_MAX_AGE_MS, halfMs))
   return {
     NODE_ENV: 'development',
     STORE: 'sqlite',
@@ -123,7 +127,7 @@ function gatewayEnv(durationMs: number): Record<string, string> {
     MAX_CONNECTIONS: '20000',
     MAX_CONNECTIONS_PER_USER: '0',
     HISTORY_MAX_AGE_MS: String(Math.round(historyMs)),
-    STREAM_TIMEOUT_MS: String(Math.round(Math.min(STREAM_TIMEOUT_MS, durationMs / 2))),
+    STREAM_TIMEOUT_MS: String(Math.round(Math.min(STREAM_TIMEOUT_MS, halfMs))),
   }
 }
 
@@ -146,7 +150,8 @@ async function sample(
     if (isEnd) return
     const atMs = performance.now() - beganAt
     const figures = await gateway.ask('figures', isFigures)
-    waitMs = Math.max(intervalMs, (performance.now() - beganAt - atMs) / SAMPLING_SHARE)
+    const tookMs = performance.now() - beganAt - atMs
+    waitMs = Math.min(LONGEST_SAMPLE_INTERVAL_MS, Math.max(intervalMs, tookMs / SAMPLING_SHARE))
     samples.push({ atMs, ...figures })
     const minute = Math.floor(atMs / 60_000)
     if (minute === toldMinute) continue
