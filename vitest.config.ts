@@ -23,7 +23,7 @@ export default defineConfig({
   test: {
     passWithNoTests: false,
     projects: [
-      project('unit', ['{packages,apps}/*/src/**/*.test.{ts,tsx}', '{scripts,bench}/**/*.test.ts']),
+      project('unit', ['{packages,apps}/*/src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts']),
       project('integration', ['{packages,apps}/*/test/**/*.test.{ts,tsx}', 'examples/**/*.test.{ts,tsx}'], {
         testTimeout: 15_000,
         sequence: { groupOrder: 1 },

@@ -48,7 +48,7 @@ function tableOf(samples: readonly SoakSample[], fromMs: number): Record<string,
     row('collected heap, MB', ({ heapMb }) => heapMb),
     row('external, MB', ({ externalMb }) => externalMb),
     row('RSS, MB', ({ rssMb }) => rssMb),
-    row('handles', ({ handles }) => handles),
+    row('open files', ({ handles }) => handles),
     row('event loop late, p99 ms', ({ delayMs }) => delayMs.p99, false),
     row('event loop late, longest ms', ({ delayMs }) => delayMs.longest, false),
   ]
