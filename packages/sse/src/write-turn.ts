@@ -70,8 +70,9 @@ export class WriteTurn {
     this.#settling = []
     this.#afterFlush = []
     this.#empty = new Batch()
-    for (const sink of gathering) sink.flush()
+    // First, or what is flushed to a busy sink would keep it from settling in every turn.
     for (const sink of settling) sink.settle()
+    for (const sink of gathering) sink.flush()
     for (const callback of afterFlush) callback()
   }
 }
