@@ -73,6 +73,9 @@ export class SocketWriter {
   }
 }
 
+/** What `lib/_http_server.js` hears of a socket's close with. Where it has another name it stays, and costs memory. */
+const SERVERS_LISTENER = 'bound socketOnClose'
+
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
 /** The socket of a stream that was taken over from its response. What is written are chunks of its answer. */
@@ -108,8 +111,7 @@ export class RawSocket {
     parser.unconsume()
     parser.remove()
     Reflect.set(socket, 'parser', null)
-    // All listeners are the server's, and hold on to the request.
-    socket.removeAllListeners()
+    dropListeners(socket)
     socket.setTimeout(0)
     socket.on('error', destroy).on('end', destroy).once('close', onGone)
     parser.close()
@@ -117,7 +119,7 @@ export class RawSocket {
     socket.resume()
     // To whoever counts what is under way, this request is over.
     response.destroy()
-    response.emit('close')
+    process.nextTick(tellClosed, response)
     return new RawSocket(socket, handle, writer)
   }
 
@@ -132,9 +134,10 @@ export class RawSocket {
   }
 
   /** Ends the answer, and closes the socket once the kernel has all of it, as Node does. */
-  end(owner: QueuedWriter): void {
-    this.write(LAST_CHUNK, owner)
+  end(owner: QueuedWriter): WriteOutcome {
+    const outcome = this.write(LAST_CHUNK, owner)
     this.#socket.destroySoon()
+    return outcome
   }
 
   destroy(): void {
@@ -145,7 +148,7 @@ export class RawSocket {
 /** Whether a response has its socket for itself, speaks chunks, and nothing of it waits in Node's own buffers. */
 function isFree(response: ServerResponse, socket: unknown): socket is Socket {
   // TLS and pipes keep Node's way.
-  if (!(socket instanceof Socket) || 'encrypted' in socket || socket.destroyed) return false
+  if (!(socket instanceof Socket) || 'encrypted' in socket || !socket.writable) return false
   // HTTP/1.0 knows no chunks.
   if (!response.headersSent || !response.chunkedEncoding || response.writableEnded) return false
   // Behind an answer that is not through yet, its bytes would come before the end of that one.
@@ -155,6 +158,25 @@ function isFree(response: ServerResponse, socket: unknown): socket is Socket {
 
 function destroy(this: Socket): void {
   this.destroy()
+}
+
+/** What the server listens with holds on to the request. Whoever else waits for the socket to close still hears of it. */
+function dropListeners(socket: Socket): void {
+  for (const event of socket.eventNames()) {
+    if (event !== 'close') socket.removeAllListeners(event)
+  }
+  for (const listener of socket.listeners('close').filter(isListener)) {
+    if (listener.name === SERVERS_LISTENER) socket.off('close', listener)
+  }
+}
+
+function isListener(listener: unknown): listener is () => void {
+  return typeof listener === 'function'
+}
+
+/** Where Node has not said so itself: what is destroyed without a socket is closed. */
+function tellClosed(response: ServerResponse): void {
+  if (!response.closed) response.emit('close')
 }
 
 /** Whether the parser has seen nothing after this request. */
