@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Batch } from './batch.ts'
 import type { Frame } from './frame.ts'
-import { RawSocket } from './raw-socket.ts'
+import { RawSocket, type WriteOutcome } from './raw-socket.ts'
 import type { SinkOwner, StreamSink } from './stream-sink.ts'
 import { WriteTurn } from './write-turn.ts'
 
@@ -26,8 +26,10 @@ export class NodeSink implements StreamSink {
   #owner: SinkOwner | undefined
   #cutTimer: NodeJS.Timeout | undefined
   #batch: Batch | undefined
-  // Writes that the kernel has not taken yet.
+  // Writes that the kernel is not known to have taken.
   #queued = 0
+  // Since which turn there are such.
+  #queuedTurn = -1
   #turnNumber = -1
   // Whether the last turn had more than one write: then this one is expected to, and gathers from the first.
   #bursting = false
@@ -58,12 +60,14 @@ export class NodeSink implements StreamSink {
   }
 
   get busy(): boolean {
-    return this.#queued > 0
+    if (this.#queued === 0) return false
+    // Node says only later that the kernel has it all, so within the turn it is not the peer who is slow.
+    return this.#raw !== undefined || this.#queuedTurn !== this.#turn.number
   }
 
   get pendingBytes(): number {
     const gathered = this.#batch?.byteLength ?? 0
-    if (this.#queued === 0) return gathered
+    if (!this.busy) return gathered
     return gathered + (this.#raw?.queuedBytes ?? this.#response?.writableLength ?? 0)
   }
 
@@ -111,7 +115,7 @@ export class NodeSink implements StreamSink {
     this.#cutTimer = setTimeout(() => this.#destroy(), END_GRACE_MS)
     this.#cutTimer.unref()
     if (this.#raw === undefined) this.#response?.end()
-    else this.#raw.end(this)
+    else this.#note(this.#raw.end(this))
   }
 
   /** For the turn after its opening: takes its socket over, where that is right. */
@@ -139,12 +143,17 @@ export class NodeSink implements StreamSink {
   }
 
   #writeRaw(raw: RawSocket, chunks: Uint8Array): void {
-    const outcome = raw.write(chunks, this)
+    this.#note(raw.write(chunks, this))
+  }
+
+  #note(outcome: WriteOutcome): void {
     if (outcome === 'queued') this.#queued += 1
     else if (outcome === 'failed') this.#destroy()
   }
 
   #writeOrdinary(bytes: Uint8Array): void {
+    this.#turn.begin()
+    if (this.#queued === 0) this.#queuedTurn = this.#turn.number
     this.#queued += 1
     this.#response?.write(bytes, () => this.onWritten())
   }
