@@ -104,13 +104,17 @@ export class EventStream implements SinkOwner {
     this.#options.meter?.replayed(events)
   }
 
-  /** Whether a frame of this many bytes fits. An empty outbox takes any, so whatever is allowed is delivered. */
-  hasRoomFor(bytes: number): boolean {
-    if (this.#fits(bytes)) return true
+  /**
+   * Whether a frame of this many bytes fits. An empty outbox takes any, so whatever is allowed is delivered.
+   *
+   * @param key where one of the same key waits, it makes room.
+   */
+  hasRoomFor(bytes: number, key?: string): boolean {
+    if (this.#fits(bytes, key)) return true
     if (this.#sink.busy) return false
     // What is gathered for the end of the turn is no reader's fault.
     this.#sink.flush()
-    return this.#fits(bytes)
+    return this.#fits(bytes, key)
   }
 
   /** Resolves when nothing waits for its reader any more, or the stream has ended. */
@@ -132,14 +136,6 @@ export class EventStream implements SinkOwner {
     this.#eventsSent += 1
     this.#lastSentAt = this.#now()
     this.#write(frame, key)
-  }
-
-  /** Sends an event's frame in place of one of the same key that waits. Answers whether there was one, and it fits. */
-  replace(frame: Frame, key: string): boolean {
-    const waiting = this.#outbox?.bytesOf(key)
-    if (waiting === undefined || !this.#fits(frame.byteLength - waiting)) return false
-    this.send(frame, key)
-    return true
   }
 
   /** Sends a control frame: for this stream alone, stored nowhere. */
@@ -203,11 +199,13 @@ export class EventStream implements SinkOwner {
     if (typeof listener === 'function') listener()
   }
 
-  #fits(bytes: number): boolean {
+  #fits(bytes: number, key: string | undefined): boolean {
     const pending = this.pendingBytes
     if (pending === 0) return true
     const { maxBytes = DEFAULT_OUTBOX_MAX_BYTES, maxEvents = DEFAULT_OUTBOX_MAX_EVENTS } = this.#options
-    return pending + bytes <= maxBytes && this.pendingEvents < maxEvents
+    const replaced = key === undefined ? undefined : this.#outbox?.bytesOf(key)
+    const events = this.pendingEvents + (replaced === undefined ? 1 : 0)
+    return pending + bytes - (replaced ?? 0) <= maxBytes && events <= maxEvents
   }
 
   #write(frame: Frame, key?: string): void {

@@ -128,7 +128,10 @@ export class LogReader {
       return false
     }
     const frame = entryFrame(entry, form)
-    if (!stream.hasRoomFor(frame.byteLength)) return this.#overflow(entry, frame)
+    if (!stream.hasRoomFor(frame.byteLength, entry.event.conflate)) {
+      this.#overflow(entry)
+      return false
+    }
     this.#send(entry, frame)
     this.#completeAtEnd()
     return true
@@ -139,22 +142,16 @@ export class LogReader {
     return accepts === undefined || accepts(entry)
   }
 
-  /** There is no room for an entry that is for this reader. Answers whether it was sent all the same. */
-  #overflow(entry: LogEntry, frame: Frame): boolean {
+  /** There is no room for an entry that is for this reader. */
+  #overflow(entry: LogEntry): void {
     const { stream, overflow } = this.#options
-    const { conflate, priority } = entry.event
     if (overflow === 'catch_up') this.#readFrom(entry.position.n - 1)
-    else if (conflate !== undefined && stream.replace(frame, conflate)) {
-      this.#position = entry.position
-      this.#sentN = entry.position.n
-      return true
-    } else if (priority === 'low') this.drop(entry.position)
+    else if (entry.event.priority === 'low') this.drop(entry.position)
     else {
       // Not live any more: it has not come as far as the head.
       this.#state = 'replaying'
       stream.end('slow_consumer')
     }
-    return false
   }
 
   #readFrom(n: number): void {
