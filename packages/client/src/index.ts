@@ -8,7 +8,7 @@ export {
   openStream,
   type StreamPart,
 } from './open-stream.ts'
-export { type ReadStreamOptions, readStream } from './read-stream.ts'
+export { type ReadStreamOptions, readStream, readStreamBatches } from './read-stream.ts'
 export type { RequestHeaders } from './request-headers.ts'
 export { StreamError, type StreamErrorReason } from './stream-error.ts'
 export { StreamErrorEvent } from './stream-error-event.ts'

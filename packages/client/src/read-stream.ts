@@ -1,7 +1,13 @@
 import { CLOSED_MARK, type Clock, isControlEvent, type WireEvent } from '@tributary/protocol'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { type Ending, endingOf } from './disconnected.ts'
-import { type OpenStream, type OpenStreamOptions, openStream } from './open-stream.ts'
+import {
+  type OpenBatches,
+  type OpenStream,
+  type OpenStreamOptions,
+  openBatches,
+  type StreamPart,
+} from './open-stream.ts'
 import { StreamError } from './stream-error.ts'
 import { continuation, mayRepeat, type StreamRequest } from './stream-request.ts'
 import { wait, waitingClock } from './wait.ts'
@@ -41,7 +47,19 @@ export interface ReadStreamOptions extends OpenStreamOptions, BackoffOptions {
  * Ends on 204, after `disconnected` with `"reconnect": false`, and where `isOver` says so. @throws StreamError that
  * trying again cannot mend; the signal's reason where it is aborted.
  */
-export async function* readStream(options: ReadStreamOptions): AsyncGenerator<WireEvent> {
+export async function* readStream({ onId, ...options }: ReadStreamOptions): AsyncGenerator<WireEvent> {
+  for await (const batch of readStreamBatches(options)) {
+    for (const part of batch) {
+      if ('event' in part) yield part.event
+      else if ('id' in part) onId?.(part.id)
+    }
+  }
+}
+
+/** As `readStream`, but what came in one chunk comes together: for whoever reads many events a second. */
+export async function* readStreamBatches(
+  options: Omit<ReadStreamOptions, 'onId'>,
+): AsyncGenerator<readonly StreamPart[]> {
   const { clock = waitingClock, signal, onInterrupt, isOver } = options
   const reader = new StreamReader(options, clock)
   let attempt = new AbortController()
@@ -75,7 +93,7 @@ export async function* readStream(options: ReadStreamOptions): AsyncGenerator<Wi
 
 /** What a reader knows from one attempt to the next. */
 class StreamReader {
-  readonly #options: ReadStreamOptions
+  readonly #options: Omit<ReadStreamOptions, 'onId'>
   readonly #clock: Clock
   readonly #backoff: Backoff
   readonly #watchdog: Watchdog
@@ -84,7 +102,7 @@ class StreamReader {
   #ending: Ending | undefined
   #isOver = false
 
-  constructor(options: ReadStreamOptions, clock: Clock) {
+  constructor(options: Omit<ReadStreamOptions, 'onId'>, clock: Clock) {
     const { url, method = 'GET', body, lastEventId, heartbeatMs } = options
     this.#options = options
     this.#clock = clock
@@ -111,7 +129,7 @@ class StreamReader {
   }
 
   /** Opens the stream once, and reads it to its end. */
-  async *attempt(controller: AbortController): AsyncGenerator<WireEvent> {
+  async *attempt(controller: AbortController): AsyncGenerator<readonly StreamPart[]> {
     const { fetch, headers = {}, maxEventChars, onOpen } = this.#options
     const { signal } = controller
     this.#ending = undefined
@@ -120,7 +138,7 @@ class StreamReader {
       controller.abort(new StreamError('silent', message, { retryable: true }))
     })
     try {
-      const stream = await openStream(
+      const stream = await openBatches(
         { ...this.#request, fetch, headers, maxEventChars, signal, lastEventId: this.#lastEventId },
         () => this.#clock.now(),
         this.#watchdog,
@@ -132,32 +150,37 @@ class StreamReader {
       this.#watchdog.opened()
       this.#request = continuation(this.#request, stream)
       onOpen?.(stream)
-      yield* this.#events(stream)
+      yield* this.#batches(stream)
     } finally {
       this.#watchdog.stop()
     }
   }
 
-  async *#events({ events }: OpenStream): AsyncGenerator<WireEvent> {
+  async *#batches({ batches }: OpenBatches): AsyncGenerator<readonly StreamPart[]> {
     const openedAtMs = this.#clock.now()
     try {
-      for await (const part of events) {
-        if ('retryMs' in part) this.#backoff.ask(part.retryMs)
-        else if ('id' in part) this.#takeId(part.id)
-        else {
-          this.#note(part.event)
-          yield part.event
-          if (this.#isOver) return
-        }
+      for await (const batch of batches) {
+        const count = this.#take(batch)
+        yield count < batch.length ? batch.slice(0, count) : batch
+        if (this.#isOver) return
       }
     } finally {
       if (this.#clock.now() - openedAtMs >= STEADY_MS) this.#backoff.reset()
     }
   }
 
-  #takeId(id: string): void {
-    this.#lastEventId = id
-    this.#options.onId?.(id)
+  /** Takes note of the parts. Answers how many of them count: what comes behind the end does not. */
+  #take(batch: readonly StreamPart[]): number {
+    let count = 0
+    for (const part of batch) {
+      count += 1
+      if ('event' in part) {
+        this.#note(part.event)
+        if (this.#isOver) break
+      } else if ('id' in part) this.#lastEventId = part.id
+      else this.#backoff.ask(part.retryMs)
+    }
+    return count
   }
 
   #note(event: WireEvent): void {

@@ -74,8 +74,8 @@ export const EMITTER_NAMES: Readonly<Record<string, string>> = { task_error: 'er
 
 /** The name an event of a log goes by on a stream of this naming. */
 export function wireName(type: string, naming: Naming): string {
-  const name = Object.hasOwn(EMITTER_NAMES, type) ? EMITTER_NAMES[type] : undefined
-  return naming === 'emitter' && name !== undefined ? name : type
+  if (naming !== 'emitter' || !Object.hasOwn(EMITTER_NAMES, type)) return type
+  return EMITTER_NAMES[type] ?? type
 }
 
 /** Undoes `wireName`: an `error` that names a task is that task's `task_error`. */

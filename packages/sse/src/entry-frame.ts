@@ -32,15 +32,21 @@ export type EventHead = Omit<Event, 'id' | 'data'> & { readonly id: string | nul
  */
 export function eventFrame(event: EventHead, json: string, { format, naming }: FrameForm): Frame {
   const type = wireName(event.type, naming)
-  const fields = { event: type, data: format === 'envelope' ? envelopeJson({ ...event, type }, json) : json }
+  const fields = { event: type, data: format === 'envelope' ? envelopeJson(event, type, json) : json }
   return new Frame(encodeFrame(event.id === null ? fields : { id: event.id, ...fields }))
 }
 
-/** A whole event as JSON, from the JSON of its data. */
+/**
+ * A whole event as JSON, under this name, from the JSON of its data. That comes last: who passes the event on cuts it
+ * out there. Put together by hand, as a relay needs one for each event.
+ */
 export function envelopeJson(
-  { id, type, timestamp, priority, source, version, metadata }: EventHead,
+  { id, timestamp, priority, source, version, metadata }: EventHead,
+  type: string,
   json: string,
 ): string {
-  const head = JSON.stringify({ id, type, timestamp, priority, source, version, metadata })
-  return `${head.slice(0, -1)},"data":${json}}`
+  const names = `"id":${JSON.stringify(id)},"type":${JSON.stringify(type)}`
+  const how = `"timestamp":${timestamp},"priority":"${priority}","source":${JSON.stringify(source)}`
+  const more = metadata === undefined ? '' : `,"metadata":${JSON.stringify(metadata)}`
+  return `{${names},${how},"version":"${version}"${more},"data":${json}}`
 }

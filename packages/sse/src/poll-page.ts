@@ -50,7 +50,7 @@ export class PollPage {
   get json(): string {
     const { entries, cursor, gap, hasMore, ended } = this
     const events = entries.map(({ event }) =>
-      envelopeJson({ ...event, type: wireName(event.type, this.#naming) }, event.json),
+      envelopeJson(event, wireName(event.type, this.#naming), event.json),
     )
     return `{"events":[${events.join(',')}],${JSON.stringify({ cursor, gap, hasMore, ended }).slice(1)}`
   }

@@ -1,4 +1,4 @@
-import { readStream, StreamError } from '@tributary/client'
+import { readStreamBatches, StreamError } from '@tributary/client'
 import { MirrorLog } from '@tributary/eventlog'
 import { type Clock, COMPLETE, CompleteData, ProblemError, type WireEvent } from '@tributary/protocol'
 import type { LogStream } from '@tributary/sse'
@@ -173,7 +173,7 @@ export class RunMirror {
   async #read(): Promise<void> {
     const { worker, runId, clock, random, maxEventChars, heartbeatMs } = this.#options
     try {
-      const events = readStream({
+      const batches = readStreamBatches({
         url: `${worker.url}/api/runs/${runId}/events?format=envelope`,
         fetch: worker.fetch,
         signal: this.#stop.signal,
@@ -185,8 +185,8 @@ export class RunMirror {
         onInterrupt: (failure) => this.#interrupted(failure),
         isOver: () => this.log.closed,
       })
-      for await (const event of events) {
-        this.#take(event)
+      for await (const batch of batches) {
+        for (const part of batch) if ('event' in part) this.#take(part.event)
         if (this.log.closed) return
       }
       throw new Error('it ended before the run did')
