@@ -29,11 +29,16 @@ export function loopbackRefusal({ socket, headers }: Credentials): string | unde
 
 /** Whether an address is of this machine: 127.0.0.0/8 or ::1, also as IPv4 in IPv6. */
 function isLoopbackAddress(address: string): boolean {
+  if (address === '127.0.0.1') return true
   const family = isIP(address)
   return family !== 0 && LOOPBACK.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }
 
+/** What is said nearly always, and needs no parser. */
+const USUAL_LOOPBACK_URL = /^http:\/\/(?:localhost|127\.0\.0\.1)(?::\d{1,5})?$/
+
 function isLoopbackUrl(text: string): boolean {
+  if (USUAL_LOOPBACK_URL.test(text)) return true
   const hostname = URL.parse(text)?.hostname.replace(/^\[|\]$/g, '') ?? ''
   return hostname === 'localhost' || hostname.endsWith('.localhost') || isLoopbackAddress(hostname)
 }

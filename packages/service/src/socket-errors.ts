@@ -13,8 +13,8 @@ interface ClientError extends Error {
 /** Answers what never becomes a request: broken HTTP, headers that are too large, requests that come too slowly. */
 export class SocketErrors {
   readonly #maxHeaderBytes: number
-  /** The latest response of each connection. */
-  readonly #responses = new WeakMap<Socket, ServerResponse>()
+  /** The latest response of each connection. Not kept for it: the socket of a stream outlives its response. */
+  readonly #responses = new WeakMap<Socket, WeakRef<ServerResponse>>()
 
   /** @param maxHeaderBytes Node's `maxHeaderSize`, which counts the address too. */
   constructor(maxHeaderBytes: number) {
@@ -23,11 +23,7 @@ export class SocketErrors {
 
   watch(server: Server): void {
     server.prependListener('request', ({ socket }, response) => {
-      this.#responses.set(socket, response)
-      // A stream's socket outlives its response, which would be kept for as long.
-      response.once('close', () => {
-        if (this.#responses.get(socket) === response) this.#responses.delete(socket)
-      })
+      this.#responses.set(socket, new WeakRef(response))
     })
     // Without a listener Node answers 417 by itself, and without a word.
     server.on('checkExpectation', ({ headers }, response) => {
@@ -37,7 +33,7 @@ export class SocketErrors {
   }
 
   answer(error: ClientError, socket: Socket): void {
-    const response = this.#responses.get(socket)
+    const response = this.#responses.get(socket)?.deref()
     const isAnswering = response?.headersSent === true && !response.writableFinished
     // A second answer in the midst of one, as of a stream, would be taken for a part of it.
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Batch } from './batch.ts'
 import type { Frame } from './frame.ts'
-import { RawSocket, type WriteOutcome } from './raw-socket.ts'
+import { RawSocket, unsentHead, type WriteOutcome } from './raw-socket.ts'
 import type { SinkOwner, StreamSink } from './stream-sink.ts'
 import { WriteTurn } from './write-turn.ts'
 
@@ -12,10 +12,10 @@ const END_GRACE_MS = 5_000
 export type AnswerHeaders = Readonly<Record<string, string | number | string[] | undefined>>
 
 /**
- * A sink over Node's own HTTP answer. Writes the head with the first frame, or without one at the end of the turn, so
- * that a reader knows it is connected.
+ * A sink over Node's own HTTP answer. Its head goes out at the end of the turn in which it is made, together with what
+ * is written until then, and at once where nothing is: so a reader knows that it is connected.
  *
- * What comes alone is written at once; what follows within the same turn of the event loop is gathered and
+ * From then on what comes alone is written at once; what follows within the same turn of the event loop is gathered and
  * written together at the end of it, so that a turn costs one write or two, however much happens in it.
  */
 export class NodeSink implements StreamSink {
@@ -31,8 +31,11 @@ export class NodeSink implements StreamSink {
   // Since which turn there are such.
   #queuedTurn = -1
   #turnNumber = -1
-  // Whether the last turn had more than one write: then this one is expected to, and gathers from the first.
-  #bursting = false
+  // Whether the last turn had more than one write: then this one is expected to, and gathers from the first. So does
+  // the turn of its opening.
+  #bursting = true
+  // Whether the head is on its way.
+  #begun = false
   // Whether it is sure how its socket is written to.
   #settled = false
   #ended = false
@@ -49,14 +52,15 @@ export class NodeSink implements StreamSink {
       return
     }
     response.once('close', this.#onClose)
+    const head: Record<string, string | number | string[]> = {}
     for (const name in headers) {
       const value = headers[name]
-      if (value !== undefined) response.setHeader(name, value)
+      if (value !== undefined) head[name] = value
     }
     // A stream is the last that its connection carries.
-    if (response.req.httpVersionMajor === 1) response.setHeader('connection', 'close')
-    response.writeHead(200)
-    turn.later(this)
+    if (response.req.httpVersionMajor === 1) head.connection = 'close'
+    response.writeHead(200, head)
+    turn.settle(this)
   }
 
   get busy(): boolean {
@@ -118,19 +122,25 @@ export class NodeSink implements StreamSink {
     else this.#note(this.#raw.end(this))
   }
 
-  /** For the turn after its opening: takes its socket over, where that is right. */
+  /** For the end of the turn of its opening: takes its socket over, where that is right. */
   settle(): void {
     const response = this.#response
-    if (response === undefined || this.closed) return
-    // Tried again once the kernel has it.
-    if (this.#queued > 0) return
+    // Tried again once the kernel has what is queued.
+    if (response === undefined || this.closed || this.#queued > 0) return
     this.#settled = true
-    // Where nothing was written, the head still waits for the first bytes.
-    response.flushHeaders()
+    const head = this.#begun ? '' : unsentHead(response)
     response.off('close', this.#onClose)
-    this.#raw = RawSocket.takeOver(response, this.#turn.writer, this.#onClose)
-    if (this.#raw === undefined) response.once('close', this.#onClose)
-    else this.#response = undefined
+    const raw =
+      head === undefined ? undefined : RawSocket.takeOver(response, this.#turn.writer, this.#onClose)
+    if (raw === undefined || head === undefined) {
+      response.once('close', this.#onClose)
+      // Where nothing is written, Node would keep the head for the first bytes.
+      response.flushHeaders()
+      return
+    }
+    this.#raw = raw
+    this.#response = undefined
+    if (head !== '') this.#writeFirst(raw, head)
   }
 
   /** For what writes for it: the kernel has what was queued. */
@@ -138,8 +148,17 @@ export class NodeSink implements StreamSink {
     if (this.#gone) return
     this.#queued -= 1
     if (this.#queued > 0) return
-    if (!this.#settled) this.#turn.later(this)
+    if (!this.#settled) this.#turn.settle(this)
     this.#owner?.onSinkDrained()
+  }
+
+  /** Writes the head, and what was gathered behind it. */
+  #writeFirst(raw: RawSocket, head: string): void {
+    const chunks = this.#batch?.chunks
+    this.#batch = undefined
+    this.#bursting = false
+    const bytes = Buffer.from(head, 'latin1')
+    this.#writeRaw(raw, chunks === undefined ? bytes : Buffer.concat([bytes, chunks]))
   }
 
   #writeRaw(raw: RawSocket, chunks: Uint8Array): void {
@@ -152,6 +171,7 @@ export class NodeSink implements StreamSink {
   }
 
   #writeOrdinary(bytes: Uint8Array): void {
+    this.#begun = true
     this.#turn.begin()
     if (this.#queued === 0) this.#queuedTurn = this.#turn.number
     this.#queued += 1

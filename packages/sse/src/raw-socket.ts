@@ -92,7 +92,7 @@ export class RawSocket {
 
   /**
    * Takes the socket of a response over for good, in one step: the response, its request and the parser can be
-   * collected then. To be called in a turn of its own, for a parser must not be closed within its own callback.
+   * collected then. To be called at the end of a turn, for a parser must not be closed within its own callback.
    *
    * The head of the answer has said `Connection: close`, so no further request is to come; none would be answered.
    *
@@ -143,6 +143,12 @@ export class RawSocket {
   destroy(): void {
     this.#socket.destroy()
   }
+}
+
+/** The head of a response, which Node has made and not sent; `undefined` where this Node keeps it elsewhere. */
+export function unsentHead(response: ServerResponse): string | undefined {
+  const head: unknown = Reflect.get(response, '_header')
+  return typeof head === 'string' && head.endsWith('\r\n\r\n') ? head : undefined
 }
 
 /** Whether a response has its socket for itself, speaks chunks, and nothing of it waits in Node's own buffers. */

@@ -7,15 +7,13 @@ interface Gathering {
   flush(): void
 }
 
-/** What has something left to do in the turn after this one. */
+/** What is opened within a turn. */
 interface Settling {
+  /** Makes up its mind how it writes. */
   settle(): void
 }
 
-/**
- * One turn of the event loop, as the sinks of a process share it: what they gather is written at its end, and what
- * they do later is done in another.
- */
+/** One turn of the event loop, as the sinks of a process share it: what they gather is written at its end. */
 export class WriteTurn {
   /** What the sinks write with, where they write past Node's own streams. */
   readonly writer = new SocketWriter()
@@ -48,8 +46,8 @@ export class WriteTurn {
     this.#gathering.push(sink)
   }
 
-  /** Settles it in a later turn. */
-  later(sink: Settling): void {
+  /** Settles it at the end of this turn. */
+  settle(sink: Settling): void {
     this.#settling.push(sink)
     this.begin()
   }
