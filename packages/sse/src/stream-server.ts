@@ -147,7 +147,8 @@ export class StreamServer {
   async #open(options: ServeOptions, slot: StreamSlot | undefined): Promise<LogStream> {
     const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics, internal = false } = options
     const { retryMs = 3_000 } = this.#options
-    await this.#gate.take()
+    // Who begins at the head costs no reading; kept waiting, it would only fill the memory.
+    if (cursor !== undefined) await this.#gate.take()
     const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
     const streamOptions = internal ? { ...this.#streamOptions, meter: NO_METER } : this.#streamOptions
