@@ -10,6 +10,7 @@ import { createDeps } from '../src/deps.ts'
 /** Whose waits are a hundredth: what is waited for in vain here never comes. */
 const hastyClock: Clock = {
   now: () => systemClock.now(),
+  elapsed: () => systemClock.elapsed() * 100,
   after: (delayMs, callback) => systemClock.after(delayMs / 100, callback),
   every: (intervalMs, callback) => systemClock.every(intervalMs, callback),
 }

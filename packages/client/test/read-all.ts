@@ -21,6 +21,7 @@ export async function readAll(
   const whole: WholeStream = { events: [], waits: [], interrupts: [] }
   const eager = {
     now: () => clock.now(),
+    elapsed: () => 0,
     every: () => () => undefined,
     after(delayMs: number, callback: () => void) {
       whole.waits.push(delayMs)

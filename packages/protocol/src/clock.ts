@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since 1970. May stand still or jump back; ids rise all the same. */
   now(): number
+  /** Milliseconds by a clock that nobody sets, from any beginning: what a duration is measured by. */
+  elapsed(): number
   /** Calls `callback` once after `delayMs`; the answer cancels it. Never keeps the process alive. */
   after(delayMs: number, callback: () => void): () => void
   /** Calls `callback` every `intervalMs`; the answer ends it. Never keeps the process alive. */
@@ -11,6 +13,7 @@ export interface Clock {
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs)
     timer.unref?.()

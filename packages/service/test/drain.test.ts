@@ -55,6 +55,7 @@ test('a drain gives up what outlasts its limit, logs what fails, and still close
   let alarm = () => {}
   const clock = {
     now: () => 0,
+    elapsed: () => 0,
     every: () => () => {},
     after: (_delayMs: number, callback: () => void) => {
       alarm = callback

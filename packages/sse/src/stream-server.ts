@@ -33,8 +33,6 @@ export interface StreamServerOptions extends StreamLimits {
   readonly meter?: StreamMeter
   /** 0 to 1. Default `Math.random`. */
   readonly random?: () => number
-  /** Milliseconds by a clock that nobody sets, for `streamsPerS`. Default: the machine's. */
-  readonly elapsedMs?: () => number
 }
 
 /** What all streams hold now, and have sent since the start. */
@@ -78,7 +76,7 @@ export class StreamServer {
       now: () => clock.now(),
     }
     this.#polls = new WaitingPolls(options.maxWaitingPolls)
-    this.#admission = new StreamAdmission(options, options.elapsedMs)
+    this.#admission = new StreamAdmission(options, () => clock.elapsed())
   }
 
   /** How many streams there may be. */

@@ -31,6 +31,15 @@ describe('TimerWheel', () => {
     }
   })
 
+  it('makes up for ticks that come late', () => {
+    const { clock, schedule, fired } = wheel()
+    for (const delayMs of [100, 1_000, 5_000, 20_000]) schedule(`${delayMs}`, delayMs)
+    clock.hold(6_000)
+    expect(fired.map(([name]) => name)).toEqual(['100', '1000', '5000'])
+    for (let held = 0; held < 15_000; held += 500) clock.hold(500)
+    expect(fired.at(-1)).toEqual(['20000', 20_500])
+  })
+
   it('calls back in the order of the times', () => {
     const { clock, schedule, fired } = wheel()
     for (const delayMs of [500, 100, 300, 100]) schedule(`${delayMs}`, delayMs)

@@ -8,12 +8,16 @@ export interface Scheduled {
   onDue(): void
 }
 
-/** Many timeouts on one timer. It counts its own ticks, so a clock that jumps ends no stream. */
+/**
+ * Many timeouts on one timer. It goes by the time that has passed: so a clock that is set ends no stream, and ticks that
+ * come late under load are made up for.
+ */
 export class TimerWheel {
   readonly #clock: Clock
   readonly #tickMs: number
   readonly #buckets = new Map<number, Set<Scheduled>>()
-  #tick = 0
+  // The last tick whose timeouts were called.
+  #tick: number
   #now: number
   #stopTicking: (() => void) | undefined
 
@@ -21,6 +25,7 @@ export class TimerWheel {
   constructor(clock: Clock, tickMs = DEFAULT_TICK_MS) {
     this.#clock = clock
     this.#tickMs = tickMs
+    this.#tick = this.#currentTick()
     this.#now = clock.now()
   }
 
@@ -29,21 +34,21 @@ export class TimerWheel {
     return this.#now
   }
 
-  /** The ticks that have passed. */
+  /** The tick that it has come to. */
   get tick(): number {
     return this.#tick
   }
 
   /** The first tick that is not before `delayMs` from now. */
   tickAfter(delayMs: number): number {
-    // One tick more, because the current one has partly gone by.
-    return this.#tick + Math.ceil(delayMs / this.#tickMs) + 1
+    return Math.floor((this.#clock.elapsed() + delayMs) / this.#tickMs) + 1
   }
 
   /** Calls `onDue` once at a tick that is still to come. */
   add(tick: number, scheduled: Scheduled): void {
     if (this.#stopTicking === undefined) {
       this.#now = this.#clock.now()
+      this.#tick = this.#currentTick()
       this.#stopTicking = this.#clock.every(this.#tickMs, () => this.#onTick())
     }
     let bucket = this.#buckets.get(tick)
@@ -70,8 +75,16 @@ export class TimerWheel {
   }
 
   #onTick(): void {
-    this.#tick += 1
     this.#now = this.#clock.now()
+    const current = this.#currentTick()
+    while (this.#tick < current) {
+      this.#tick += 1
+      this.#callDue()
+    }
+    this.#stopWhenIdle()
+  }
+
+  #callDue(): void {
     const due = this.#buckets.get(this.#tick)
     if (due === undefined) return
     for (const scheduled of due) {
@@ -79,7 +92,10 @@ export class TimerWheel {
       scheduled.onDue()
     }
     this.#buckets.delete(this.#tick)
-    this.#stopWhenIdle()
+  }
+
+  #currentTick(): number {
+    return Math.floor(this.#clock.elapsed() / this.#tickMs)
   }
 
   #stopWhenIdle(): void {

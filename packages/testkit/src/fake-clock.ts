@@ -26,6 +26,10 @@ export class FakeClock implements Clock {
     return this.#nowMs
   }
 
+  elapsed(): number {
+    return this.#elapsedMs
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     return this.#add({ atMs: this.#elapsedMs + delayMs, everyMs: undefined, callback })
   }
@@ -44,6 +48,17 @@ export class FakeClock implements Clock {
       due.callback()
     }
     this.#moveTo(endMs)
+  }
+
+  /** Time passes, and nothing is called until it has: as where something holds the process. */
+  hold(ms: number): void {
+    this.#moveTo(this.#elapsedMs + ms)
+    for (const timer of [...this.#timers]) {
+      if (timer.atMs > this.#elapsedMs || !this.#timers.has(timer)) continue
+      if (timer.everyMs === undefined) this.#timers.delete(timer)
+      else timer.atMs = this.#elapsedMs + timer.everyMs
+      timer.callback()
+    }
   }
 
   /** Sets the wall clock, forwards or back, without a timer noticing. */
