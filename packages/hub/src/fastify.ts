@@ -92,16 +92,20 @@ export const hubPlugin = fastifyPlugin(
   { name: '@tributary/hub', fastify: '5.x' },
 )
 
-async function connect(
+/** Resolves when the stream stands. `undefined` where there is none to open: the request is answered. */
+function connect(
   hub: Hub,
   reply: FastifyReply,
   options: ConnectOptions,
   { headers, keepAliveMs }: { headers: StreamHeaders; keepAliveMs: number },
-): Promise<void> {
+): Promise<unknown> | undefined {
   const presented = options.lastEventId === undefined ? replyCursor(reply, queryOf(reply.request)) : undefined
-  if (presented?.isClosed) return void reply.code(204).send()
-  if (reply.request.method === 'HEAD') return void reply.headers(headers).send()
-  await hub.connect(
+  if (presented?.isClosed || reply.request.method === 'HEAD') {
+    if (presented?.isClosed) reply.code(204).send()
+    else reply.headers(headers).send()
+    return undefined
+  }
+  return hub.connect(
     {
       address: reply.request.ip,
       ...(presented === undefined ? {} : { lastEventId: presented.text }),

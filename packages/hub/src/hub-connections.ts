@@ -6,7 +6,14 @@ import {
   memberTopics,
   ProblemError,
 } from '@tributary/protocol'
-import { HeartbeatFrames, type SinkFactory, type StreamEnd, type StreamServer } from '@tributary/sse'
+import {
+  HeartbeatFrames,
+  type LogStream,
+  type ServeOptions,
+  type SinkFactory,
+  type StreamEnd,
+  type StreamServer,
+} from '@tributary/sse'
 import { Callbacks } from './callbacks.ts'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
@@ -82,9 +89,15 @@ export class HubConnections {
 
   /** @throws as `Hub.connect`. */
   async open(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
+    let connection: Connection | undefined
     try {
-      return await this.#open(options, sink)
+      const cursor = cursorOption(options.lastEventId)
+      const timeoutMs = this.#timeoutOf(options)
+      connection = this.#register(options)
+      this.#begin(connection, options, await this.#serve(connection, options, { ...cursor, timeoutMs, sink }))
+      return connection
     } catch (error) {
+      if (connection !== undefined) this.index.remove(connection)
       this.#refused += 1
       const { meter = NO_HUB_METER } = this.#options.hub
       meter.refused(error instanceof ProblemError ? error.code : 'internal_error')
@@ -92,35 +105,32 @@ export class HubConnections {
     }
   }
 
-  async #open(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
-    const cursor = cursorOption(options.lastEventId)
-    const timeoutMs = this.#timeoutOf(options)
-    const connection = this.#register(options)
-    try {
-      const stream = await this.#options.streams.serve({
-        log: this.#options.log,
-        sink,
-        connectionId: connection.connectionId,
-        ...cursor,
-        startAt: 'head',
-        form: connection.form,
-        timeoutMs,
-        overflow: 'disconnect',
-        follow: false,
-        topics: () => memberTopics(connection),
-        accepts: (entry) => connection.accepts(entry),
-        ...(connection.slot === undefined ? {} : { slot: connection.slot }),
-        onError: (error) => this.#callbacks.run(connection, () => options.onError?.(error, connection)),
-      })
-      stream.onEnd((end) => this.#onEnd(connection, end, options))
-      connection.attach(stream)
-      stream.start()
-    } catch (error) {
-      this.index.remove(connection)
-      throw error
-    }
+  #serve(
+    connection: Connection,
+    options: ConnectOptions,
+    asked: Pick<ServeOptions, 'cursor' | 'cursorText' | 'timeoutMs' | 'sink'>,
+  ): Promise<LogStream> {
+    const { log, streams } = this.#options
+    return streams.serve({
+      ...asked,
+      log,
+      connectionId: connection.connectionId,
+      startAt: 'head',
+      form: connection.form,
+      overflow: 'disconnect',
+      follow: false,
+      topics: () => memberTopics(connection),
+      accepts: (entry) => connection.accepts(entry),
+      ...(connection.slot === undefined ? {} : { slot: connection.slot }),
+      onError: (error) => this.#callbacks.run(connection, () => options.onError?.(error, connection)),
+    })
+  }
+
+  #begin(connection: Connection, options: ConnectOptions, stream: LogStream): void {
+    stream.onEnd((end) => this.#onEnd(connection, end, options))
+    connection.attach(stream)
+    stream.start()
     this.#opened += 1
-    return connection
   }
 
   /** Ends it now for the hub, also where its stream does not stand yet and ends as soon as it does. */

@@ -21,12 +21,12 @@ export interface LogReaderOptions {
   /** The reader gets what comes after. */
   readonly after: Position
   /** What is gone up to this number it has been told, or does not miss. Default: what is gone when it begins. */
-  readonly toldUpToN?: number
+  readonly toldUpToN?: number | undefined
   readonly overflow: OverflowPolicy
   /** Asked before each page, as they may change. `undefined`: all there are. */
-  readonly topics?: () => readonly Topic[]
+  readonly topics?: (() => readonly Topic[]) | undefined
   /** Whether an entry is for this reader. Default: every one. */
-  readonly accepts?: (entry: LogEntry) => boolean
+  readonly accepts?: ((entry: LogEntry) => boolean) | undefined
   /** Called when the log is closed and the reader has all of it, but perhaps the terminal event, if not for it. */
   readonly onComplete?: (hasTerminal: boolean) => void
   /** Called where the log cannot be read. */

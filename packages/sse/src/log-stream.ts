@@ -46,11 +46,13 @@ export interface ServeOptions {
 }
 
 /** What the server adds to what it was asked to serve. */
-export interface LogStreamOptions extends ServeOptions {
+export interface LogStreamPlace {
+  /** The reader gets what comes after. */
+  readonly after: Position
   /** What its replay takes its turn at. */
   readonly gate: TurnGate
   /** What is gone up to this number the reader has been told, or does not miss. */
-  readonly toldUpToN?: number
+  readonly toldUpToN: number | undefined
 }
 
 /** One reader's open stream over one log. */
@@ -61,9 +63,8 @@ export class LogStream {
   readonly #reader: LogReader
   readonly #follow: boolean
 
-  constructor(stream: EventStream, after: Position, options: LogStreamOptions) {
+  constructor(stream: EventStream, options: ServeOptions, { after, gate, toldUpToN }: LogStreamPlace) {
     const { log, connectionId, form = DEFAULT_FORM, follow, overflow, topics, accepts, onError } = options
-    const { gate, toldUpToN } = options
     this.stream = stream
     this.connectionId = connectionId
     this.#log = log
@@ -74,10 +75,10 @@ export class LogStream {
       form,
       gate,
       after,
-      ...(toldUpToN === undefined ? {} : { toldUpToN }),
+      toldUpToN,
       overflow,
-      ...(topics === undefined ? {} : { topics }),
-      ...(accepts === undefined ? {} : { accepts }),
+      topics,
+      accepts,
       // Who has the terminal event is known by its cursor. Who filtered it out gets that cursor here.
       onComplete: (hasTerminal) =>
         stream.end('complete', undefined, hasTerminal ? undefined : log.idOf(log.head)),

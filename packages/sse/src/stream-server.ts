@@ -1,3 +1,4 @@
+import type { StartingPoint } from '@tributary/eventlog'
 import type { Clock, ConnectionData, DisconnectReason, Position } from '@tributary/protocol'
 import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
@@ -134,20 +135,21 @@ export class StreamServer {
    */
   async serve(options: ServeOptions): Promise<LogStream> {
     const slot = options.slot ?? (options.internal ? undefined : this.admit())
+    const { log, cursor, topics } = options
     try {
-      return await this.#open(options, slot)
+      // Who begins at the head costs no reading; kept waiting, it would only fill the memory.
+      if (cursor === undefined) return this.#open(options, slot, undefined)
+      await this.#gate.take()
+      return this.#open(options, slot, await log.locate(cursor, topics?.()))
     } catch (error) {
       slot?.release()
       throw error
     }
   }
 
-  async #open(options: ServeOptions, slot: StreamSlot | undefined): Promise<LogStream> {
-    const { log, sink, cursor, cursorText, startAt, connectionId, runId, topics, internal = false } = options
+  #open(options: ServeOptions, slot: StreamSlot | undefined, start: StartingPoint | undefined): LogStream {
+    const { log, sink, cursor, cursorText, startAt, connectionId, runId, internal = false } = options
     const { retryMs = 3_000 } = this.#options
-    // Who begins at the head costs no reading; kept waiting, it would only fill the memory.
-    if (cursor !== undefined) await this.#gate.take()
-    const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
     const streamOptions = internal ? { ...this.#streamOptions, meter: NO_METER } : this.#streamOptions
     const stream = new EventStream(sink(this.#turn), streamOptions)
@@ -170,10 +172,10 @@ export class StreamServer {
     }
     const beginsAtOldest =
       cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0
-    const opened = new LogStream(stream, after, {
-      ...options,
+    const opened = new LogStream(stream, options, {
+      after,
       gate: this.#gate,
-      ...(beginsAtOldest ? {} : { toldUpToN: lostUpTo.n }),
+      toldUpToN: beginsAtOldest ? undefined : lostUpTo.n,
     })
     if (!internal) this.#keep(opened, options.timeoutMs, slot)
     return opened
