@@ -1,9 +1,9 @@
 /** How fast streams are opened: 10,000 of them, two hundred at a time; then the same once more, as they come back. */
-import { parseArgs } from 'node:util'
+import { comparisonOptions } from './comparison-options.ts'
 import { median, report } from './figures.ts'
 import type { Opened } from './load-client.ts'
 import { describePinning } from './pinning.ts'
-import { RIVALS, type RivalName, rivalsOf, rotated, startTrial } from './rivals/rival.ts'
+import { RIVALS, type RivalName, rotated, startTrial } from './rivals/rival.ts'
 
 const DEFAULT_ROUNDS = 5
 const BASE = 'bare'
@@ -22,13 +22,7 @@ interface Measured {
 }
 
 export async function benchConnect(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { only: { type: 'string', default: DEFAULT_RIVALS } },
-  })
-  const rounds = Number(positionals[0] ?? DEFAULT_ROUNDS)
-  const rivals = rivalsOf(values.only)
+  const { rounds, rivals } = comparisonOptions(args, { rounds: DEFAULT_ROUNDS, only: DEFAULT_RIVALS })
   const results: Measured[] = []
   for (let round = 0; round < rounds; round++) {
     for (const rival of rotated(rivals, round)) {

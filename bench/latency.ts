@@ -2,11 +2,11 @@
  * How long an event is on its way, from when it was due to be published to when a stream is read: at shares of the
  * rate that bare node:http reaches in the same round.
  */
-import { parseArgs } from 'node:util'
+import { comparisonOptions } from './comparison-options.ts'
 import { median, report } from './figures.ts'
 import type { Delivered } from './load-client.ts'
 import { describePinning } from './pinning.ts'
-import { RIVALS, type RivalName, rivalsOf, rotated, startTrial } from './rivals/rival.ts'
+import { RIVALS, type RivalName, rotated, startTrial } from './rivals/rival.ts'
 
 const DEFAULT_ROUNDS = 5
 const STREAMS = 1_000
@@ -28,13 +28,7 @@ interface Measured extends Delivered {
 }
 
 export async function benchLatency(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { only: { type: 'string', default: DEFAULT_RIVALS } },
-  })
-  const rounds = Number(positionals[0] ?? DEFAULT_ROUNDS)
-  const rivals = rivalsOf(values.only)
+  const { rounds, rivals } = comparisonOptions(args, { rounds: DEFAULT_ROUNDS, only: DEFAULT_RIVALS })
   const results: Measured[] = []
   for (let round = 0; round < rounds; round++) {
     const rate = await fullRate()

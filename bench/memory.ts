@@ -2,12 +2,13 @@
  * What a stream holds: 10,000 streams that say nothing, the same after events, and after a tenth of them came back.
  * Of Tributary's each has a user of its own and is in a group. A server that runs on Node is made to collect first.
  */
-import { parseArgs } from 'node:util'
+
 import type { BenchProcess } from './child-process.ts'
+import { comparisonOptions } from './comparison-options.ts'
 import { median, report } from './figures.ts'
 import type { HeapFigures } from './heap-figures.ts'
 import type { LoadClient } from './load-client.ts'
-import { RIVALS, type RivalName, rivalsOf, rotated, startTrial } from './rivals/rival.ts'
+import { RIVALS, type RivalName, rotated, startTrial } from './rivals/rival.ts'
 
 const DEFAULT_ROUNDS = 3
 const DEFAULT_RIVALS = 'bare,better-sse,fastify-sse,nchan,tributary'
@@ -35,13 +36,7 @@ interface Measured {
 }
 
 export async function benchMemory(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { only: { type: 'string', default: DEFAULT_RIVALS } },
-  })
-  const rounds = Number(positionals[0] ?? DEFAULT_ROUNDS)
-  const rivals = rivalsOf(values.only)
+  const { rounds, rivals } = comparisonOptions(args, { rounds: DEFAULT_ROUNDS, only: DEFAULT_RIVALS })
   const results: Measured[] = []
   for (let round = 0; round < rounds; round++) {
     for (const rival of rotated(rivals, round)) results.push({ rival, round, ...(await measure(rival)) })
