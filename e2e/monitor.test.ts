@@ -50,6 +50,7 @@ describe('GET /api/realtime/monitor', () => {
         maxConnectionsPerAddress: 50,
         connectRatePerS: 0,
         outboxMaxBytes: 262_144,
+        outboxMaxEvents: 4_096,
       },
     })
     expect(connections).toHaveLength(9)

@@ -76,6 +76,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     heartbeatMs: config.HEARTBEAT_MS,
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+    outboxMaxEvents: config.OUTBOX_MAX_EVENTS,
     meter: metrics.streams,
     maxStreams: config.MAX_CONNECTIONS,
     maxStreamsPerAddress: config.MAX_CONNECTIONS_PER_ADDRESS,

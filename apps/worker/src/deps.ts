@@ -70,6 +70,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     heartbeatMs: config.HEARTBEAT_MS,
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+    outboxMaxEvents: config.OUTBOX_MAX_EVENTS,
     meter: metrics.streams,
     maxStreams: config.MAX_CONNECTIONS,
     random,

@@ -54,6 +54,7 @@ export const MonitorAnswer = Type.Object({
     maxConnectionsPerAddress: Limit,
     connectRatePerS: Limit,
     outboxMaxBytes: Type.Integer(),
+    outboxMaxEvents: Type.Integer(),
   }),
 })
 export type MonitorAnswer = Static<typeof MonitorAnswer>

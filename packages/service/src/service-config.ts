@@ -58,6 +58,11 @@ export const serviceConfig = {
     default: 262_144,
     description: 'Bytes that wait for one reader at most.',
   }),
+  OUTBOX_MAX_EVENTS: Type.Integer({
+    minimum: 16,
+    default: 4_096,
+    description: 'Events that wait for one reader at most.',
+  }),
   MAX_EVENT_BYTES: Type.Integer({
     minimum: 8_192,
     default: 131_072,

@@ -13,15 +13,15 @@ import { type DropReason, NO_METER, type StreamMeter } from './stream-meter.ts'
 import type { SinkOwner, StreamSink } from './stream-sink.ts'
 
 /** The most bytes that wait for a reader before it counts as full. */
-export const DEFAULT_OUTBOX_MAX_BYTES = 262_144
+const DEFAULT_OUTBOX_MAX_BYTES = 262_144
 /** The most events that wait for it. */
-export const DEFAULT_OUTBOX_MAX_EVENTS = 4_096
+const DEFAULT_OUTBOX_MAX_EVENTS = 4_096
 
 /** What the streams of a service have in common. */
 export interface EventStreamOptions {
-  /** The bound of an outbox in bytes. Default `DEFAULT_OUTBOX_MAX_BYTES`. */
+  /** The bound of an outbox in bytes. Default 256 KB. */
   readonly maxBytes?: number
-  /** The bound of an outbox in events. Default `DEFAULT_OUTBOX_MAX_EVENTS`. */
+  /** The bound of an outbox in events. Default 4,096. */
   readonly maxEvents?: number
   /** Milliseconds since 1970, as exact as a status needs. Default `Date.now`. */
   readonly now?: () => number

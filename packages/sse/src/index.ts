@@ -6,11 +6,7 @@ export {
   eventFrame,
   type FrameForm,
 } from './entry-frame.ts'
-export {
-  DEFAULT_OUTBOX_MAX_BYTES,
-  EventStream,
-  type EventStreamOptions,
-} from './event-stream.ts'
+export { EventStream, type EventStreamOptions } from './event-stream.ts'
 export { FlowProbe, type FlowProbeOptions, PROBE_EVENT, PROBE_RETENTION } from './flow-probe.ts'
 export { Frame } from './frame.ts'
 export {

@@ -54,6 +54,7 @@ function monitor(query: MonitorQuery, { hub, streams, clock, config }: Deps): Mo
       maxConnectionsPerAddress: streams.limits.maxStreamsPerAddress,
       connectRatePerS: streams.limits.streamsPerS,
       outboxMaxBytes: config.OUTBOX_MAX_BYTES,
+      outboxMaxEvents: config.OUTBOX_MAX_EVENTS,
     },
   }
 }
