@@ -185,6 +185,12 @@ export class Run implements KnownRun {
     return this.#write([{ event }], attributes).then(onlyEntry)
   }
 
+  /** Appends all of them or none, in this order. @throws as `append` */
+  async appendAll(events: readonly NewEvent[], attributes?: Attributes): Promise<void> {
+    const batch = events.map((event) => ({ event }))
+    await this.#write(batch, attributes)
+  }
+
   /** Changes attributes alone. */
   async note(attributes: Attributes): Promise<void> {
     await this.#write([], attributes)

@@ -1,4 +1,4 @@
-import { type Fetch, readStream, type StreamError } from '@tributary/client'
+import { type Fetch, readStreamBatches, type StreamError, type StreamPart } from '@tributary/client'
 import { type Clock, COMPLETE, type HttpMethod, standardName, type WireEvent } from '@tributary/protocol'
 import {
   type Source,
@@ -38,6 +38,8 @@ export class ForeignSource implements Source {
   /** The last id it sent. */
   #cursor: string | undefined
   #anyEvent = false
+  /** What its last event said of its end. */
+  #ending: Ending | undefined
 
   constructor(options: ForeignSourceOptions) {
     this.name = options.name
@@ -52,40 +54,33 @@ export class ForeignSource implements Source {
     // It begins with its first reading.
   }
 
-  async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<SourceEvent> {
+  async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<readonly SourceEvent[]> {
     const { name: _, giveUpMs, body, ...request } = this.#options
     await this.#goOn(progress)
     const absence = new Absence(request.clock, giveUpMs, onAway)
     const forward = () => absence.end(signal.reason)
     signal.addEventListener('abort', forward, { once: true })
     if (signal.aborted) forward()
-    let ending: Ending | undefined
-    const events = readStream({
+    this.#ending = undefined
+    const batches = readStreamBatches({
       ...request,
       ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
       lastEventId: this.#cursor,
       signal: absence.signal,
       maxRetryMs: MAX_RESUME_WAIT_MS,
-      isOver: () => ending === undefined || !this.#hasIds,
-      onId: (id) => {
-        this.#cursor = id === '' ? undefined : id
-      },
+      isOver: () => this.#ending === undefined || !this.#hasIds,
       onOpen: () => absence.over(),
       onInterrupt: (failure) => {
         if (failure !== undefined && !this.#mayGoOnAfter(failure)) throw failure
-        if (failure !== undefined || ending === 'busy') absence.begin(failure)
-        ending = undefined
+        if (failure !== undefined || this.#ending === 'busy') absence.begin(failure)
+        this.#ending = undefined
       },
     })
     try {
-      for await (const event of events) {
-        ending = endingOf(event)
-        if (SWALLOWED.has(event.type)) continue
-        this.#anyEvent = true
-        const data = jsonOrText(event.data)
-        const type = standardName(event.type, data)
-        yield { type, data, cursor: this.#cursor }
-        if (type === COMPLETE) return
+      for await (const batch of batches) {
+        const events = this.#take(batch)
+        if (events.length > 0) yield events
+        if (events.at(-1)?.type === COMPLETE) return
       }
     } catch (error) {
       signal.throwIfAborted()
@@ -98,6 +93,23 @@ export class ForeignSource implements Source {
 
   async cancel(): Promise<void> {
     // Closing its stream is all that we can do.
+  }
+
+  /** Its events, up to its `complete`. */
+  #take(batch: readonly StreamPart[]): SourceEvent[] {
+    const events: SourceEvent[] = []
+    for (const part of batch) {
+      if ('id' in part) this.#cursor = part.id === '' ? undefined : part.id
+      if (!('event' in part)) continue
+      this.#ending = endingOf(part.event)
+      if (SWALLOWED.has(part.event.type)) continue
+      this.#anyEvent = true
+      const data = jsonOrText(part.event.data)
+      const type = standardName(part.event.type, data)
+      events.push({ type, data, cursor: this.#cursor })
+      if (type === COMPLETE) break
+    }
+    return events
   }
 
   get #hasIds(): boolean {

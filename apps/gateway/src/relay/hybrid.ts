@@ -110,11 +110,13 @@ class HybridRun {
     const stop = stopSignal(this.#run, source)
     const signal = AbortSignal.any([stop.signal, this.#stop.signal])
     try {
-      for await (const { type, data, cursor } of source.read({ signal, progress: record, onAway })) {
-        if (type === COMPLETE) break
-        // Goes with the next event: what is swallowed until then would be swallowed again.
-        board.note(record.advance(cursor) ?? {})
-        this.#settled(note(board, type, data))
+      for await (const events of source.read({ signal, progress: record, onAway })) {
+        for (const { type, data, cursor } of events) {
+          if (type === COMPLETE) break
+          // Goes with the next event: what is swallowed until then would be swallowed again.
+          board.note(record.advance(cursor) ?? {})
+          this.#settled(note(board, type, data))
+        }
       }
       board.failRestOf(REMOTE, 'The worker ended without a word of this task', 'worker_lost')
     } catch (error) {

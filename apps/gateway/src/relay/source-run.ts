@@ -1,11 +1,17 @@
-import { COMPLETE, isTaskErrorCode, type RunEvents, type TaskFailure } from '@tributary/protocol'
-import { type Run, RunAbort, type RunOutcome } from '@tributary/runs'
+import {
+  COMPLETE,
+  isTaskErrorCode,
+  type NewEvent,
+  type RunEvents,
+  type TaskFailure,
+} from '@tributary/protocol'
+import { type Attributes, type Run, RunAbort, type RunOutcome } from '@tributary/runs'
 import type { RunReaders } from './run-readers.ts'
 import { type Source, SourceError, type SourceEvent } from './source.ts'
 import type { SourceEnd, SourceRecord } from './source-record.ts'
 
-/** Events of a source that are on their way into the log at most, before the next is read. */
-const MAX_APPENDING = 64
+/** While so many bytes of a source are on their way into the log, no more of it is read. */
+const MAX_APPENDING_BYTES = 1_048_576
 
 /** A source of a run, and what is stored of it. */
 export interface RecordedSource {
@@ -57,9 +63,14 @@ async function readSource(
   let completed: RunEvents['source_complete'] = { source: name }
   try {
     const onAway = (since: number | undefined) => readers.note(name, since)
-    for await (const event of source.read({ signal: stop.signal, progress: record, onAway })) {
-      if (event.type === COMPLETE) completed = { ...objectOf(event.data), source: name }
-      else await appends.add(append(run, event, name, maxEventBytes, record))
+    for await (const batch of source.read({ signal: stop.signal, progress: record, onAway })) {
+      const last = batch.at(-1)
+      const isEnd = last?.type === COMPLETE
+      if (isEnd) completed = { ...objectOf(last.data), source: name }
+      const said = isEnd ? batch.slice(0, -1) : batch
+      const { events, bytes, attributes, failure } = taken(said, name, maxEventBytes, record)
+      if (events.length > 0) await appends.add(run.appendAll(events, attributes), bytes)
+      if (failure !== undefined) throw failure
     }
     await appends.all()
     await run.emit('source_complete', completed, record.ended({}))
@@ -106,33 +117,60 @@ export function isSuspended(run: Run): boolean {
 
 /** Appends on their way: so many at a time that storing them does not slow their source down. */
 class Appends {
-  readonly #pending: Promise<unknown>[] = []
+  readonly #pending: { readonly appending: Promise<unknown>; readonly bytes: number }[] = []
+  #bytes = 0
 
   /** Resolves when there is room for the next. @throws what an earlier one failed with. */
-  async add(appending: Promise<unknown>): Promise<void> {
+  async add(appending: Promise<unknown>, bytes: number): Promise<void> {
     // It is told when its turn comes.
     appending.catch(() => undefined)
-    this.#pending.push(appending)
-    if (this.#pending.length >= MAX_APPENDING) await this.#pending.shift()
+    this.#pending.push({ appending, bytes })
+    this.#bytes += bytes
+    while (this.#bytes >= MAX_APPENDING_BYTES) {
+      const oldest = this.#pending.shift()
+      if (oldest === undefined) return
+      await oldest.appending
+      this.#bytes -= oldest.bytes
+    }
   }
 
   async all(): Promise<void> {
-    await Promise.all(this.#pending)
+    await Promise.all(this.#pending.map(({ appending }) => appending))
   }
 }
 
-function append(
-  run: Run,
-  { type, data, cursor }: SourceEvent,
+/** What a batch of a source appends, in one step with its cursor. */
+interface Taken {
+  readonly events: readonly NewEvent[]
+  /** Of their data. */
+  readonly bytes: number
+  readonly attributes: Attributes | undefined
+  /** What ends the source behind them. */
+  readonly failure: SourceError | undefined
+}
+
+function taken(
+  batch: readonly SourceEvent[],
   source: string,
   maxEventBytes: number,
   record: SourceRecord,
-): Promise<unknown> {
-  const json = JSON.stringify(tag(data, source))
-  if (Buffer.byteLength(json) > maxEventBytes) {
-    throw new SourceError('event_too_large', `An event of more than ${maxEventBytes} bytes`)
+): Taken {
+  const events: NewEvent[] = []
+  let bytes = 0
+  let failure: SourceError | undefined
+  for (const { type, data } of batch) {
+    const json = JSON.stringify(tag(data, source))
+    const byteLength = Buffer.byteLength(json)
+    if (byteLength > maxEventBytes) {
+      failure = new SourceError('event_too_large', `An event of more than ${maxEventBytes} bytes`)
+      break
+    }
+    events.push({ type, json, source })
+    bytes += byteLength
   }
-  return run.append({ type, json, source }, record.advance(cursor))
+  // What comes before a failure is appended all the same, and is as far as the cursor may go.
+  const last = batch[events.length - 1]
+  return { events, bytes, attributes: last && record.advance(last.cursor), failure }
 }
 
 /** Puts the source's name into an event's data. An object gets the key; anything else becomes an object. */

@@ -38,11 +38,11 @@ export interface Source {
   /** Begins what has to be there before its run is accepted. Idempotent. @throws ProblemError */
   begin(): Promise<void>
   /**
-   * The source's events, in its order; the last is its `complete`, where it has one.
+   * The source's events, in its order, what came together together; the last is its `complete`, where it has one.
    *
    * @throws SourceError where it breaks; the signal's reason where it is aborted.
    */
-  read(reading: SourceReading): AsyncGenerator<SourceEvent>
+  read(reading: SourceReading): AsyncGenerator<readonly SourceEvent[]>
   /** Stops the work behind it, where that was begun for this source alone. */
   cancel(): Promise<void>
 }

@@ -1,3 +1,4 @@
+import type { LogEntry } from '@tributary/eventlog'
 import { type Clock, COMPLETE, ProblemError } from '@tributary/protocol'
 import type { RunMirror } from './run-mirror.ts'
 import { type Source, SourceError, type SourceEvent, type SourceReading } from './source.ts'
@@ -5,6 +6,9 @@ import { WorkerSilentError } from './worker.ts'
 
 /** How long after an attempt to begin the next one follows, in ms. */
 const RETRY_MS = 1_000
+
+/** Events that are handed on, and so appended, in one step at most: each may be as large as an event may be. */
+const PAGE_LIMIT = 64
 
 export interface WorkerRunSourceOptions {
   readonly name: string
@@ -44,7 +48,7 @@ export class WorkerRunSource implements Source {
     }
   }
 
-  async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<SourceEvent> {
+  async *read({ signal, progress, onAway }: SourceReading): AsyncGenerator<readonly SourceEvent[]> {
     let wake = Promise.withResolvers<void>()
     const ready = () => wake.resolve()
     const offs: (() => void)[] = []
@@ -56,15 +60,14 @@ export class WorkerRunSource implements Source {
       for (let after = Number(progress.cursor ?? 0); ; ) {
         signal.throwIfAborted()
         wake = Promise.withResolvers()
-        const page = await log.read(after)
+        const page = await log.read(after, { limit: PAGE_LIMIT })
         if (after > 0 && (page.lostUpTo?.n ?? 0) > after) {
           throw new SourceError('upstream_failed', 'The worker no longer has the events that come next')
         }
-        for (const { position, event } of page.entries) {
-          after = position.n
-          yield { type: event.type, data: event.data, cursor: String(after) }
-          if (event.type === COMPLETE) return
-        }
+        const events = page.entries.map(eventOf)
+        after = page.entries.at(-1)?.position.n ?? after
+        if (events.length > 0) yield events
+        if (events.at(-1)?.type === COMPLETE) return
         if (page.hasMore || log.head.n > after) continue
         if (mirror.closed) throw lost(mirror)
         await wake.promise
@@ -113,6 +116,10 @@ export class WorkerRunSource implements Source {
   async #release(): Promise<void> {
     await this.#held?.then(({ release }) => release()).catch(() => undefined)
   }
+}
+
+function eventOf({ position, event }: LogEntry): SourceEvent {
+  return { type: event.type, data: event.data, cursor: String(position.n) }
 }
 
 interface HeldMirror {
