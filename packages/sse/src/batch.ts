@@ -1,4 +1,4 @@
-import type { Frame } from './frame.ts'
+import { Frame } from './frame.ts'
 
 /**
  * Frames that go out in one write. Readers that gather the same frames share one batch and its bytes, so that a burst
@@ -13,7 +13,7 @@ export class Batch {
   readonly #frame: Frame | undefined
   // What most readers gather next: they are offered the same frames one after the other.
   #next: Batch | undefined
-  #chunks: Uint8Array | undefined
+  #whole: Frame | undefined
 
   /** Without arguments: one that is empty. */
   constructor(before?: Batch, frame?: Frame) {
@@ -29,14 +29,16 @@ export class Batch {
     return this.#next
   }
 
-  /** All of it as chunks of an HTTP/1.1 answer. */
-  get chunks(): Uint8Array {
-    this.#chunks ??= join(this.#frames().map(({ chunk }) => chunk))
-    return this.#chunks
+  /** All of it as one piece. */
+  get whole(): Frame {
+    this.#whole ??= this.#joined()
+    return this.#whole
   }
 
-  get bytes(): Uint8Array {
-    return join(this.#frames().map(({ bytes }) => bytes))
+  #joined(): Frame {
+    const frames = this.#frames()
+    const [only] = frames
+    return only !== undefined && frames.length === 1 ? only : new Frame(frames)
   }
 
   #frames(): Frame[] {
@@ -46,9 +48,4 @@ export class Batch {
     }
     return frames.reverse()
   }
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const [only] = parts
-  return only !== undefined && parts.length === 1 ? only : Buffer.concat(parts)
 }

@@ -108,8 +108,8 @@ export class NodeSink implements StreamSink {
     this.#batch = undefined
     this.#bursting = batch.size > (this.#bursting ? 1 : 0)
     if (this.#gone) return
-    if (this.#raw === undefined) this.#writeOrdinary(batch.bytes)
-    else this.#writeRaw(this.#raw, batch.chunks)
+    if (this.#raw === undefined) this.#writeOrdinary(batch.whole.bytes)
+    else this.#writeRaw(this.#raw, batch.whole.chunk)
   }
 
   end(): void {
@@ -154,11 +154,11 @@ export class NodeSink implements StreamSink {
 
   /** Writes the head, and what was gathered behind it. */
   #writeFirst(raw: RawSocket, head: string): void {
-    const chunks = this.#batch?.chunks
+    const chunk = this.#batch?.whole.chunk
     this.#batch = undefined
     this.#bursting = false
     const bytes = Buffer.from(head, 'latin1')
-    this.#writeRaw(raw, chunks === undefined ? bytes : Buffer.concat([bytes, chunks]))
+    this.#writeRaw(raw, chunk === undefined ? bytes : Buffer.concat([bytes, chunk]))
   }
 
   #writeRaw(raw: RawSocket, chunks: Uint8Array): void {
