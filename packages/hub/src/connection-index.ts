@@ -3,7 +3,7 @@ import {
   connectionOfTopic,
   groupTopic,
   type HubStatus,
-  memberTopics,
+  sharedTopics,
   type Topic,
   userTopic,
 } from '@tributary/protocol'
@@ -15,8 +15,6 @@ const NOBODY: ReadonlySet<Connection> = new Set()
 export class ConnectionIndex {
   readonly #byId = new Map<string, Connection>()
   readonly #byTopic = new Map<Topic, Set<Connection>>()
-  readonly #users = new Set<string>()
-  readonly #groups = new Set<string>()
 
   get size(): number {
     return this.#byId.size
@@ -55,29 +53,22 @@ export class ConnectionIndex {
   add(connection: Connection): void {
     this.#byId.set(connection.connectionId, connection)
     for (const topic of sharedTopics(connection)) this.#put(topic, connection)
-    if (connection.userId !== undefined) this.#users.add(connection.userId)
-    for (const group of connection.groups) this.#groups.add(group)
   }
 
   /** Removes this connection, not another that has taken its id. */
   remove(connection: Connection): void {
     if (this.#byId.get(connection.connectionId) === connection) this.#byId.delete(connection.connectionId)
     for (const topic of sharedTopics(connection)) this.#take(topic, connection)
-    const { userId, groups } = connection
-    if (userId !== undefined && this.ofUser(userId).size === 0) this.#users.delete(userId)
-    for (const group of groups) if (this.ofGroup(group).size === 0) this.#groups.delete(group)
   }
 
   join(connection: Connection, group: string): void {
     connection.addGroup(group)
     this.#put(groupTopic(group), connection)
-    this.#groups.add(group)
   }
 
   leave(connection: Connection, group: string): void {
     connection.removeGroup(group)
     this.#take(groupTopic(group), connection)
-    if (this.ofGroup(group).size === 0) this.#groups.delete(group)
   }
 
   /** Puts one that is no connection of anybody under this topic alone: it is found by that, and counted nowhere. */
@@ -90,15 +81,22 @@ export class ConnectionIndex {
   }
 
   status(): Omit<HubStatus, 'connectionStates'> {
-    const count = (names: Set<string>, of: (name: string) => ReadonlySet<Connection>) =>
-      Object.fromEntries([...names].map((name) => [name, of(name).size]))
+    const byUser = this.#sizesUnder(userTopic(''))
+    const byGroup = this.#sizesUnder(groupTopic(''))
     return {
       totalEmitters: this.size,
-      totalUsers: this.#users.size,
-      totalGroups: this.#groups.size,
-      emittersByUser: count(this.#users, (user) => this.ofUser(user)),
-      emittersByGroup: count(this.#groups, (group) => this.ofGroup(group)),
+      totalUsers: byUser.length,
+      totalGroups: byGroup.length,
+      emittersByUser: Object.fromEntries(byUser),
+      emittersByGroup: Object.fromEntries(byGroup),
     }
+  }
+
+  /** How many are under each of the topics that begin so, by the rest of their names. */
+  #sizesUnder(prefix: Topic): [name: string, size: number][] {
+    return [...this.#byTopic]
+      .filter(([topic]) => topic.startsWith(prefix))
+      .map(([topic, connections]) => [topic.slice(prefix.length), connections.size])
   }
 
   #of(topic: Topic): ReadonlySet<Connection> {
@@ -118,11 +116,4 @@ export class ConnectionIndex {
     const connections = this.#byTopic.get(topic)
     if (connections?.delete(connection) && connections.size === 0) this.#byTopic.delete(topic)
   }
-}
-
-/** The topics that others may be under, too. By its own it is found by its id, and by that of all with all. */
-function sharedTopics(connection: Connection): Topic[] {
-  return memberTopics(connection).filter(
-    (topic) => topic !== ALL_TOPIC && connectionOfTopic(topic) === undefined,
-  )
 }

@@ -83,7 +83,12 @@ export function includesAllUnderTopics({ where, only }: Audience): boolean {
 
 /** The topics whose events may be for this member. */
 export function memberTopics(member: AudienceMember): Topic[] {
-  const topics = [ALL_TOPIC, connectionTopic(member.connectionId)]
+  return [ALL_TOPIC, connectionTopic(member.connectionId), ...sharedTopics(member)]
+}
+
+/** Those of them that others may have, too, and not all have: its user's, its session's, its groups' and roles'. */
+export function sharedTopics(member: AudienceMember): Topic[] {
+  const topics: Topic[] = []
   if (member.userId !== undefined) topics.push(userTopic(member.userId))
   if (member.sessionId !== undefined) topics.push(sessionTopic(member.sessionId))
   for (const group of member.groups) topics.push(groupTopic(group))

@@ -11,6 +11,7 @@ export {
   memberTopics,
   roleTopic,
   sessionTopic,
+  sharedTopics,
   type Topic,
   userTopic,
   Where,

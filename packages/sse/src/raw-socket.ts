@@ -168,16 +168,13 @@ function destroy(this: Socket): void {
 
 /** What the server listens with holds on to the request. Whoever else waits for the socket to close still hears of it. */
 function dropListeners(socket: Socket): void {
-  for (const event of socket.eventNames()) {
-    if (event !== 'close') socket.removeAllListeners(event)
-  }
-  for (const listener of socket.listeners('close').filter(isListener)) {
-    if (listener.name === SERVERS_LISTENER) socket.off('close', listener)
-  }
+  const others = socket.rawListeners('close').filter(isOthersListener)
+  socket.removeAllListeners()
+  for (const listener of others) socket.on('close', listener)
 }
 
-function isListener(listener: unknown): listener is () => void {
-  return typeof listener === 'function'
+function isOthersListener(listener: unknown): listener is () => void {
+  return typeof listener === 'function' && listener.name !== SERVERS_LISTENER
 }
 
 /** Where Node has not said so itself: what is destroyed without a socket is closed. */
