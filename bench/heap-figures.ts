@@ -9,13 +9,16 @@ export interface HeapFigures {
   readonly externalKb: number
 }
 
-/** What is freed in one collection may free more in the next; pages are given back a little later. */
+/**
+ * What is freed in one collection may free more in the next; pages are given back a little later. As where memory runs
+ * out, or whole pages that are nearly empty would be counted as what the streams hold.
+ */
 const COLLECTIONS = 3
 const PAUSE_MS = 100
 
 process.on('message', async () => {
   for (let n = 0; n < COLLECTIONS; n++) {
-    globalThis.gc?.()
+    globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     await delay(PAUSE_MS)
   }
   const { rss, heapUsed, external } = process.memoryUsage()
