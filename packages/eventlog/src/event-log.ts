@@ -67,6 +67,8 @@ export interface ReadOptions {
   readonly topics?: readonly Topic[]
   /** The most entries in the answer. Default 256. */
   readonly limit?: number
+  /** The most characters of data in the answer, beyond those of its first entry. Default 262,144. */
+  readonly maxChars?: number
 }
 
 export interface Page {
@@ -82,6 +84,7 @@ export interface Page {
 }
 
 export const DEFAULT_PAGE_LIMIT = 256
+export const DEFAULT_PAGE_CHARS = 262_144
 
 /** From where to where a log's events are kept. */
 export interface LogRange {

@@ -1,15 +1,8 @@
 import type { Cursor, Position, Topic } from '@tributary/protocol'
 import { type LogView, locate, lostUpTo, rangeOf } from './cursor-location.ts'
-import {
-  DEFAULT_PAGE_LIMIT,
-  type LogEntry,
-  type LogRange,
-  type Page,
-  type ReadOptions,
-  type Retention,
-  type StartingPoint,
-} from './event-log.ts'
+import type { LogEntry, LogRange, Page, ReadOptions, Retention, StartingPoint } from './event-log.ts'
 import { KeptBytes } from './kept-bytes.ts'
+import { PageEntries } from './page-entries.ts'
 import { PositionTrail } from './position-trail.ts'
 import { TopicIndex } from './topic-index.ts'
 
@@ -118,22 +111,21 @@ export class LogWindow {
     }
   }
 
-  read(afterN: number, { topics, limit = DEFAULT_PAGE_LIMIT }: ReadOptions = {}): Page {
-    const selected = this.#select(topics)
+  read(afterN: number, options: ReadOptions = {}): Page {
+    const selected = this.#select(options.topics)
     const gone = lostUpTo({ topics: selected, lost: this.#forgotten, zero: this.#zero })
     const runs = selected
       .map((index) => ({ index, next: index.indexAfter(afterN) }))
       .filter(({ index, next }) => next < index.size)
-    const entries: LogEntry[] = []
+    const taken = new PageEntries(options)
     // A merge of the topics' lists by number; an entry under several of them is taken once.
-    while (runs.length > 0 && entries.length < limit) {
+    while (runs.length > 0) {
       let lowest: LogEntry | undefined
       for (const { index, next } of runs) {
         const entry = index.at(next)
         if (lowest === undefined || entry.position.n < lowest.position.n) lowest = entry
       }
-      if (lowest === undefined) break
-      entries.push(lowest)
+      if (lowest === undefined || !taken.take(lowest)) break
       for (let i = runs.length - 1; i >= 0; i--) {
         const run = runs[i]
         if (run === undefined || run.index.at(run.next) !== lowest) continue
@@ -141,7 +133,7 @@ export class LogWindow {
         if (run.next >= run.index.size) runs.splice(i, 1)
       }
     }
-    const page = { entries, hasMore: runs.length > 0 }
+    const page = { entries: taken.entries, hasMore: taken.hasMore }
     return gone.n <= afterN ? page : { ...page, lostUpTo: gone }
   }
 

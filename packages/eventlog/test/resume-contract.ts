@@ -26,6 +26,22 @@ export function resumeContract(name: string, newPlace: NewPlace): void {
       expect([page.entries.length, page.hasMore]).toEqual([256, true])
     })
 
+    it('bounds a page by its characters, too, beyond its first entry', async () => {
+      await using t = await opened()
+      const large = 'x'.repeat(1_000)
+      await t.log.append(Array.from({ length: 10 }, () => event(large, 'group:g')))
+      for (const topics of [undefined, ['group:g'] as const]) {
+        const selected = topics === undefined ? {} : { topics }
+        const numbers = async (afterN: number, maxChars: number) => {
+          const page = await t.log.read(afterN, { ...selected, maxChars })
+          return [page.entries.map(({ position }) => position.n), page.hasMore]
+        }
+        expect(await numbers(0, 3_500)).toEqual([[1, 2, 3], true])
+        expect(await numbers(3, 1)).toEqual([[4], true])
+        expect(await numbers(8, 3_500)).toEqual([[9, 10], false])
+      }
+    })
+
     it('selects by topic, and gives an entry under several topics once', async () => {
       await using t = await opened()
       await t.log.append([

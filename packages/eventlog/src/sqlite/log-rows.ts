@@ -1,13 +1,8 @@
 import type { Position, Topic } from '@tributary/protocol'
 import { type LogView, lostUpTo } from '../cursor-location.ts'
-import {
-  DEFAULT_PAGE_LIMIT,
-  type LogEntry,
-  type Page,
-  type ReadOptions,
-  type Retention,
-} from '../event-log.ts'
+import type { LogEntry, Page, ReadOptions, Retention } from '../event-log.ts'
 import { indexedTopics, type LogWindow, NO_TOPIC } from '../log-window.ts'
+import { PageEntries } from '../page-entries.ts'
 import { AgeCuts, lastUntil } from './age-cuts.ts'
 import { entryOf } from './event-row.ts'
 import type { LogRecord } from './log-record.ts'
@@ -103,27 +98,34 @@ export class LogRows {
   }
 
   /** The entries after `n`, as `view` has them. */
-  read(afterN: number, view: LogView, { topics, limit = DEFAULT_PAGE_LIMIT }: ReadOptions): Page {
-    // One more than is asked for says whether there are more.
-    const entries =
-      this.topics === undefined
-        ? this.#readRun(afterN, view, limit + 1)
-        : topics === undefined
-          ? this.#readAll(afterN, limit + 1)
-          : this.#readTopics(this.topics, afterN, topics, limit + 1)
+  read(afterN: number, view: LogView, options: ReadOptions): Page {
+    const { topics } = options
+    const taken = new PageEntries(options)
+    if (this.topics === undefined) this.#readRun(afterN, view, taken)
+    else if (topics === undefined) this.#readAll(afterN, taken)
+    else this.#readTopics(this.topics, afterN, topics, taken)
     const gone = lostUpTo(view)
-    const page = { entries: entries.slice(0, limit), hasMore: entries.length > limit }
+    const page = { entries: taken.entries, hasMore: taken.hasMore }
     return gone.n <= afterN ? page : { ...page, lostUpTo: gone }
   }
 
-  #readRun(afterN: number, { topics: [view] }: LogView, count: number): LogEntry[] {
-    if (view === undefined) return []
+  #readRun(afterN: number, { topics: [view] }: LogView, taken: PageEntries): void {
+    if (view === undefined) return
     const fromN = Math.max(afterN, view.trimmedUpTo?.n ?? 0)
-    const rows: readonly Row[] = this.#sql.of('eventsAfter').all(this.#record.id, fromN, count)
-    return rows.map((row) => entryOf(row, this.#idOf))
+    for (const entry of this.#entriesAfter(fromN, taken.limit + 1)) {
+      if (!taken.take(entry)) return
+    }
   }
 
-  #readTopics(stored: StoredTopics, afterN: number, topics: readonly Topic[], count: number): LogEntry[] {
+  /** Row by row, as a page may be full long before so many. */
+  *#entriesAfter(n: number, count: number): Generator<LogEntry> {
+    const rows: Iterable<Row> = this.#sql.of('eventsAfter').iterate(this.#record.id, n, count)
+    for (const row of rows) yield entryOf(row, this.#idOf)
+  }
+
+  #readTopics(stored: StoredTopics, afterN: number, topics: readonly Topic[], taken: PageEntries): void {
+    // One more than is asked for says whether there are more.
+    const count = taken.limit + 1
     const ranges = selected(stored, topics).map((topic) => ({
       id: topic.id,
       fromN: Math.max(afterN, stored.trimmedUpTo(topic).n),
@@ -133,10 +135,10 @@ export class LogRows {
       for (const n of this.#numbers(ranges.slice(i, i + TOPICS_A_STATEMENT), count)) numbers.add(n)
     }
     const ordered = ranges.length > TOPICS_A_STATEMENT ? [...numbers].toSorted((a, b) => a - b) : [...numbers]
-    return ordered.slice(0, count).flatMap((n) => {
+    for (const n of ordered) {
       const row: Row | undefined = this.#sql.of('findEvent').get(this.#record.id, n)
-      return row === undefined ? [] : [entryOf(row, this.#idOf)]
-    })
+      if (row !== undefined && !taken.take(entryOf(row, this.#idOf))) return
+    }
   }
 
   #numbers(ranges: readonly { readonly id: number; readonly fromN: number }[], count: number): number[] {
@@ -148,17 +150,14 @@ export class LogRows {
   }
 
   /** Of a log with topics, whatever one of them keeps. For whoever looks through it, not for readers. */
-  #readAll(afterN: number, count: number): LogEntry[] {
-    const entries: LogEntry[] = []
-    for (let fromN = afterN; ; ) {
-      const rows: readonly Row[] = this.#sql.of('eventsAfter').all(this.#record.id, fromN, count)
-      for (const row of rows) {
-        const entry = entryOf(row, this.#idOf)
+  #readAll(afterN: number, taken: PageEntries): void {
+    for (let fromN = afterN, found = true; found; ) {
+      found = false
+      for (const entry of this.#entriesAfter(fromN, taken.limit + 1)) {
         fromN = entry.position.n
-        if (this.#isKept(entry)) entries.push(entry)
-        if (entries.length === count) return entries
+        found = true
+        if (this.#isKept(entry) && !taken.take(entry)) return
       }
-      if (rows.length < count) return entries
     }
   }
 
