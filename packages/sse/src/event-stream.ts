@@ -104,12 +104,23 @@ export class EventStream implements SinkOwner {
     this.#options.meter?.replayed(events)
   }
 
+  /** The most bytes that wait for its reader. */
+  get maxBytes(): number {
+    return this.#options.maxBytes ?? DEFAULT_OUTBOX_MAX_BYTES
+  }
+
   /**
    * Whether a frame of this many bytes fits. An empty outbox takes any, so whatever is allowed is delivered.
    *
    * @param key where one of the same key waits, it makes room.
    */
   hasRoomFor(bytes: number, key?: string): boolean {
+    // Who is not known to be slow is not held for it.
+    return this.hasRoomNowFor(bytes, key) || !this.#sink.busy
+  }
+
+  /** The same for who can wait: what the kernel is not known to have taken counts as waiting. */
+  hasRoomNowFor(bytes: number, key?: string): boolean {
     if (this.#fits(bytes, key)) return true
     if (this.#sink.busy) return false
     // What is gathered for the end of the turn is no reader's fault.
@@ -188,6 +199,8 @@ export class EventStream implements SinkOwner {
   onSinkDrained(): void {
     this.#stalledSince = undefined
     this.#handOver()
+    // What it has gathered may go out without another word from it, and who waits would not hear of that.
+    this.#sink.flush()
     if (this.pendingBytes === 0) this.#wake()
   }
 
@@ -202,10 +215,10 @@ export class EventStream implements SinkOwner {
   #fits(bytes: number, key: string | undefined): boolean {
     const pending = this.pendingBytes
     if (pending === 0) return true
-    const { maxBytes = DEFAULT_OUTBOX_MAX_BYTES, maxEvents = DEFAULT_OUTBOX_MAX_EVENTS } = this.#options
+    const { maxEvents = DEFAULT_OUTBOX_MAX_EVENTS } = this.#options
     const replaced = key === undefined ? undefined : this.#outbox?.bytesOf(key)
     const events = this.pendingEvents + (replaced === undefined ? 1 : 0)
-    return pending + bytes - (replaced ?? 0) <= maxBytes && events <= maxEvents
+    return pending + bytes - (replaced ?? 0) <= this.maxBytes && events <= maxEvents
   }
 
   #write(frame: Frame, key?: string): void {

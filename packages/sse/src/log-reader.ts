@@ -175,12 +175,18 @@ export class LogReader {
       await gate.take()
       const headAtRead = log.head
       const selected = topics?.()
-      const page = await log.read(this.#readUpToN, selected === undefined ? {} : { topics: selected })
+      const bounds = { maxChars: stream.maxBytes }
+      const page = await log.read(
+        this.#readUpToN,
+        selected === undefined ? bounds : { topics: selected, ...bounds },
+      )
       if (stream.ended || this.#state === 'stopped') return
       this.#tellLost(page)
-      for (const entry of page.entries) {
-        // Waited for only where there is no room: a wait for each would cost more than sending it.
-        if (!this.#sendAtOnce(entry) && !(await this.#sendAtItsPace(entry))) return
+      if (!page.entries.every((entry) => this.#sendAtOnce(entry))) {
+        // The rest of the page is read again then: kept for who does not read, it would come on top of his outbox.
+        await stream.drained()
+        if (stream.ended) return
+        continue
       }
       if (page.hasMore) continue
       if (headAtRead.n > this.#position.n) this.#moveTo(headAtRead)
@@ -215,20 +221,11 @@ export class LogReader {
     const { stream, form } = this.#options
     if (this.#accepts(entry)) {
       const frame = entryFrame(entry, form)
-      if (stream.ended || !stream.hasRoomFor(frame.byteLength)) return false
+      if (stream.ended || !stream.hasRoomNowFor(frame.byteLength)) return false
       this.#send(entry, frame)
     }
     this.#moveTo(entry.position)
     return true
-  }
-
-  /** Answers false where the stream ended before there was room. */
-  async #sendAtItsPace(entry: LogEntry): Promise<boolean> {
-    const { stream, form } = this.#options
-    const { byteLength } = entryFrame(entry, form)
-    while (!stream.ended && !stream.hasRoomFor(byteLength)) await stream.drained()
-    if (stream.ended || this.#state === 'stopped') return false
-    return this.#sendAtOnce(entry)
   }
 
   #send(entry: LogEntry, frame: Frame): void {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { Batch } from './batch.ts'
 import type { Frame } from './frame.ts'
 import { RawSocket, unsentHead, type WriteOutcome } from './raw-socket.ts'
@@ -65,14 +66,15 @@ export class NodeSink implements StreamSink {
 
   get busy(): boolean {
     if (this.#queued === 0) return false
-    // Node says only later that the kernel has it all, so within the turn it is not the peer who is slow.
-    return this.#raw !== undefined || this.#queuedTurn !== this.#turn.number
+    if (this.#raw !== undefined || this.#queuedTurn !== this.#turn.number) return true
+    // TLS says only later that the kernel has it all, so within the turn it is not the peer who is slow.
+    return this.#response?.socket instanceof TLSSocket ? false : this.#queuedBytes > 0
   }
 
   get pendingBytes(): number {
     const gathered = this.#batch?.byteLength ?? 0
-    if (!this.busy) return gathered
-    return gathered + (this.#raw?.queuedBytes ?? this.#response?.writableLength ?? 0)
+    if (this.#queued === 0) return gathered
+    return gathered + this.#queuedBytes
   }
 
   get closed(): boolean {
@@ -152,6 +154,10 @@ export class NodeSink implements StreamSink {
     this.#owner?.onSinkDrained()
   }
 
+  get #queuedBytes(): number {
+    return this.#raw?.queuedBytes ?? this.#response?.writableLength ?? 0
+  }
+
   /** Writes the head, and what was gathered behind it. */
   #writeFirst(raw: RawSocket, head: string): void {
     const chunk = this.#batch?.whole.chunk
@@ -176,6 +182,8 @@ export class NodeSink implements StreamSink {
     if (this.#queued === 0) this.#queuedTurn = this.#turn.number
     this.#queued += 1
     this.#response?.write(bytes, () => this.onWritten())
+    // Node would keep it for the end of the tick. So it is known at once what the kernel does not take.
+    this.#response?.socket?.uncork()
   }
 
   #destroy(): void {

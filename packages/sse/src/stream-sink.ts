@@ -17,7 +17,7 @@ export interface StreamSink {
   flush(): void
   /** Whether what was handed over waits for the peer. More may be written all the same, and waits, too. */
   readonly busy: boolean
-  /** Bytes taken that the peer's side has not. */
+  /** Bytes taken that the peer's side is not known to have. */
   readonly pendingBytes: number
   /** Whether no more can be sent: ended, or the peer is gone. */
   readonly closed: boolean
