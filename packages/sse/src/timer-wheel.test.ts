@@ -31,6 +31,16 @@ describe('TimerWheel', () => {
     }
   })
 
+  it('has the time of its last tick, and the time itself while there are none', () => {
+    const { clock, wheel: wheelOf, schedule } = wheel()
+    clock.advance(10_000)
+    expect(wheelOf.now).toBe(clock.now())
+    schedule('a', 60_000)
+    clock.advance(TICK_MS * 1.5)
+    expect(clock.now() - wheelOf.now).toBeLessThan(TICK_MS)
+    expect(wheelOf.now).toBeLessThan(clock.now())
+  })
+
   it('makes up for ticks that come late', () => {
     const { clock, schedule, fired } = wheel()
     for (const delayMs of [100, 1_000, 5_000, 20_000]) schedule(`${delayMs}`, delayMs)

@@ -31,7 +31,8 @@ export class TimerWheel {
 
   /** The clock's time as of the last tick, in ms since 1970: what is asked for each event must cost nothing. */
   get now(): number {
-    return this.#now
+    // While nothing is scheduled there are no ticks.
+    return this.#stopTicking === undefined ? this.#clock.now() : this.#now
   }
 
   /** The tick that it has come to. */
