@@ -13,12 +13,43 @@ export function innermostErrors(errors: readonly ErrorObject[]): ErrorObject[] {
   if (outermost === undefined) return []
   if (outermost.keyword !== 'anyOf' && outermost.keyword !== 'oneOf') return [outermost]
   const forms: unknown[] = Array.isArray(outermost.schema) ? outermost.schema : []
-  const found = likeliest(forms, outermost.data).flatMap((index) =>
+  const named = namedForm(forms, outermost)
+  if (typeof named === 'object') return [named]
+  const found = (named === undefined ? likeliest(forms, outermost.data) : [named]).flatMap((index) =>
     innermostErrors(
       errors.filter((error) => error.schemaPath.startsWith(`${outermost.schemaPath}/${index}/`)),
     ),
   )
   return found.length === 0 ? [outermost] : found
+}
+
+/**
+ * Where each form has its own constant under the same key, the form that the value names; the error that it names none
+ * of them; `undefined` where the forms are not told apart in this way, or the value has no such key.
+ */
+function namedForm(forms: readonly unknown[], error: ErrorObject): number | ErrorObject | undefined {
+  const { data, instancePath } = error
+  const [first] = forms
+  if (!isRecord(data) || !isRecord(first) || !isRecord(first.properties)) return undefined
+  for (const key of Object.keys(first.properties)) {
+    const names = forms.map((form) => constantOf(form, key))
+    if (names.includes(undefined) || !Object.hasOwn(data, key)) continue
+    const index = names.indexOf(data[key])
+    if (index !== -1) return index
+    return {
+      ...error,
+      instancePath: `${instancePath}/${key}`,
+      keyword: 'enum',
+      params: { allowedValues: names },
+    }
+  }
+  return undefined
+}
+
+function constantOf(form: unknown, key: string): unknown {
+  if (!isRecord(form) || !isRecord(form.properties)) return undefined
+  const property = form.properties[key]
+  return isRecord(property) ? property.const : undefined
 }
 
 /** The places of the forms that the value most looks like. */
