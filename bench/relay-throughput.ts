@@ -1,6 +1,7 @@
 /**
- * Events a second of one run, read at full speed by one reader: from the worker directly, and through the gateway.
- * While the run makes them, and once it is over and its log is read from its start. Each reading has a run of its own.
+ * Events a second to one reader at full speed: directly from who makes them, and through the gateway. Of a run while
+ * its worker makes them; of one that is over, read from its start, and once more, which the gateway then has; and of a
+ * foreign stream that is never slower than its reader. Each reading has a run or a stream of its own.
  */
 import { freePort } from '@tributary/testkit'
 import { request } from 'undici'
@@ -9,23 +10,38 @@ import { median, report } from './figures.ts'
 
 const TASKS = 10_000
 const CONCURRENCY = 64
+const FOREIGN_EVENTS = 50_000
 const TARGET = 0.6
 
 const WAYS = ['direct', 'relayed'] as const
-const WHENS = ['while it runs', 'when it is over'] as const
+const WHATS = ['a run that goes on', 'a run that is over', 'the same again', 'a foreign stream'] as const
 type Way = (typeof WAYS)[number]
-type When = (typeof WHENS)[number]
+type What = (typeof WHATS)[number]
 
 interface Measured {
   readonly way: Way
-  readonly when: When
+  readonly what: What
   readonly round: number
   readonly events: number
   readonly eventsPerS: number
 }
 
+interface Reading {
+  readonly what: What
+  readonly eventsPerS: number
+  readonly events: number
+}
+
+interface Urls {
+  readonly api: string
+  readonly worker: string
+  readonly gateway: string
+  readonly foreign: string
+}
+
 export async function benchRelayThroughput(rounds: number): Promise<void> {
   await using api = await BenchProcess.start('bench/local-api.ts')
+  await using foreign = await BenchProcess.start('bench/foreign-stream.ts')
   await using worker = await BenchProcess.start('apps/worker/src/main.ts', {
     WORKER_PORT: String(await freePort()),
     OUTBOUND_ALLOW: new URL(api.url).host,
@@ -34,33 +50,50 @@ export async function benchRelayThroughput(rounds: number): Promise<void> {
   await using gateway = await BenchProcess.start('apps/gateway/src/main.ts', {
     GATEWAY_PORT: '0',
     WORKER_URLS: worker.url,
+    RELAY_ALLOWED_ORIGINS: foreign.url,
+    OUTBOUND_ALLOW: new URL(foreign.url).host,
   })
-  const from: Record<Way, string> = { direct: worker.url, relayed: gateway.url }
+  const urls = { api: api.url, worker: worker.url, gateway: gateway.url, foreign: foreign.url }
   const results: Measured[] = []
   // The first round warms all up.
   for (let round = -1; round < rounds; round++) {
-    for (const when of WHENS) {
-      for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
-        const events = await startRun(worker.url, api.url)
-        if (when === 'when it is over') await readAll(worker.url + events)
-        const figures = await readAll(from[way] + events)
-        if (round >= 0) results.push({ way, when, round, ...figures })
-      }
+    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const readings = [...(await readRuns(urls, way)), await readForeign(urls, way)]
+      if (round >= 0) results.push(...readings.map((reading) => ({ way, round, ...reading })))
     }
   }
-  const rows = WHENS.flatMap((when) => WAYS.map((way) => rowOf(results, when, way)))
-  report(`relay: a run of ${TASKS} tasks, one reader at full speed, ${rounds} rounds in turn`, rows, {
-    bench: 'relay-throughput',
-    rounds,
-    target: TARGET,
-    results,
-  })
+  const rows = WHATS.flatMap((what) => WAYS.map((way) => rowOf(results, what, way)))
+  const title = `relay: runs of ${TASKS} tasks, a stream of ${FOREIGN_EVENTS} events, ${rounds} rounds in turn`
+  report(title, rows, { bench: 'relay-throughput', rounds, target: TARGET, results })
+}
+
+async function readRuns(urls: Urls, way: Way): Promise<Reading[]> {
+  const from = way === 'direct' ? urls.worker : urls.gateway
+  const going = await readAll(from + (await startRun(urls)), 2 * TASKS)
+  const over = await startRun(urls)
+  await readAll(urls.worker + over, 2 * TASKS)
+  const first = await readAll(from + over, 2 * TASKS)
+  const again = await readAll(from + over, 2 * TASKS)
+  return [
+    { what: 'a run that goes on', ...going },
+    { what: 'a run that is over', ...first },
+    { what: 'the same again', ...again },
+  ]
+}
+
+async function readForeign({ foreign, gateway }: Urls, way: Way): Promise<Reading> {
+  const endpoint = `${foreign}/?count=${FOREIGN_EVENTS}`
+  const figures =
+    way === 'direct'
+      ? await readAll(endpoint, FOREIGN_EVENTS)
+      : await readAll(`${gateway}/api/sse-proxy/relay/sse-emitter`, FOREIGN_EVENTS, { endpoint })
+  return { what: 'a foreign stream', ...figures }
 }
 
 /** Answers the path of the run's events. */
-async function startRun(workerUrl: string, apiUrl: string): Promise<string> {
-  const tasks = Array.from({ length: TASKS }, (_, n) => ({ id: `t${n}`, url: `${apiUrl}/items/${n}` }))
-  const { statusCode, headers, body } = await request(`${workerUrl}/api/sse/emitter/parallel-tasks`, {
+async function startRun({ worker, api }: Urls): Promise<string> {
+  const tasks = Array.from({ length: TASKS }, (_, n) => ({ id: `t${n}`, url: `${api}/items/${n}` }))
+  const { statusCode, headers, body } = await request(`${worker}/api/sse/emitter/parallel-tasks`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json' },
     body: JSON.stringify({ tasks, concurrency: CONCURRENCY }),
@@ -70,12 +103,21 @@ async function startRun(workerUrl: string, apiUrl: string): Promise<string> {
   return `/api/runs/${String(headers['run-id'])}/events`
 }
 
-/** Counts ids, and takes no time for anything else. @throws Error where fewer come than the tasks have events. */
-async function readAll(url: string): Promise<Pick<Measured, 'events' | 'eventsPerS'>> {
+/**
+ * Counts ids, and takes no time for anything else. A GET where nothing is posted.
+ *
+ * @throws Error where fewer come than there are at least.
+ */
+async function readAll(
+  url: string,
+  atLeast: number,
+  post?: object,
+): Promise<Pick<Measured, 'events' | 'eventsPerS'>> {
   const startedAt = performance.now()
-  const { body } = await request(url)
+  const { body } = await request(url, post === undefined ? {} : posted(post))
   let events = 0
-  let last = Buffer.alloc(0)
+  // The first may be what a stream begins with.
+  let last = Buffer.from('\n')
   for await (const chunk of body) {
     if (!Buffer.isBuffer(chunk)) throw new Error('bytes were asked for')
     // What one chunk cuts in two is found with the end of the one before.
@@ -89,22 +131,24 @@ async function readAll(url: string): Promise<Pick<Measured, 'events' | 'eventsPe
     last = text.subarray(Math.max(end, text.length - ID.length + 1))
   }
   const seconds = (performance.now() - startedAt) / 1_000
-  if (events < 2 * TASKS) throw new Error(`${events} events came of ${2 * TASKS}`)
+  if (events < atLeast) throw new Error(`${events} events came of ${atLeast}`)
   return { events, eventsPerS: events / seconds }
+}
+
+function posted(post: object) {
+  const headers = { accept: 'text/event-stream', 'content-type': 'application/json' }
+  return { method: 'POST', headers, body: JSON.stringify(post) } as const
 }
 
 const ID = Buffer.from('\nid: ')
 
-function rowOf(results: readonly Measured[], when: When, way: Way) {
-  const own = results.filter((result) => result.when === when && result.way === way)
-  const ratios = own.flatMap(({ round, eventsPerS }) => {
-    const direct = results.find((one) => one.when === when && one.round === round && one.way === 'direct')
-    return direct === undefined ? [] : [eventsPerS / direct.eventsPerS]
-  })
+function rowOf(results: readonly Measured[], what: What, way: Way) {
+  const figures = (of: Way) => results.filter((one) => one.what === what && one.way === of)
+  const rate = (of: Way) => median(figures(of).map(({ eventsPerS }) => eventsPerS))
   return {
-    read: when,
-    from: way === 'direct' ? 'the worker' : 'the gateway',
-    'events/s': Math.round(median(own.map(({ eventsPerS }) => eventsPerS))),
-    ratio: median(ratios).toFixed(2),
+    read: what,
+    from: way === 'direct' ? 'who makes it' : 'the gateway',
+    'events/s': Math.round(rate(way)),
+    ratio: (rate(way) / rate('direct')).toFixed(2),
   }
 }
