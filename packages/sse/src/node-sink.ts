@@ -181,9 +181,12 @@ export class NodeSink implements StreamSink {
     this.#turn.begin()
     if (this.#queued === 0) this.#queuedTurn = this.#turn.number
     this.#queued += 1
+    // Node would cork it till the end of the tick, each line of it elsewhere, where it is not corked already. So it is
+    // known at once what the kernel does not take.
+    const socket = this.#response?.socket
+    socket?.cork()
     this.#response?.write(bytes, () => this.onWritten())
-    // Node would keep it for the end of the tick. So it is known at once what the kernel does not take.
-    this.#response?.socket?.uncork()
+    socket?.uncork()
   }
 
   #destroy(): void {

@@ -1,14 +1,11 @@
-import { rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MIXED, MIXED_EVENTS, numbers, whole } from './fast-path/expected-events.ts'
 import { eventsOf } from './fast-path/http-answer.ts'
 import { request, streamOf } from './fast-path/raw-client.ts'
 import { PATIENT, ServedStreams } from './fast-path/served-streams.ts'
 import { NODES } from './fast-path/stream-process.ts'
 
-describe.each(NODES)('a stream under Node $line', ({ line, binary }) => {
+describe.each(NODES)('a stream under Node $line', ({ binary }) => {
   const served = ServedStreams.ofSuite(binary)
 
   it('is chunked HTTP/1.1 that ends, whatever mixture of single writes, bursts and replay it is', async () => {
@@ -61,18 +58,14 @@ describe.each(NODES)('a stream under Node $line', ({ line, binary }) => {
   })
 
   it.each([
-    ['over TLS', true, undefined],
-    ['over a Unix socket', false, join(tmpdir(), `tributary-${process.pid}-${line}.sock`)],
-  ])('is the same %s', async (_, tls, socketPath) => {
-    if (socketPath !== undefined) onTestFinished(() => rmSync(socketPath, { force: true }))
-    await using t = await ServedStreams.start({
-      binary,
-      ...(socketPath === undefined ? { tls } : { socketPath }),
-    })
+    ['TLS', { tls: true }],
+    ['a Unix socket', { overUnixSocket: true }],
+  ])('is the same over %s', async (_, options) => {
+    await using t = await ServedStreams.start({ binary, ...options })
     const [answer] = await t.answers([request(streamOf(MIXED, 500))])
     expect(answer).toMatchObject({ status: 200, chunked: true, complete: true })
     expect(answer && eventsOf(answer.body)).toEqual(whole(MIXED_EVENTS))
-    // More than an outbox holds, within one turn: nobody is slow yet.
+    // More than an outbox holds, within one turn.
     const [burst] = await t.answers([request(streamOf('t3,b400,e', 5_000))])
     expect(burst && eventsOf(burst.body)).toEqual(whole(400))
     await expect.poll(() => t.server.stats(), PATIENT).toMatchObject({ open: 0, sockets: 0 })

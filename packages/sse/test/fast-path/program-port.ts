@@ -13,6 +13,10 @@ export type Question =
 export interface ProgramStats {
   /** Streams since the start. */
   readonly streams: number
+  /** Scripts that are through. */
+  readonly played: number
+  /** Events that readers went without. */
+  readonly dropped: number
   /** How often responses of streams said `close`. */
   readonly closes: number
   /** What was made for requests of streams, and how much of it has been collected. */

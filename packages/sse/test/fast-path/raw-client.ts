@@ -1,10 +1,12 @@
 import { once } from 'node:events'
-import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type HttpAnswer, readAnswers } from './http-answer.ts'
 
 /** Where a client connects to. */
-export type Target = NetConnectOpts & { readonly tls?: boolean }
+export type Target = ({ port: number; host: string; path?: never } | { path: string }) & {
+  readonly tls?: boolean
+}
 
 /** A client that sends what it is told, and keeps all that comes. */
 export class RawClient implements AsyncDisposable {
@@ -96,3 +98,6 @@ export function request(
 
 /** The request of a stream that does what the script says. */
 export const streamOf = (script: string, size = 10) => `/stream?script=${script}&size=${size}`
+
+/** The same of a reader who is not waited for. */
+export const liveStreamOf = (script: string, size = 10) => `/live?script=${script}&size=${size}`

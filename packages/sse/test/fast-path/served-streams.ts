@@ -1,8 +1,14 @@
+import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import type { HttpAnswer } from './http-answer.ts'
 import type { ProgramStats } from './program-port.ts'
 import { RawClient, type Target } from './raw-client.ts'
 import { type StartOptions, StreamProcess } from './stream-process.ts'
+
+export type OwnServerOptions = Omit<StartOptions, 'socketPath'> & { readonly overUnixSocket?: boolean }
 
 /** For what is waited for. */
 export const PATIENT = { timeout: 10_000 }
@@ -22,8 +28,9 @@ export class ServedStreams implements AsyncDisposable {
     this.#isOwn = isOwn
   }
 
-  /** A server for this test alone. */
-  static async start(options: StartOptions): Promise<ServedStreams> {
+  /** A server for this test alone. @param options.overUnixSocket listens there instead of on a port. */
+  static async start({ overUnixSocket = false, ...given }: OwnServerOptions): Promise<ServedStreams> {
+    const options: StartOptions = overUnixSocket ? { ...given, socketPath: newSocketPath() } : given
     const server = await StreamProcess.start(options)
     const { socketPath, tls = false } = options
     const target = socketPath === undefined ? targetOf(server, tls) : { path: socketPath }
@@ -57,8 +64,9 @@ export class ServedStreams implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isOwn) await this.server[Symbol.asyncDispose]()
-    else await this.settled()
+    if (!this.#isOwn) return this.settled()
+    await this.server[Symbol.asyncDispose]()
+    if (this.#target.path !== undefined) rmSync(this.#target.path, { force: true })
   }
 }
 
@@ -69,5 +77,7 @@ export async function leftOf(server: StreamProcess) {
   const { streams, closes, tracked, collected, ...now } = await server.stats()
   return { ...now, unclosed: streams - closes, kept: tracked - collected }
 }
+
+const newSocketPath = () => join(tmpdir(), `tributary-${randomUUID()}.sock`)
 
 const targetOf = ({ port }: StreamProcess, tls: boolean): Target => ({ port, host: '127.0.0.1', tls })

@@ -8,15 +8,14 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { FakeClock, SELF_SIGNED } from '@tributary/testkit'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { replyWithLog } from '../../src/fastify.ts'
-import { StreamServer } from '../../src/index.ts'
+import { NodeSink, StreamServer, sseHeaders } from '../../src/index.ts'
+import { NO_METER } from '../../src/stream-meter.ts'
 import type { ProgramOptions, ProgramStats, Question } from './program-port.ts'
+import { Script, type ScriptOptions } from './stream-script.ts'
 
 /**
  * A server of streams as a process of its own, so that it can run under any Node. Each stream does what the `script` of
- * its address says, one step after the other, and then stays open:
- *
- * `r5` five events before it is served; `s3` three, each in a turn of its own; `b9` nine in one turn; `t2` two turns;
- * `e` the end.
+ * its address says, and then stays open.
  */
 const RUN = 'run_1'
 /** More than a test lasts on the clock that it holds. */
@@ -26,14 +25,16 @@ const BIG_ANSWER = Buffer.alloc(20_000_000, '.')
 const options: ProgramOptions = JSON.parse(process.argv[2] ?? '{}')
 const clock = new FakeClock()
 const store = new MemoryEventStore({ clock })
-const streams = new StreamServer({ clock, maxStreams: 0, heartbeatMs: 30_000 })
+
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
 
 // Of the streams that are open: what Node and Fastify made for their requests.
 const served = new Map<NonNullable<IncomingMessage['socket']>, WeakRef<object>[]>()
 let logs = 0
-const counts = { streams: 0, closes: 0, collected: 0, tracked: 0 }
+const counts = { streams: 0, played: 0, dropped: 0, closes: 0, collected: 0, tracked: 0 }
+const meter = { ...NO_METER, dropped: () => void counts.dropped++ }
+const streams = new StreamServer({ clock, maxStreams: 0, heartbeatMs: 30_000, meter })
 const registry = new FinalizationRegistry(() => {
   counts.collected += 1
 })
@@ -63,6 +64,11 @@ function forget(this: NonNullable<IncomingMessage['socket']>): void {
   served.delete(this)
 }
 
+async function play(script: Script): Promise<void> {
+  await script.run()
+  counts.played += 1
+}
+
 async function openLog(): Promise<EventLog> {
   return store.open(`log_${logs++}`, {
     runId: RUN,
@@ -70,41 +76,7 @@ async function openLog(): Promise<EventLog> {
   })
 }
 
-/** What one log is told to do. */
-class Script {
-  readonly #steps: RegExpMatchArray[]
-  readonly #log: EventLog
-  readonly #text: string
-  #n = 0
-
-  constructor(log: EventLog, script: string, size: number) {
-    this.#log = log
-    this.#steps = [...script.matchAll(/([rsbte])(\d*)/g)]
-    this.#text = 'x'.repeat(size)
-  }
-
-  async before(): Promise<void> {
-    for (const [, step, count] of this.#steps) if (step === 'r') await this.#append(Number(count))
-  }
-
-  async run(): Promise<void> {
-    for (const [, step, count] of this.#steps) {
-      if (step === 'b') await this.#append(Number(count))
-      if (step === 'e') await this.#log.close({ event: { type: 'complete', data: {}, source: 'test' } })
-      for (let i = 0; i < Number(count); i++) {
-        if (step === 's') await this.#append(1)
-        if (step === 's' || step === 't') await nextTurn()
-      }
-    }
-  }
-
-  async #append(count: number): Promise<void> {
-    const events = Array.from({ length: count }, () => ({ n: this.#n++, text: this.#text }))
-    await this.#log.append(events.map((data) => ({ event: { type: 'said', data, source: 'test' } })))
-  }
-}
-
-type ScriptQuery = { Querystring: { script?: string; size?: string } }
+type ScriptQuery = { Querystring: ScriptOptions }
 
 function addRoutes(app: FastifyInstance): void {
   app.route<ScriptQuery>({
@@ -112,7 +84,7 @@ function addRoutes(app: FastifyInstance): void {
     url: '/stream',
     handler: async (request, reply) => {
       const log = await openLog()
-      const script = new Script(log, request.query.script ?? '', Number(request.query.size ?? 10))
+      const script = new Script(log, request.query)
       await script.before()
       const times = { timeoutMs: TIMEOUT_MS, maxTimeoutMs: TIMEOUT_MS }
       const stream = await replyWithLog(reply, {
@@ -125,9 +97,30 @@ function addRoutes(app: FastifyInstance): void {
       })
       if (stream === undefined) return reply
       track(reply)
-      void script.run()
+      void play(script)
       return reply
     },
+  })
+  // As a hub does: who is too slow is not waited for.
+  app.get<ScriptQuery>('/live', async (request, reply) => {
+    const log = await openLog()
+    const script = new Script(log, request.query)
+    const stream = await streams.serve({
+      log,
+      sink: (turn) => {
+        reply.hijack()
+        return new NodeSink(reply.raw, sseHeaders().build(), turn)
+      },
+      connectionId: log.name,
+      startAt: 'head',
+      timeoutMs: TIMEOUT_MS,
+      overflow: 'disconnect',
+      follow: true,
+    })
+    stream.start()
+    track(reply)
+    void play(script)
+    return reply
   })
   app.get('/plain', async () => ({ plain: true }))
   app.get('/big', async (_request, reply) => reply.type('text/plain').send(BIG_ANSWER))
