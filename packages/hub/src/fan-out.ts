@@ -62,7 +62,7 @@ export class FanOut {
       if (stream === undefined || !stream.live || !connection.wants(event.type)) continue
       const frame = frames.frame(form)
       if (stream.stream.hasRoomFor(frame.byteLength, event.conflate)) {
-        stream.stream.send(frame, event.conflate)
+        stream.send(frame, event.conflate)
         taken += 1
       } else if (event.priority === 'low') stream.drop()
       else stream.end('slow_consumer')

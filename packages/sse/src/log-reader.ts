@@ -91,17 +91,22 @@ export class LogReader {
 
   /** Notes that it goes without an event, which is in no log or is the next of this one. */
   drop(position?: Position): void {
+    const { stream } = this.#options
     if (position === undefined) this.settle()
-    this.#beforeDropped ??= this.#position
+    if (this.#beforeDropped === undefined) {
+      this.#beforeDropped = this.#position
+      // At the latest when it has caught up, where nothing else is sent to it.
+      void stream.drained().then(() => this.tellDropped())
+    }
     this.#position = position ?? this.#position
-    this.#options.stream.countDropped('low_priority')
+    stream.countDropped('low_priority')
   }
 
   /** Tells what it went without. Until then its cursor stays before that: who resumes from there gets it after all. */
   tellDropped(): void {
     const { log, stream } = this.#options
     const from = this.#beforeDropped
-    if (from === undefined) return
+    if (from === undefined || stream.ended) return
     this.#beforeDropped = undefined
     // Not the head: what is sent next may be one of a batch.
     const to = log.idOf(this.#position)

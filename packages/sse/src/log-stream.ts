@@ -10,6 +10,7 @@ import {
 } from '@tributary/protocol'
 import { DEFAULT_FORM, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
+import type { Frame } from './frame.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
 import type { StreamSlot } from './stream-admission.ts'
@@ -116,6 +117,12 @@ export class LogStream {
    */
   offer(entry: LogEntry, isFor?: boolean): boolean {
     return this.#reader.offer(entry, isFor)
+  }
+
+  /** Sends an event that is in no log. The caller has asked whether there is room. @param key as of its stream. */
+  send(frame: Frame, key?: string): void {
+    this.#reader.tellDropped()
+    this.stream.send(frame, key)
   }
 
   /** Goes without an event of low priority that is in no log and finds no room. Its reader is told of that. */
