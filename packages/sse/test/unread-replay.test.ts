@@ -24,6 +24,24 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(setImmediate)
 }
 
+/** A stream that stands, to a client that does not read. */
+async function openUnread(version: string, maxBytes: number) {
+  const opened = Promise.withResolvers<NodeSink>()
+  const server = await httpServer((_path, response) =>
+    opened.resolve(new NodeSink(response, sseHeaders().build())),
+  )
+  const client = await silentClient(server.port, version)
+  const sink = await opened.promise
+  await turns(5)
+  return {
+    stream: new EventStream(sink, { maxBytes }),
+    async [Symbol.asyncDispose]() {
+      client.destroy()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
 // In the turn of its opening and for HTTP/1.0 a stream goes through Node's own answer, else past it.
 describe.each(['1.0', '1.1'])('a reader over HTTP/%s that does not read', (version) => {
   it('holds no more than its outbox of what it catches up on, and gets all of it once it reads', async () => {
@@ -60,14 +78,8 @@ describe.each(['1.0', '1.1'])('a reader over HTTP/%s that does not read', (versi
   })
 
   it('has no room for a burst within one turn that is beyond its outbox', async () => {
-    const opened = Promise.withResolvers<NodeSink>()
-    await using server = await httpServer((_path, response) =>
-      opened.resolve(new NodeSink(response, sseHeaders().build())),
-    )
-    const client = await silentClient(server.port, version)
-    const sink = await opened.promise
-    await turns(5)
-    const stream = new EventStream(sink, { maxBytes: MAX_BYTES })
+    await using unread = await openUnread(version, MAX_BYTES)
+    const { stream } = unread
     const frame = new Frame(`data: ${LARGE}\n\n`)
     let sent = 0
     while (sent < COUNT && stream.hasRoomFor(frame.byteLength)) {
@@ -76,24 +88,16 @@ describe.each(['1.0', '1.1'])('a reader over HTTP/%s that does not read', (versi
     }
     expect(sent).toBeLessThan(COUNT)
     expect(stream.pendingBytes).toBeLessThanOrEqual(MAX_BYTES + SLACK)
-    client.destroy()
   })
 
   it('that reads has room for a burst within one turn, however large', async () => {
-    const opened = Promise.withResolvers<NodeSink>()
-    await using server = await httpServer((_path, response) =>
-      opened.resolve(new NodeSink(response, sseHeaders().build())),
-    )
-    const client = await silentClient(server.port, version)
-    const sink = await opened.promise
-    await turns(5)
-    const stream = new EventStream(sink, { maxBytes: 100_000 })
+    await using unread = await openUnread(version, 100_000)
+    const { stream } = unread
     const frame = new Frame(`data: ${'x'.repeat(1_000)}\n\n`)
     // The kernel has room for this much.
     for (let n = 0; n < 1_000; n++) {
       expect(stream.hasRoomFor(frame.byteLength)).toBe(true)
       stream.send(frame)
     }
-    client.destroy()
   })
 })

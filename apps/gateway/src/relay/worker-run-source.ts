@@ -7,9 +7,6 @@ import { WorkerSilentError } from './worker.ts'
 /** How long after an attempt to begin the next one follows, in ms. */
 const RETRY_MS = 1_000
 
-/** Events that are handed on, and so appended, in one step at most: each may be as large as an event may be. */
-const PAGE_LIMIT = 64
-
 export interface WorkerRunSourceOptions {
   readonly name: string
   /** Begins the run, or finds it; asked again only where it failed. @throws ProblemError */
@@ -60,7 +57,7 @@ export class WorkerRunSource implements Source {
       for (let after = Number(progress.cursor ?? 0); ; ) {
         signal.throwIfAborted()
         wake = Promise.withResolvers()
-        const page = await log.read(after, { limit: PAGE_LIMIT })
+        const page = await log.read(after)
         if (after > 0 && (page.lostUpTo?.n ?? 0) > after) {
           throw new SourceError('upstream_failed', 'The worker no longer has the events that come next')
         }

@@ -100,7 +100,7 @@ export class StreamMetrics {
     metrics.gauge(
       {
         name: 'tributary_outbox_pending_bytes',
-        help: 'Bytes that wait for readers, of all streams together',
+        help: 'Bytes that wait for readers, of all open streams together',
       },
       of(({ pendingBytes }) => pendingBytes),
     )
