@@ -153,7 +153,7 @@ export function unsentHead(response: ServerResponse): string | undefined {
 
 /** Whether a response has its socket for itself, speaks chunks, and nothing of it waits in Node's own buffers. */
 function isFree(response: ServerResponse, socket: unknown): socket is Socket {
-  // TLS and pipes keep Node's way.
+  // TLS keeps Node's way.
   if (!(socket instanceof Socket) || 'encrypted' in socket || !socket.writable) return false
   // HTTP/1.0 knows no chunks.
   if (!response.headersSent || !response.chunkedEncoding || response.writableEnded) return false
