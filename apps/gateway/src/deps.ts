@@ -8,12 +8,11 @@ import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
-  Authenticator,
+  createAuthenticator,
   createLogger,
   Drain,
   fromVariable,
   messageFirst,
-  readStaticTokens,
   ServiceMetrics,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
@@ -153,8 +152,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     allowedOrigins,
     onceWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
-  const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
-  const authenticator = new Authenticator({ tokens, trustLoopback: development })
+  const authenticator = await createAuthenticator(config, { clock })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   return {
     config,

@@ -6,14 +6,7 @@ import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
-import {
-  Authenticator,
-  createLogger,
-  Drain,
-  fromVariable,
-  readStaticTokens,
-  ServiceMetrics,
-} from '@tributary/service'
+import { createAuthenticator, createLogger, Drain, fromVariable, ServiceMetrics } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
 import { RunLogProbe } from './run-log-probe.ts'
@@ -81,11 +74,13 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   })
   const probe = new RunLogProbe({ store, streams, clock })
   addWorkerMetrics({ metrics, store, streams, runs, scheduler })
-  const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
-  if (config.WORKER_SECRET !== undefined) {
-    tokens.add(config.WORKER_SECRET, { userId: 'gateway', roles: ['admin'], metadata: {} })
-  }
-  const authenticator = new Authenticator({ tokens, trustLoopback: config.NODE_ENV !== 'production' })
+  const { WORKER_SECRET: secret } = config
+  const authenticator = await createAuthenticator(config, {
+    clock,
+    addTokens: (tokens) => {
+      if (secret !== undefined) tokens.add(secret, { userId: 'gateway', roles: ['admin'], metadata: {} })
+    },
+  })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   return {
     config,

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { KEY_PAIR_ALGORITHMS, SECRET_ALGORITHMS } from './auth/jwt-keys.ts'
 
 const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: defaultMs, description })
@@ -34,6 +35,32 @@ export const serviceConfig = {
   AUTH_STATIC_TOKENS: Type.Optional(
     Type.String({ description: 'Outside production: `token=user[:role|role];…`.' }),
   ),
+  AUTH_JWT_SECRET: Type.Optional(
+    Type.String({ minLength: 32, description: 'What tokens are signed with, where no JWKS is used.' }),
+  ),
+  AUTH_JWKS_URL: Type.Optional(
+    Type.String({ format: 'uri', description: 'Where the public keys of tokens are (RFC 7517).' }),
+  ),
+  AUTH_JWKS_FILE: Type.Optional(Type.String({ minLength: 1, description: 'The same in a file.' })),
+  AUTH_JWT_ALGORITHMS: Type.Optional(
+    Type.Array(Type.Enum([...SECRET_ALGORITHMS, ...KEY_PAIR_ALGORITHMS]), {
+      minItems: 1,
+      description:
+        'What tokens may be signed by. Default: `HS256` with a secret, `RS256`, `ES256` and `EdDSA` with a JWKS.',
+    }),
+  ),
+  AUTH_JWT_ISSUER: Type.Optional(
+    Type.String({ minLength: 1, description: 'The `iss` that a token must have. Default: any.' }),
+  ),
+  AUTH_JWT_AUDIENCE: Type.Optional(
+    Type.String({ minLength: 1, description: 'The `aud` that a token must have. Default: any.' }),
+  ),
+  AUTH_JWT_LEEWAY_S: Type.Integer({
+    minimum: 0,
+    maximum: 300,
+    default: 5,
+    description: "How many seconds the issuer's clock may be off.",
+  }),
   WORKER_SECRET: Type.Optional(
     Type.String({ minLength: 32, description: 'What the gateway shows its workers. The same on both.' }),
   ),
@@ -106,4 +133,4 @@ export const serviceConfig = {
 }
 
 /** The variables whose values nobody is shown. */
-export const SECRET_VARIABLES = ['AUTH_STATIC_TOKENS', 'WORKER_SECRET'] as const
+export const SECRET_VARIABLES = ['AUTH_STATIC_TOKENS', 'AUTH_JWT_SECRET', 'WORKER_SECRET'] as const

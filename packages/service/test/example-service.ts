@@ -1,6 +1,6 @@
 import Type from 'typebox'
+import { parseStaticTokens, StaticTokens } from '../src/auth/static-tokens.ts'
 import { Authenticator, createApp, createLogger, Drain, readConfig, runService } from '../src/index.ts'
-import { parseStaticTokens, StaticTokens } from '../src/static-tokens.ts'
 
 const Config = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),

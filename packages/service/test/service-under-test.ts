@@ -3,9 +3,9 @@ import { connect } from 'node:net'
 import { ProblemError } from '@tributary/protocol'
 import Type from 'typebox'
 import { onTestFinished } from 'vitest'
+import { parseStaticTokens } from '../src/auth/static-tokens.ts'
 import type { AppOptions } from '../src/create-app.ts'
 import { type App, Authenticator, createApp, createLogger, Drain } from '../src/index.ts'
-import { parseStaticTokens } from '../src/static-tokens.ts'
 
 /** What the app logged, line by line. */
 export type LogLines = Record<string, unknown>[]

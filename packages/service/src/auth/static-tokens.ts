@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { ConfigError } from './config-error.ts'
+import { ConfigError } from '../config-error.ts'
 
 /** Whom a token stands for. */
 export interface TokenOwner {

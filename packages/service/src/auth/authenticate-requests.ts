@@ -1,0 +1,52 @@
+import { ProblemError } from '@tributary/protocol'
+import type { FastifyRequest } from 'fastify'
+import type { App } from '../app.ts'
+import type { Authenticator } from './authenticator.ts'
+import { tokenOf } from './credentials.ts'
+import type { Principal } from './principal.ts'
+
+/** `required`: a 401 without a principal; `optional`: one without may come too; `none`: nobody is asked. */
+export type AuthPolicy = 'required' | 'optional' | 'none'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Default: `required` under `/api/`, `none` elsewhere. */
+    auth?: AuthPolicy
+  }
+  interface FastifyRequest {
+    /** Null where the route's policy let the request in without one; `principalOf` is for where it cannot be. */
+    principal: Principal | null
+  }
+}
+
+/** The principal of a request on a route that requires one. @throws ProblemError `unauthorized` */
+export function principalOf(request: Pick<FastifyRequest, 'principal'>): Principal {
+  if (request.principal !== null) return request.principal
+  throw new ProblemError('unauthorized', 'This needs a token.', { headers: { 'WWW-Authenticate': 'Bearer' } })
+}
+
+/** Lets on who has this role. @throws ProblemError `forbidden`, `unauthorized` */
+export function requireRole(request: Pick<FastifyRequest, 'principal'>, role: string): void {
+  if (principalOf(request).roles.includes(role)) return
+  throw new ProblemError('forbidden', `This needs the role ${JSON.stringify(role)}; use a token that has it.`)
+}
+
+/** Gives requests their `principal`, and refuses those without where the route's `config.auth` requires one. */
+export function authenticateRequests(app: App, authenticator: Authenticator): void {
+  app.decorateRequest('principal', null)
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, auth: route.config?.auth ?? defaultPolicy(route.url) }
+  })
+  app.addHook('onRequest', async (request) => {
+    const { auth } = request.routeOptions.config
+    if (auth === 'none' || request.is404) return
+    request.principal = await authenticator.authenticate(request).catch((error: unknown) => {
+      if (auth === 'optional' && tokenOf(request) === undefined) return null
+      throw error
+    })
+  })
+}
+
+function defaultPolicy(url: string): AuthPolicy {
+  return url === '/api' || url.startsWith('/api/') ? 'required' : 'none'
+}

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs'
+import { type Clock, ProblemError } from '@tributary/protocol'
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JSONWebKeySet,
+  type JWTVerifyGetKey,
+} from 'jose'
+
+/** The algorithms of a shared secret. */
+export const SECRET_ALGORITHMS = ['HS256'] as const
+/** The algorithms of a key pair, whose public half is in a JWKS. */
+export const KEY_PAIR_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
+
+export type JwtAlgorithm = (typeof SECRET_ALGORITHMS)[number] | (typeof KEY_PAIR_ALGORITHMS)[number]
+
+/** How long after one reading of a JWKS the next may follow, however many tokens ask for it. */
+const COOLDOWN_MS = 30_000
+/** A key that is taken out of the JWKS counts no longer than this. */
+const MAX_AGE_MS = 600_000
+const TIMEOUT_MS = 5_000
+const RETRY_AFTER_S = 5
+
+/** The key of a shared secret. */
+export function secretKeys(secret: string): JWTVerifyGetKey {
+  const key = new TextEncoder().encode(secret)
+  return async () => key
+}
+
+/** The keys of a JWKS at a URL: read when the first token comes, and again when one names a key that is new. */
+export function remoteKeys(
+  url: string,
+  clock: Clock,
+  fetch: FetchImplementation = globalThis.fetch,
+): JWTVerifyGetKey {
+  let failedAtMs = Number.NEGATIVE_INFINITY
+  const keys = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: TIMEOUT_MS,
+    cooldownDuration: COOLDOWN_MS,
+    cacheMaxAge: MAX_AGE_MS,
+    // Else each token would ask anew while the other side is down.
+    [customFetch]: async (...request) => {
+      if (clock.elapsed() - failedAtMs < COOLDOWN_MS) throw new Error('The last attempt failed a moment ago')
+      try {
+        const answer = await fetch(...request)
+        if (!answer.ok) failedAtMs = clock.elapsed()
+        return answer
+      } catch (error) {
+        failedAtMs = clock.elapsed()
+        throw error
+      }
+    },
+  })
+  return sayingWhatIsMissing(keys)
+}
+
+/**
+ * The keys of a JWKS in a file, which is read again when a token names a key that is new.
+ *
+ * @throws where the file cannot be read, or is no JWKS.
+ */
+export function fileKeys(path: string, clock: Clock): JWTVerifyGetKey {
+  const read = () => createLocalJWKSet(jwksOf(readFileSync(path, 'utf8')))
+  let keys = read()
+  let readAtMs = clock.elapsed()
+  return sayingWhatIsMissing(async (header, token) => {
+    try {
+      return await keys(header, token)
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || clock.elapsed() - readAtMs < COOLDOWN_MS)
+        throw error
+      readAtMs = clock.elapsed()
+      keys = read()
+      return keys(header, token)
+    }
+  })
+}
+
+/** createLocalJWKSet itself looks at what is in it. */
+function jwksOf(text: string): JSONWebKeySet {
+  return JSON.parse(text)
+}
+
+/** What goes wrong in getting the keys is not the token's fault, but where none of them is its own. */
+function sayingWhatIsMissing(keys: JWTVerifyGetKey): JWTVerifyGetKey {
+  return async (header, token) => {
+    try {
+      return await keys(header, token)
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
+        throw error
+      if (error instanceof errors.JOSENotSupported) throw error
+      throw new ProblemError(
+        'keys_unavailable',
+        'The keys that tokens are verified with cannot be had now.',
+        {
+          retryAfterS: RETRY_AFTER_S,
+          cause: error,
+        },
+      )
+    }
+  }
+}

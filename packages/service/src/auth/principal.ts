@@ -1,0 +1,21 @@
+import type { PublishClaim } from './claims.ts'
+
+/** Who a request comes from. */
+export interface Principal {
+  readonly userId: string
+  readonly roles: readonly string[]
+  /** How we know: by a token, or because it is development and the request is from this machine. */
+  readonly method: 'token' | 'loopback'
+  /** What the token says besides. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** When the token's time is over, in milliseconds since 1970. Default: never. */
+  readonly expiresAt?: number
+  /** The token's own id, by which it can be revoked. */
+  readonly tokenId?: string
+  /** When the token was issued, in milliseconds since 1970. */
+  readonly issuedAt?: number
+  /** Which groups may be joined: names, or the beginnings of names with a `*` behind. Default: any. */
+  readonly groups?: readonly string[]
+  /** What may be sent to, beyond what the roles let. Default: nothing. */
+  readonly publish?: PublishClaim
+}
