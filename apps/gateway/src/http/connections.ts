@@ -12,7 +12,7 @@ import {
   SubscriptionChange,
   UserStatus,
 } from '@tributary/protocol'
-import type { App } from '@tributary/service'
+import { type App, principalOf, requireGroups } from '@tributary/service'
 import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 
@@ -124,8 +124,9 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: SubscriptionAnswer },
       },
     },
-    async ({ params, body: { join = [], leave = [] } }) => {
+    async ({ params, body: { join = [], leave = [] }, principal }) => {
       const connection = find(params.id)
+      requireGroups(principalOf({ principal }), join)
       for (const group of leave) hub.removeFromGroup(connection.connectionId, group)
       for (const group of join) hub.addToGroup(connection.connectionId, group)
       return { connectionId: connection.connectionId, groups: [...connection.groups] }

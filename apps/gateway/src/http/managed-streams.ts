@@ -1,5 +1,5 @@
 import { ManagedStreamQuery, Name, ProblemError } from '@tributary/protocol'
-import { type App, type Principal, principalOf } from '@tributary/service'
+import { type App, type Principal, principalOf, requireGroups } from '@tributary/service'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -47,17 +47,19 @@ export function addManagedStreams(app: App, deps: Deps): void {
   )
 }
 
-/** Whom a request gets events for. */
+/** Whom a request gets events for. @throws ProblemError `forbidden` where a group may not be joined. */
 export function memberOf(
   principal: Principal,
   { groups, sessionId, metadata }: Pick<ManagedStreamQuery, 'groups' | 'sessionId' | 'metadata'>,
   { config: { NODE_ENV } }: Pick<Deps, 'config'>,
   group?: string,
 ) {
+  const wanted = [...(group === undefined ? [] : [group]), ...groupsOf(groups)]
+  requireGroups(principal, wanted)
   return {
     userId: principal.userId,
     roles: principal.roles,
-    groups: [...(group === undefined ? [] : [group]), ...groupsOf(groups)],
+    groups: wanted,
     metadata: { ...principal.metadata, ...metadataOf(metadata, NODE_ENV !== 'production') },
     ...(sessionId === undefined ? {} : { sessionId }),
   }

@@ -7,19 +7,6 @@ const NamePattern = Type.String({ minLength: 1, maxLength: 128 })
 const Names = Type.Array(Name, { maxItems: 100 })
 const NamePatterns = Type.Array(NamePattern, { maxItems: 1_000 })
 
-/** What may be sent to. */
-export const PublishClaim = Type.Object(
-  {
-    users: Type.Optional(NamePatterns),
-    groups: Type.Optional(NamePatterns),
-    roles: Type.Optional(NamePatterns),
-    sessions: Type.Optional(NamePatterns),
-    all: Type.Optional(Type.Boolean()),
-  },
-  { additionalProperties: false },
-)
-export type PublishClaim = Static<typeof PublishClaim>
-
 /** The claims of a token that we read, beside the registered ones (RFC 7519, 4.1) that say whether it counts. */
 export const TokenClaims = Type.Object({
   /** The user. */
@@ -33,8 +20,6 @@ export const TokenClaims = Type.Object({
   roles: Type.Optional(Names),
   /** Which groups the user may join. Default: any. */
   groups: Type.Optional(NamePatterns),
-  /** What the user may send to, beyond what his roles let him. Default: nothing. */
-  publish: Type.Optional(PublishClaim),
   /** What `where` is compared with. */
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 })

@@ -89,7 +89,6 @@ function principalOfClaims({
   iat,
   roles = [],
   groups,
-  publish,
   metadata = {},
 }: TokenClaims): Principal {
   return {
@@ -101,7 +100,6 @@ function principalOfClaims({
     ...(jti === undefined ? {} : { tokenId: jti }),
     ...(iat === undefined ? {} : { issuedAt: iat * 1_000 }),
     ...(groups === undefined ? {} : { groups }),
-    ...(publish === undefined ? {} : { publish }),
   }
 }
 

@@ -1,5 +1,3 @@
-import type { PublishClaim } from './claims.ts'
-
 /** Who a request comes from. */
 export interface Principal {
   readonly userId: string
@@ -16,6 +14,4 @@ export interface Principal {
   readonly issuedAt?: number
   /** Which groups may be joined: names, or the beginnings of names with a `*` behind. Default: any. */
   readonly groups?: readonly string[]
-  /** What may be sent to, beyond what the roles let. Default: nothing. */
-  readonly publish?: PublishClaim
 }
