@@ -11,6 +11,7 @@ import { addPolling } from './http/polling.ts'
 import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
 import { addRuns } from './http/runs.ts'
+import { ROUTE_PERMISSIONS } from './route-permissions.ts'
 
 /** The part of a drain's time in which runs may finish and readers of the hub leave; what is left is for the readers of runs. */
 const RUNS_SHARE = 0.8
@@ -25,6 +26,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     description: "Keeps users' and groups' streams; relays, merges and runs.",
     logger,
     authenticator,
+    permissions: ROUTE_PERMISSIONS,
     drain,
     metrics,
     components: () => ({ store: store.health }),

@@ -5,6 +5,7 @@ import { addDemonstrations } from './http/demonstrations.ts'
 import { addParallelTasks } from './http/parallel-tasks.ts'
 import { addRuns } from './http/runs.ts'
 import { addSampleApi } from './http/sample-api.ts'
+import { ROUTE_PERMISSIONS } from './route-permissions.ts'
 
 /** The part of a drain's time in which runs may finish; in what is left their readers are sent away. */
 const RUNS_SHARE = 0.8
@@ -18,6 +19,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     description: 'Runs many calls to external APIs in parallel, and streams what happens.',
     logger,
     authenticator,
+    permissions: ROUTE_PERMISSIONS,
     drain,
     metrics,
     components: () => ({ store: store.health }),

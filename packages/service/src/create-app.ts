@@ -5,6 +5,7 @@ import { type ApiDescription, documentApi } from './api-documents.ts'
 import type { App } from './app.ts'
 import { authenticateRequests } from './auth/authenticate-requests.ts'
 import type { Authenticator } from './auth/authenticator.ts'
+import { authorizeRequests, type RoutePermissions } from './auth/authorize-requests.ts'
 import { type Drain, refuseWhileDraining } from './drain.ts'
 import { addHealth, type ComponentsCheck, type ReadyCheck } from './health.ts'
 import { acceptJsonOnly } from './json-body.ts'
@@ -19,6 +20,8 @@ export interface AppOptions extends ApiDescription {
   readonly logger: FastifyBaseLogger
   /** Who a request comes from. Routes under `/api/` need it unless their `config.auth` says otherwise. */
   readonly authenticator: Authenticator
+  /** What each route that needs a principal asks of him; one that is missing is an error. Default: nothing more. */
+  readonly permissions?: RoutePermissions
   /** What refuses new requests once it has begun. */
   readonly drain: Drain
   /** How the parts of the service are, for `/healthz`. Default: none to tell of. */
@@ -89,6 +92,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     onProblem: (code) => options.metrics?.requests.problem(code),
   })
   authenticateRequests(app, options.authenticator)
+  if (options.permissions !== undefined) authorizeRequests(app, options.permissions)
   await documentApi(app, options)
   const { drain, components, ready, metrics } = options
   if (metrics !== undefined) addMetrics(app, metrics)

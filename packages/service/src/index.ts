@@ -1,6 +1,7 @@
 export type { App } from './app.ts'
 export { principalOf, requireRole } from './auth/authenticate-requests.ts'
 export { Authenticator } from './auth/authenticator.ts'
+export { type RoutePermissions, requireOwner } from './auth/authorize-requests.ts'
 export { createAuthenticator } from './auth/create-authenticator.ts'
 export { requireGroups } from './auth/joinable-groups.ts'
 export type { Principal } from './auth/principal.ts'

@@ -12,18 +12,25 @@ import {
   SubscriptionChange,
   UserStatus,
 } from '@tributary/protocol'
-import { type App, principalOf, requireGroups } from '@tributary/service'
+import { type App, principalOf, requireGroups, requireOwner } from '@tributary/service'
+import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 
 const ConnectionParams = Type.Object({ id: Name })
+type ConnectionRequest = Pick<FastifyRequest, 'principal'> & { readonly params: { readonly id: string } }
+
 const tags = ['connections']
 
 /** The routes that tell who is connected, and change or close connections. */
 export function addConnections(app: App, { hub }: Deps): void {
-  const find = (id: string): Connection => {
+  const findOwn = (request: ConnectionRequest): Connection => {
+    const { id } = request.params
     const connection = hub.getConnection(id)
-    if (connection !== undefined) return connection
+    if (connection !== undefined) {
+      requireOwner(request, connection.userId)
+      return connection
+    }
     throw new ProblemError(
       'connection_not_found',
       `There is no connection ${JSON.stringify(id)}; it may have ended.`,
@@ -46,7 +53,8 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: UserStatus },
       },
     },
-    async ({ params: { userId } }) => {
+    async ({ params: { userId }, principal }) => {
+      requireOwner({ principal }, userId)
       const connections = views(hub.connectionsOfUser(userId))
       const connectionCount = connections.length
       return { userId, connected: connectionCount > 0, connectionCount, connections }
@@ -83,7 +91,7 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: ConnectionView },
       },
     },
-    async ({ params }) => find(params.id).view(),
+    async (request) => findOwn(request).view(),
   )
   app.delete(
     '/api/sse/managed/connections',
@@ -108,8 +116,8 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: CloseAnswer },
       },
     },
-    async ({ params, query }) => {
-      hub.close(find(params.id).connectionId, query.reason)
+    async (request) => {
+      hub.close(findOwn(request).connectionId, request.query.reason)
       return { success: true as const, closed: 1 }
     },
   )
@@ -124,9 +132,10 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: SubscriptionAnswer },
       },
     },
-    async ({ params, body: { join = [], leave = [] }, principal }) => {
-      const connection = find(params.id)
-      requireGroups(principalOf({ principal }), join)
+    async (request) => {
+      const connection = findOwn(request)
+      const { join = [], leave = [] } = request.body
+      requireGroups(principalOf(request), join)
       for (const group of leave) hub.removeFromGroup(connection.connectionId, group)
       for (const group of join) hub.addToGroup(connection.connectionId, group)
       return { connectionId: connection.connectionId, groups: [...connection.groups] }

@@ -1,0 +1,60 @@
+import { ProblemError } from '@tributary/protocol'
+import type { FastifyRequest } from 'fastify'
+import type { App } from '../app.ts'
+import { principalOf } from './authenticate-requests.ts'
+import type { Principal } from './principal.ts'
+
+/**
+ * What a route asks of who is signed in: `connect`, `run` and `relay` everybody may, `own` what is his own, which the
+ * route itself sees to; `publish` the role `publisher`, and all of it the role `admin`.
+ */
+export type Permission = 'connect' | 'run' | 'relay' | 'own' | 'publish' | 'admin'
+
+/** What each route that needs a principal asks of him, by method and address: `POST /api/sse`. */
+export type RoutePermissions = Readonly<Record<string, Permission>>
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** For `authorizeRequests`. */
+    permission?: Permission
+  }
+}
+
+const EVERYBODYS: readonly Permission[] = ['connect', 'run', 'relay', 'own']
+const ADMIN = 'admin'
+const PUBLISHER = 'publisher'
+
+/**
+ * Refuses requests whose principal may not do what they ask for.
+ *
+ * @throws Error as the routes are added, at one that needs a principal and is not in the table.
+ */
+export function authorizeRequests(app: App, permissions: RoutePermissions): void {
+  app.addHook('onRoute', (route) => {
+    if (route.config?.auth !== 'required') return
+    for (const method of [route.method].flat()) {
+      const key = `${method === 'HEAD' ? 'GET' : method} ${route.url}`
+      const permission = permissions[key]
+      if (permission === undefined) throw new Error(`No permission is named for ${key}`)
+      route.config.permission = permission
+    }
+  })
+  app.addHook('onRequest', async (request) => {
+    const { permission } = request.routeOptions.config
+    if (permission !== undefined) requirePermission(principalOf(request), permission)
+  })
+}
+
+/** Lets on the principal whose this is, and the admin. @throws ProblemError `forbidden`, `unauthorized` */
+export function requireOwner(request: Pick<FastifyRequest, 'principal'>, userId: string | undefined): void {
+  const principal = principalOf(request)
+  if (principal.userId === userId || principal.roles.includes(ADMIN)) return
+  throw new ProblemError('forbidden', 'This is another user’s; use a token of that user, or of an admin.')
+}
+
+function requirePermission({ roles }: Principal, permission: Permission): void {
+  if (roles.includes(ADMIN) || EVERYBODYS.includes(permission)) return
+  if (permission === 'publish' && roles.includes(PUBLISHER)) return
+  const needed = permission === 'publish' ? `${PUBLISHER} or ${ADMIN}` : ADMIN
+  throw new ProblemError('forbidden', `This needs the role ${needed}; use a token that has it.`)
+}
