@@ -118,11 +118,14 @@ describe('the gateway counts', () => {
     const read = await scrape(gateway)
     expect([
       read('tributary_connections_refused_total', { code: 'draining' }),
-      read('tributary_http_problems_total', { code: 'draining' }),
-      read('tributary_http_problems_total', { code: 'not_found' }),
+      read('tributary_http_problems_total', { code: 'draining', category: 'server' }),
+      read('tributary_http_problems_total', { code: 'not_found', category: 'client' }),
       read('tributary_http_requests_total', { method: 'GET', route: '(none)', status: '404' }),
     ]).toEqual([1, 1, 1, 1])
-    expect(await readJson(gateway)).toMatchObject({ connectionsRefused: 1 })
+    expect(await readJson(gateway)).toMatchObject({
+      connectionsRefused: 1,
+      errorsByCategory: { connection: 1, authentication: 0, client: 1, server: 1 },
+    })
   })
 
   it('its workers, and what is read from them', async () => {

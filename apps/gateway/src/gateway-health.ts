@@ -36,6 +36,7 @@ export class GatewayHealth {
       replays,
       eventsReplayed: replayedEvents,
       errors: metrics.errorRate.failures,
+      errorsByCategory: metrics.requests.problemsByCategory(),
       errorRate: metrics.errorRate.value,
       openStreams: open,
       pendingBytes,

@@ -3,6 +3,7 @@ import { type Body, bodyChunks } from './body-chunks.ts'
 import { type RequestHeaders, requestHeaders } from './request-headers.ts'
 import { retryAfterMs } from './retry-after.ts'
 import { StreamError } from './stream-error.ts'
+import { CONNECTION_FAULT, FOREIGN_ANSWER, faultOfProblem, faultOfStatus } from './stream-fault.ts'
 
 /**
  * The part of `fetch` that a reader needs; a browser's, Node's, undici's and a guarded one all fit. The signal ends
@@ -105,7 +106,7 @@ export async function openBatches(
   const { url, fetch, method = 'GET', headers = {}, body, lastEventId, signal } = options
   const failed = (message: string) => (error: unknown) => {
     signal.throwIfAborted()
-    throw new StreamError('connection', message, { cause: error, retryable: true })
+    throw new StreamError('connection', message, { ...CONNECTION_FAULT, cause: error })
   }
   const sent = await requestHeaders(headers, lastEventId).catch(failed('The headers could not be made'))
   signal.throwIfAborted()
@@ -120,7 +121,7 @@ export async function openBatches(
   const contentType = answer.headers.get('content-type') ?? 'nothing'
   if (!/^text\/event-stream\b/i.test(contentType)) {
     throw new StreamError('content_type', `The answer is ${contentType}, not text/event-stream`, {
-      retryable: false,
+      ...FOREIGN_ANSWER,
       status: 200,
       body: await beginningOf(answer),
     })
@@ -130,11 +131,14 @@ export async function openBatches(
 
 async function refused(answer: FetchAnswer, nowMs: number): Promise<StreamError> {
   const { status, headers } = answer
+  // A server that is overloaded or not there yet may be soon; one that refuses will again.
+  const retryable = RETRYABLE_STATUSES.has(status) || status >= 500
+  const body = await beginningOf(answer)
   return new StreamError('status', `The answer was HTTP ${status}`, {
-    // A server that is overloaded or not there yet may be soon; one that refuses will again.
-    retryable: RETRYABLE_STATUSES.has(status) || status >= 500,
+    ...(faultOfProblem(body) ?? faultOfStatus(status, retryable)),
+    retryable,
     status,
-    body: await beginningOf(answer),
+    body,
     retryAfterMs: retryAfterMs(headers.get('retry-after'), nowMs),
   })
 }
@@ -180,8 +184,8 @@ async function* readBatches(
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof EventTooLongError) {
-      throw new StreamError('event_too_large', error.message, { cause: error, retryable: false })
+      throw new StreamError('event_too_large', error.message, { ...FOREIGN_ANSWER, cause: error })
     }
-    throw new StreamError('connection', 'The stream broke off', { cause: error, retryable: true })
+    throw new StreamError('connection', 'The stream broke off', { ...CONNECTION_FAULT, cause: error })
   }
 }

@@ -9,6 +9,7 @@ import {
   type StreamPart,
 } from './open-stream.ts'
 import { StreamError } from './stream-error.ts'
+import { SILENT_FAULT } from './stream-fault.ts'
 import { continuation, mayRepeat, type StreamRequest } from './stream-request.ts'
 import { wait, waitingClock } from './wait.ts'
 import { type HeartbeatInterval, Watchdog } from './watchdog.ts'
@@ -135,7 +136,7 @@ class StreamReader {
     this.#ending = undefined
     this.#watchdog.start((limitMs) => {
       const message = `Nothing came for ${limitMs} ms`
-      controller.abort(new StreamError('silent', message, { retryable: true }))
+      controller.abort(new StreamError('silent', message, SILENT_FAULT))
     })
     try {
       const stream = await openBatches(

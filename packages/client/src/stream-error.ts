@@ -1,3 +1,5 @@
+import type { ErrorCategory, Recovery } from '@tributary/protocol'
+
 /** Why a stream could not be read. */
 export type StreamErrorReason =
   /** The answer's status is not 200. */
@@ -15,6 +17,10 @@ export type StreamErrorReason =
 export class StreamError extends Error {
   override readonly name = 'StreamError'
   readonly code: StreamErrorReason
+  /** What kind of fault it is: as the answer says, else as can be told from what happened. */
+  readonly category: ErrorCategory
+  /** What helps, told in the same way. A reader goes by `retryable`, and does not wait for it. */
+  readonly recovery: Recovery
   readonly retryable: boolean
   /** The answer's status, where there was an answer. */
   readonly status: number | undefined
@@ -27,6 +33,8 @@ export class StreamError extends Error {
     code: StreamErrorReason,
     message: string,
     options: ErrorOptions & {
+      category: ErrorCategory
+      recovery: Recovery
       retryable: boolean
       status?: number
       body?: string | undefined
@@ -35,6 +43,8 @@ export class StreamError extends Error {
   ) {
     super(message, options)
     this.code = code
+    this.category = options.category
+    this.recovery = options.recovery
     this.retryable = options.retryable
     this.status = options.status
     this.body = options.body

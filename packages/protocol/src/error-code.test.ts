@@ -7,7 +7,7 @@ import { TaskErrorCodeSchema } from './task.ts'
 const codes = Object.keys(ERROR_CODES) as ErrorCode[]
 
 describe.each(codes)('the error %s', (code) => {
-  const { status, title, retryable } = ERROR_CODES[code]
+  const { status, title, category, recovery, retryable } = ERROR_CODES[code]
 
   it('has a status of an error, and a title that is a sentence', () => {
     expect(status).toBeGreaterThanOrEqual(400)
@@ -18,6 +18,13 @@ describe.each(codes)('the error %s', (code) => {
 
   it('is retryable only where the same request may succeed', () => {
     expect(retryable).toBe(status >= 500 || status === 408 || status === 429)
+  })
+
+  it('says what helps, in keeping with its status', () => {
+    if (status === 401) expect([category, recovery]).toEqual(['authentication', 'reauthenticate'])
+    if (status === 429) expect(category).toBe('rate_limit')
+    expect(recovery === 'retry' || recovery === 'fallback_polling').toBe(retryable)
+    expect(['validation', 'client'].includes(category) && retryable).toBe(false)
   })
 
   it('is answered as a problem that its schema takes', () => {
@@ -37,12 +44,16 @@ describe.each(codes)('the error %s', (code) => {
       status,
       detail: 'What is wrong.',
       code,
+      category,
+      recovery,
       retryable,
       errors,
     })
     expect(error).toMatchObject({
       statusCode: status,
       code,
+      category,
+      recovery,
       retryable,
       cause,
       retryAfterS: 3,

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { ERROR_CATEGORIES } from './error-code.ts'
 import { Name } from './send.ts'
 
 /** Whether a part of a service does what it is there for. */
@@ -41,6 +42,7 @@ export const GatewayMetrics = Type.Object({
   replays: Count('Times that a reader who came back has caught up.'),
   eventsReplayed: Count('The events that these caught up on.'),
   errors: Count('Requests that failed (5xx), and streams that broke off for our or their slowness.'),
+  errorsByCategory: Type.Record(Type.Enum(ERROR_CATEGORIES), Count('Requests refused or failed.')),
   errorRate: Type.Number({
     description: 'The part of the last minute’s requests and streams that failed, 0 to 1.',
   }),

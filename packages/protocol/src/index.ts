@@ -45,12 +45,17 @@ export {
   SourceUnavailableData,
 } from './control-event.ts'
 export {
+  ERROR_CATEGORIES,
   ERROR_CODES,
+  type ErrorCategory,
   type ErrorCode,
   type ErrorRule,
   isTaskErrorCode,
+  RECOVERIES,
+  type Recovery,
   TASK_ERROR_CODES,
   type TaskErrorCode,
+  type TaskErrorRule,
 } from './error-code.ts'
 export {
   ConflateKey,

@@ -1,5 +1,12 @@
 import Type, { type Static } from 'typebox'
-import { ERROR_CODES, type ErrorCode } from './error-code.ts'
+import {
+  ERROR_CATEGORIES,
+  ERROR_CODES,
+  type ErrorCategory,
+  type ErrorCode,
+  RECOVERIES,
+  type Recovery,
+} from './error-code.ts'
 
 /** An error answer, `application/problem+json` (RFC 9457) with a stable `code`. */
 export const Problem = Type.Object(
@@ -9,6 +16,11 @@ export const Problem = Type.Object(
     status: Type.Integer(),
     detail: Type.String({ description: 'What is wrong here, and what to change.' }),
     code: Type.String({ description: 'Stable; programs decide by it.' }),
+    category: Type.Enum(ERROR_CATEGORIES, { description: 'What kind of fault it is.' }),
+    recovery: Type.Enum(RECOVERIES, {
+      description:
+        'What helps: the same later, another token, polling until there is room for a stream, another request; or nothing.',
+    }),
     retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
     errors: Type.Optional(
       Type.Array(
@@ -34,10 +46,12 @@ export interface ProblemOptions extends ErrorOptions {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** An error that is answered as a problem; status, title and `retryable` come from `ERROR_CODES`. */
+/** An error that is answered as a problem; status, title, kind and what helps come from `ERROR_CODES`. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError'
   readonly code: ErrorCode
+  readonly category: ErrorCategory
+  readonly recovery: Recovery
   readonly retryable: boolean
   readonly statusCode: number
   readonly errors: Problem['errors']
@@ -47,21 +61,26 @@ export class ProblemError extends Error {
   constructor(code: ErrorCode, detail: string, options: ProblemOptions = {}) {
     super(detail, options)
     this.code = code
-    this.retryable = ERROR_CODES[code].retryable
-    this.statusCode = ERROR_CODES[code].status
+    const { status, category, recovery, retryable } = ERROR_CODES[code]
+    this.category = category
+    this.recovery = recovery
+    this.retryable = retryable
+    this.statusCode = status
     this.errors = options.errors
     this.retryAfterS = options.retryAfterS
     this.headers = options.headers ?? {}
   }
 
   toProblem(): Problem {
-    const { status, title, retryable } = ERROR_CODES[this.code]
+    const { status, title, category, recovery, retryable } = ERROR_CODES[this.code]
     return {
       type: `urn:tributary:problem:${this.code}`,
       title,
       status,
       detail: this.message,
       code: this.code,
+      category,
+      recovery,
       retryable,
       ...(this.errors === undefined ? {} : { errors: this.errors }),
     }

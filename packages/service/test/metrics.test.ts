@@ -28,8 +28,8 @@ test('requests are counted by route, not by address, and what watches the servic
     'tributary_http_requests_total{method="GET",route="/api/broken",status="500"} 1',
   ])
   expect(await linesOf(metrics, 'tributary_http_problems_total')).toEqual([
-    'tributary_http_problems_total{code="not_found"} 1',
-    'tributary_http_problems_total{code="internal_error"} 1',
+    'tributary_http_problems_total{code="not_found",category="client"} 1',
+    'tributary_http_problems_total{code="internal_error",category="server"} 1',
   ])
   expect([metrics.errorRate.value, metrics.errorRate.failures]).toEqual([0.25, 1])
 })

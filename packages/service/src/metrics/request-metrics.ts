@@ -1,8 +1,8 @@
+import { ERROR_CATEGORIES, ERROR_CODES, type ErrorCategory, type ErrorCode } from '@tributary/protocol'
 import type { FastifyReply } from 'fastify'
 import type { App } from '../app.ts'
 import type { ErrorRate } from './error-rate.ts'
 import type { Metrics, Sample } from './metrics.ts'
-import { Tally } from './tally.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,7 +24,8 @@ interface RequestCount {
 export class RequestMetrics {
   readonly #errorRate: ErrorRate
   readonly #counts = new Map<string, RequestCount>()
-  readonly #problems = new Tally('code')
+  readonly #problems = new Map<ErrorCode, number>()
+  readonly #atReset = emptyCounts()
 
   constructor(metrics: Metrics, errorRate: ErrorRate) {
     this.#errorRate = errorRate
@@ -40,9 +41,9 @@ export class RequestMetrics {
       {
         name: 'tributary_http_problems_total',
         help: 'Requests refused or failed, by code',
-        labels: ['code'],
+        labels: ['code', 'category'],
       },
-      () => this.#problems.samples(),
+      () => this.#problemSamples(),
     )
   }
 
@@ -56,8 +57,29 @@ export class RequestMetrics {
   }
 
   /** A request is answered with a problem. */
-  problem(code: string): void {
-    this.#problems.add(code)
+  problem(code: ErrorCode): void {
+    this.#problems.set(code, (this.#problems.get(code) ?? 0) + 1)
+  }
+
+  /** How many problems there were of each kind since the start, or since they were set back. */
+  problemsByCategory(): Record<ErrorCategory, number> {
+    const counts = emptyCounts()
+    for (const [code, count] of this.#problems) counts[ERROR_CODES[code].category] += count
+    for (const category of ERROR_CATEGORIES) counts[category] -= this.#atReset[category]
+    return counts
+  }
+
+  /** Sets back what `problemsByCategory` tells. A counter of Prometheus never goes back. */
+  reset(): void {
+    const counts = this.problemsByCategory()
+    for (const category of ERROR_CATEGORIES) this.#atReset[category] += counts[category]
+  }
+
+  #problemSamples(): Sample[] {
+    return [...this.#problems].map(([code, value]) => ({
+      labels: { code, category: ERROR_CODES[code].category },
+      value,
+    }))
   }
 
   #count(method: string, route: string, status: number): void {
@@ -68,6 +90,18 @@ export class RequestMetrics {
     if (known === undefined) {
       this.#counts.set(key, { labels: { method, route, status: String(status) }, value: 1 })
     } else known.value += 1
+  }
+}
+
+function emptyCounts(): Record<ErrorCategory, number> {
+  return {
+    connection: 0,
+    authentication: 0,
+    rate_limit: 0,
+    server: 0,
+    client: 0,
+    validation: 0,
+    timeout: 0,
   }
 }
 

@@ -34,6 +34,7 @@ export class ServiceMetrics {
   reset(): void {
     this.errorRate.reset()
     this.streams.reset()
+    this.requests.reset()
   }
 
   close(): void {
