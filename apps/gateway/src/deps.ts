@@ -42,12 +42,18 @@ export interface DepsOptions {
   readonly clock?: Clock
   /** Default: `Math.random`. */
   readonly random?: () => number
+  /** Where log lines go. Default: standard output. */
+  readonly logTo?: { write(line: string): void }
 }
 
 /** Everything the gateway is made of. The one place that picks adapters. */
 export async function createDeps(config: GatewayConfig, options: DepsOptions = {}) {
-  const { clock = systemClock, random = Math.random } = options
-  const logger = createLogger({ name: 'gateway', level: config.LOG_LEVEL })
+  const { clock = systemClock, random = Math.random, logTo } = options
+  const logger = createLogger({
+    name: 'gateway',
+    level: config.LOG_LEVEL,
+    ...(logTo === undefined ? {} : { destination: logTo }),
+  })
   const development = config.NODE_ENV !== 'production'
   const metrics = new ServiceMetrics(clock)
   const store = await openStore(config, clock, logger, metrics)

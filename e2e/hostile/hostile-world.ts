@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startGateway, startWorker } from '../services.ts'
+import { type Answer, codeOf, sendBytes } from './answer.ts'
+import { HealthyStream } from './healthy-stream.ts'
+import { bytesOf, type HostileCase } from './hostile-case.ts'
+import { LogLines } from './log-lines.ts'
+import { AUDIENCE, ISSUER, SECRET } from './tokens.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** As in production, but for the limits that a suite of hundreds of requests from one address would meet. */
+const ENV: Env = {
+  NODE_ENV: 'production',
+  LOG_LEVEL: 'debug',
+  AUTH_JWT_SECRET: SECRET,
+  AUTH_JWT_ISSUER: ISSUER,
+  AUTH_JWT_AUDIENCE: AUDIENCE,
+  WORKER_SECRET: 'another secret of more than 32 characters',
+  MAX_CONNECTIONS_PER_USER: '1000',
+}
+
+export interface WorldOptions {
+  /** Variables of the gateway beside the usual. */
+  readonly gateway?: Env
+  /** Variables of the worker beside the usual. */
+  readonly worker?: Env
+}
+
+/** A gateway and a worker as in production, and a stream that must miss nothing. */
+export class HostileWorld implements AsyncDisposable {
+  readonly gateway: Awaited<ReturnType<typeof startGateway>>
+  readonly worker: Awaited<ReturnType<typeof startWorker>>
+  readonly healthy: HealthyStream
+  /** What both have logged, from `debug` on. */
+  readonly log: LogLines
+
+  private constructor(parts: Pick<HostileWorld, 'gateway' | 'worker' | 'healthy' | 'log'>) {
+    this.gateway = parts.gateway
+    this.worker = parts.worker
+    this.healthy = parts.healthy
+    this.log = parts.log
+  }
+
+  static async start(options: WorldOptions = {}): Promise<HostileWorld> {
+    const log = new LogLines()
+    const worker = await startWorker({ env: { ...ENV, ...options.worker }, logTo: log })
+    const gateway = await startGateway({
+      workers: [worker],
+      env: { ...ENV, ...options.gateway },
+      logTo: log,
+    })
+    return new HostileWorld({ gateway, worker, log, healthy: await HealthyStream.open(gateway.url) })
+  }
+
+  /** Sends a case. */
+  ask(one: HostileCase): Promise<Answer> {
+    return one.request?.(this) ?? sendBytes(this[one.to ?? 'gateway'].url, bytesOf(one))
+  }
+
+  /** Sends a case, and holds that it is answered as it says, that nobody else felt it, and that the log is whole. */
+  async hold(one: HostileCase): Promise<Answer> {
+    const answer = await this.healthy.during(() => this.ask(one))
+    const { status, code } = one
+    expect({ status: answer.status, code: codeOf(answer) }, answer.raw.slice(0, 2_000)).toEqual({
+      status,
+      code,
+    })
+    this.log.check()
+    return answer
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.healthy.close()
+    await this.gateway.close()
+    await this.worker.close()
+  }
+}
+
+/**
+ * Starts a world for the tests of a file, and gives what makes a test of each case:
+ *
+ *     const hostile = inHostileWorld()
+ *     hostile('a token', [{ name: 'of nobody', path: '/api/sse?token=x', status: 401, code: 'token_invalid' }])
+ *
+ * What is given besides is held of each answer.
+ */
+export function inHostileWorld(options: WorldOptions = {}) {
+  let world: HostileWorld
+  beforeAll(async () => {
+    world = await HostileWorld.start(options)
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+  return (
+    title: string,
+    cases: readonly HostileCase[],
+    alsoHold?: (answer: Answer, world: HostileWorld) => unknown,
+  ) => {
+    describe(title, () => {
+      it.each(cases.map((one) => ({ ...one, title: `${one.name} → ${one.status} ${one.code ?? ''}` })))(
+        '$title',
+        async (one) => {
+          const answer = await world.hold(one)
+          await alsoHold?.(answer, world)
+        },
+      )
+    })
+  }
+}
