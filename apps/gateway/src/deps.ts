@@ -10,9 +10,11 @@ import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tri
 import {
   createAuthenticator,
   createLogger,
+  createStreamTokens,
   Drain,
   fromVariable,
   messageFirst,
+  readSessionKey,
   ServiceMetrics,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
@@ -158,7 +160,9 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     allowedOrigins,
     onceWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
-  const authenticator = await createAuthenticator(config, { clock })
+  const sessionKey = readSessionKey(config)
+  const streamTokens = createStreamTokens(config, { key: sessionKey, clock })
+  const authenticator = await createAuthenticator(config, { clock, streamTokens })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   return {
     config,
@@ -178,6 +182,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     ownRuns,
     owedCancels,
     relays,
+    streamTokens,
     authenticator,
     drain,
     async close(): Promise<void> {

@@ -6,7 +6,15 @@ import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
-import { createAuthenticator, createLogger, Drain, fromVariable, ServiceMetrics } from '@tributary/service'
+import {
+  createAuthenticator,
+  createLogger,
+  createStreamTokens,
+  Drain,
+  fromVariable,
+  readSessionKey,
+  ServiceMetrics,
+} from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
 import { RunLogProbe } from './run-log-probe.ts'
@@ -81,8 +89,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   const probe = new RunLogProbe({ store, streams, clock })
   addWorkerMetrics({ metrics, store, streams, runs, scheduler })
   const { WORKER_SECRET: secret } = config
+  const sessionKey = readSessionKey(config)
   const authenticator = await createAuthenticator(config, {
     clock,
+    streamTokens: createStreamTokens(config, { key: sessionKey, clock }),
     addTokens: (tokens) => {
       if (secret !== undefined) tokens.add(secret, { userId: 'gateway', roles: ['admin'], metadata: {} })
     },

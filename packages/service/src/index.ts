@@ -5,6 +5,8 @@ export { type RoutePermissions, requireOwner } from './auth/authorize-requests.t
 export { createAuthenticator } from './auth/create-authenticator.ts'
 export { requireGroups } from './auth/joinable-groups.ts'
 export type { Principal } from './auth/principal.ts'
+export { readSessionKey } from './auth/session-secret.ts'
+export { createStreamTokens } from './auth/stream-tokens.ts'
 export { type Env, readConfig, withEnvFile } from './config.ts'
 export { fromVariable } from './config-error.ts'
 export { createApp } from './create-app.ts'

@@ -61,6 +61,26 @@ export const serviceConfig = {
     default: 5,
     description: "How many seconds the issuer's clock may be off.",
   }),
+  AUTH_SESSION_SECRET: Type.Optional(
+    Type.String({
+      minLength: 32,
+      description:
+        'What our own session cookies and stream tokens are signed with. Default: `AUTH_JWT_SECRET`; without it a ' +
+        'random one, or in production none, and then there are none of them.',
+    }),
+  ),
+  AUTH_STREAM_TOKEN_TTL_S: Type.Integer({
+    minimum: 10,
+    maximum: 86_400,
+    default: 3_600,
+    description: 'How many seconds a stream token counts, at most as long as what it was got with.',
+  }),
+  AUTH_STREAM_TOKEN_MAX_AGE_S: Type.Integer({
+    minimum: 10,
+    maximum: 2_592_000,
+    default: 86_400,
+    description: 'How many seconds it can be refreshed, from when it was got with something else.',
+  }),
   WORKER_SECRET: Type.Optional(
     Type.String({ minLength: 32, description: 'What the gateway shows its workers. The same on both.' }),
   ),
@@ -133,4 +153,9 @@ export const serviceConfig = {
 }
 
 /** The variables whose values nobody is shown. */
-export const SECRET_VARIABLES = ['AUTH_STATIC_TOKENS', 'AUTH_JWT_SECRET', 'WORKER_SECRET'] as const
+export const SECRET_VARIABLES = [
+  'AUTH_STATIC_TOKENS',
+  'AUTH_JWT_SECRET',
+  'AUTH_SESSION_SECRET',
+  'WORKER_SECRET',
+] as const

@@ -3,14 +3,18 @@ import { Compile } from 'typebox/compile'
 import { type Credentials, namedUserOf, tokenOf } from './credentials.ts'
 import type { JwtVerifier } from './jwt-verifier.ts'
 import { loopbackRefusal } from './loopback.ts'
+import { isOwnToken } from './own-token.ts'
 import type { Principal } from './principal.ts'
 import type { StaticTokens } from './static-tokens.ts'
+import type { StreamTokens } from './stream-tokens.ts'
 
 export interface AuthenticatorOptions {
   /** Looked up first. */
   readonly tokens: StaticTokens
   /** Verifies what is none of them. Default: there are no others. */
   readonly verifier?: JwtVerifier
+  /** Verifies those that we signed ourselves. Default: there are none. */
+  readonly streamTokens?: StreamTokens
   /** Whether a request from this machine that bears no token is `dev`, or whom it names: in development only. */
   readonly trustLoopback: boolean
 }
@@ -22,11 +26,13 @@ const LOOPBACK_PRINCIPAL: Principal = { userId: 'dev', roles: ['admin'], method:
 export class Authenticator {
   readonly #tokens: StaticTokens
   readonly #verifier: JwtVerifier | undefined
+  readonly #streamTokens: StreamTokens | undefined
   readonly #trustLoopback: boolean
 
-  constructor({ tokens, verifier, trustLoopback }: AuthenticatorOptions) {
+  constructor({ tokens, verifier, streamTokens, trustLoopback }: AuthenticatorOptions) {
     this.#tokens = tokens
     this.#verifier = verifier
+    this.#streamTokens = streamTokens
     this.#trustLoopback = trustLoopback
   }
 
@@ -55,6 +61,7 @@ export class Authenticator {
   async #ownerOf(token: string): Promise<Principal> {
     const owner = this.#tokens.ownerOf(token)
     if (owner !== undefined) return { ...owner, method: 'token' }
+    if (this.#streamTokens !== undefined && isOwnToken(token)) return this.#streamTokens.verify(token)
     if (this.#verifier !== undefined && token !== '') return this.#verifier.verify(token)
     throw new ProblemError('token_unknown', 'The token is not known; send another, or none of this kind.', {
       headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },

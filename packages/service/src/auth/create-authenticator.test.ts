@@ -70,6 +70,11 @@ describe('createAuthenticator', () => {
       'AUTH_JWT_ALGORITHMS: HS256 is none of a JWKS; that verifies RS256, ES256, EdDSA',
     ],
     ['a file that is not there', { AUTH_JWKS_FILE: '/nowhere/jwks.json' }, 'AUTH_JWKS_FILE: ENOENT'],
+    [
+      'the name under which we sign as that of the issuer',
+      { AUTH_JWT_SECRET: SECRET, AUTH_JWT_ISSUER: 'tributary' },
+      'AUTH_JWT_ISSUER must not be tributary',
+    ],
     ['static tokens in production', { AUTH_STATIC_TOKENS: 'a=b' }, 'AUTH_STATIC_TOKENS must not be set'],
   ])('refuses %s, and says what to change', async (_name, config, message) => {
     await expect(create(config)).rejects.toThrow(message)

@@ -11,7 +11,9 @@ import {
   secretKeys,
 } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
+import { OWN_ISSUER } from './own-token.ts'
 import { readStaticTokens, type StaticTokens } from './static-tokens.ts'
+import type { StreamTokens } from './stream-tokens.ts'
 
 /** What a configuration says of authentication. */
 export interface AuthConfig {
@@ -30,12 +32,14 @@ export interface CreateAuthenticatorOptions {
   readonly clock: Clock
   /** Further tokens that stand for somebody. */
   readonly addTokens?: (tokens: StaticTokens) => void
+  /** Those that we sign ourselves. Default: none. */
+  readonly streamTokens?: StreamTokens | undefined
 }
 
 /** The authenticator that a configuration asks for. @throws ConfigError */
 export async function createAuthenticator(
   config: AuthConfig,
-  { clock, addTokens }: CreateAuthenticatorOptions,
+  { clock, addTokens, streamTokens }: CreateAuthenticatorOptions,
 ): Promise<Authenticator> {
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
   addTokens?.(tokens)
@@ -43,6 +47,7 @@ export async function createAuthenticator(
   return new Authenticator({
     tokens,
     ...(verifier === undefined ? {} : { verifier }),
+    ...(streamTokens === undefined ? {} : { streamTokens }),
     trustLoopback: config.NODE_ENV !== 'production',
   })
 }
@@ -51,6 +56,8 @@ export async function createAuthenticator(
 async function readVerifier(config: AuthConfig, clock: Clock): Promise<JwtVerifier | undefined> {
   const { AUTH_JWT_ISSUER: issuer, AUTH_JWT_AUDIENCE: audience } = config
   const keys = await readKeys(config, clock)
+  if (issuer === OWN_ISSUER)
+    throw new ConfigError([`AUTH_JWT_ISSUER must not be ${OWN_ISSUER}, which is who signs our own tokens`])
   if (keys === undefined) return undefined
   const usual = config.AUTH_JWT_SECRET === undefined ? KEY_PAIR_ALGORITHMS : SECRET_ALGORITHMS
   const algorithms = config.AUTH_JWT_ALGORITHMS ?? usual

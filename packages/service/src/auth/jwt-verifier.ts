@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
 import { TokenClaims } from './claims.ts'
 import type { JwtAlgorithm } from './jwt-keys.ts'
+import { OWN_ISSUER } from './own-token.ts'
 import type { Principal } from './principal.ts'
 
 /** Longer ones are not looked at. */
@@ -25,6 +26,8 @@ export interface JwtVerifierOptions {
   /** How far the issuer's clock may be off, in seconds. Default 5. */
   readonly leewayS?: number
   readonly clock: Clock
+  /** Whom the claims stand for. Default: as any token's. @throws ProblemError where they do not hold together. */
+  readonly principalOf?: (payload: unknown) => Principal
 }
 
 /** Verifies signed tokens (RFC 7519). */
@@ -70,19 +73,26 @@ export class JwtVerifier {
   }
 
   async #read(token: string): Promise<Principal> {
-    const { keys, clock } = this.#options
+    const { keys, clock, issuer, principalOf = principalOfPayload } = this.#options
     try {
       const currentDate = new Date(clock.now())
       const { payload } = await jwtVerify(token, keys, { ...this.#expected, currentDate })
-      if (!claimsCheck.Check(payload)) throw refusal('token_invalid', faultOf(payload))
-      return principalOfClaims(payload)
+      if (payload.iss === OWN_ISSUER && issuer !== OWN_ISSUER)
+        throw refusal('token_wrong_issuer', 'Its issuer is not the one that is accepted')
+      return principalOf(payload)
     } catch (error) {
       throw problemOf(error)
     }
   }
 }
 
-function principalOfClaims({
+function principalOfPayload(payload: unknown): Principal {
+  if (claimsCheck.Check(payload)) return principalOfClaims(payload)
+  throw refusal('token_invalid', faultOf(payload))
+}
+
+/** Whom claims stand for that are as they must be. */
+export function principalOfClaims({
   sub,
   jti,
   exp,
@@ -134,7 +144,8 @@ function claimRefusal({ claim, reason }: errors.JWTClaimValidationFailed): Probl
   )
 }
 
-function refusal(code: ErrorCode, why: string): ProblemError {
+/** Why a token does not count. */
+export function refusal(code: ErrorCode, why: string): ProblemError {
   return new ProblemError(code, `${why}; send another token.`, {
     headers: {
       'WWW-Authenticate': `Bearer error="invalid_token", error_description="${why.replaceAll('"', "'")}"`,

@@ -12,6 +12,8 @@ export interface Principal {
   readonly tokenId?: string
   /** When the token was issued, in milliseconds since 1970. */
   readonly issuedAt?: number
+  /** Of a stream token: what the first of its like was got with, which bounds them all and is revoked with them. */
+  readonly signIn?: { readonly tokenId: string; readonly endsAt: number }
   /** Which groups may be joined: names, or the beginnings of names with a `*` behind. Default: any. */
   readonly groups?: readonly string[]
 }
