@@ -1,7 +1,7 @@
 import { EventCollector } from '@tributary/testkit'
 import { expect } from 'vitest'
 import { postJson } from '../services.ts'
-import { tokenOf } from './tokens.ts'
+import type { Who } from './tokens.ts'
 
 const MANAGED = '/api/sse/managed'
 
@@ -9,19 +9,21 @@ const MANAGED = '/api/sse/managed'
 export class HealthyStream {
   readonly #reader: EventCollector
   readonly #url: string
+  readonly #tokenOf: (who: Who) => string
   #sent = 0
 
-  private constructor(reader: EventCollector, url: string) {
+  private constructor(reader: EventCollector, url: string, tokenOf: (who: Who) => string) {
     this.#reader = reader
     this.#url = url
+    this.#tokenOf = tokenOf
   }
 
-  static async open(gatewayUrl: string): Promise<HealthyStream> {
+  static async open(gatewayUrl: string, tokenOf: (who: Who) => string): Promise<HealthyStream> {
     const reader = await EventCollector.open(`${gatewayUrl}${MANAGED}/connect?timeout=3600000`, {
       headers: { authorization: `Bearer ${tokenOf('healthy')}` },
     })
     await reader.waitFor('connection')
-    return new HealthyStream(reader, gatewayUrl)
+    return new HealthyStream(reader, gatewayUrl, tokenOf)
   }
 
   /** Sends it an event before, while and after something is done, and holds that these came, and nothing besides. */
@@ -50,7 +52,7 @@ export class HealthyStream {
     this.#sent += 1
     const send = { event: 'healthy', data: this.#sent }
     const answer = await postJson(`${this.#url}${MANAGED}/send/user/healthy`, send, {
-      authorization: `Bearer ${tokenOf('publisher')}`,
+      authorization: `Bearer ${this.#tokenOf('publisher')}`,
     })
     expect(await answer.json()).toMatchObject({ success: true, delivered: 1 })
   }

@@ -1,6 +1,12 @@
+import type { startGateway, startWorker } from '../services.ts'
 import type { Answer } from './answer.ts'
-import type { HostileWorld } from './hostile-world.ts'
-import { tokenOf, type Who } from './tokens.ts'
+import type { Who } from './tokens.ts'
+
+/** What is attacked. */
+export interface Attacked {
+  readonly gateway: Awaited<ReturnType<typeof startGateway>>
+  readonly worker: Awaited<ReturnType<typeof startWorker>>
+}
 
 /** One attack, and what it must be answered with. */
 export interface HostileCase {
@@ -20,7 +26,7 @@ export interface HostileCase {
   /** The bytes of the whole request, instead of the above. */
   readonly raw?: string | Uint8Array
   /** What asks by itself, instead of all the above. */
-  readonly request?: (world: HostileWorld) => Promise<Answer>
+  readonly request?: (attacked: Attacked) => Promise<Answer>
   /** The exact status; 0 where the server hangs up without a word. */
   readonly status: number
   /** The exact code of the problem. Default: the answer is no problem. */
@@ -28,7 +34,7 @@ export interface HostileCase {
 }
 
 /** The bytes of a case's request. */
-export function bytesOf({ raw, ...one }: HostileCase): string | Uint8Array {
+export function bytesOf({ raw, ...one }: HostileCase, tokenOf: (who: Who) => string): string | Uint8Array {
   if (raw !== undefined) return raw
   const body = one.body === undefined ? undefined : bodyOf(one.body)
   const given = pairsOf(one.headers)

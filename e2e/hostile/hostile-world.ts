@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startGateway, startWorker } from '../services.ts'
 import { type Answer, codeOf, sendBytes } from './answer.ts'
 import { HealthyStream } from './healthy-stream.ts'
-import { bytesOf, type HostileCase } from './hostile-case.ts'
+import { type Attacked, bytesOf, type HostileCase } from './hostile-case.ts'
 import { LogLines } from './log-lines.ts'
-import { AUDIENCE, ISSUER, SECRET } from './tokens.ts'
+import { AUDIENCE, ISSUER, SECRET, tokenOf, type Who } from './tokens.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -24,21 +24,29 @@ export interface WorldOptions {
   readonly gateway?: Env
   /** Variables of the worker beside the usual. */
   readonly worker?: Env
+  /** Makes good tokens, where the usual secret is not used. */
+  readonly tokenOf?: (who: Who) => string
 }
 
 /** A gateway and a worker as in production, and a stream that must miss nothing. */
-export class HostileWorld implements AsyncDisposable {
-  readonly gateway: Awaited<ReturnType<typeof startGateway>>
-  readonly worker: Awaited<ReturnType<typeof startWorker>>
+export class HostileWorld implements Attacked, AsyncDisposable {
+  readonly gateway: Attacked['gateway']
+  readonly worker: Attacked['worker']
   readonly healthy: HealthyStream
   /** What both have logged, from `debug` on. */
   readonly log: LogLines
 
-  private constructor(parts: Pick<HostileWorld, 'gateway' | 'worker' | 'healthy' | 'log'>) {
+  readonly #tokenOf: (who: Who) => string
+
+  private constructor(
+    parts: Pick<HostileWorld, 'gateway' | 'worker' | 'healthy' | 'log'>,
+    makeToken: (who: Who) => string,
+  ) {
     this.gateway = parts.gateway
     this.worker = parts.worker
     this.healthy = parts.healthy
     this.log = parts.log
+    this.#tokenOf = makeToken
   }
 
   static async start(options: WorldOptions = {}): Promise<HostileWorld> {
@@ -49,12 +57,14 @@ export class HostileWorld implements AsyncDisposable {
       env: { ...ENV, ...options.gateway },
       logTo: log,
     })
-    return new HostileWorld({ gateway, worker, log, healthy: await HealthyStream.open(gateway.url) })
+    const makeToken = options.tokenOf ?? tokenOf
+    const healthy = await HealthyStream.open(gateway.url, makeToken)
+    return new HostileWorld({ gateway, worker, log, healthy }, makeToken)
   }
 
   /** Sends a case. */
   ask(one: HostileCase): Promise<Answer> {
-    return one.request?.(this) ?? sendBytes(this[one.to ?? 'gateway'].url, bytesOf(one))
+    return one.request?.(this) ?? sendBytes(this[one.to ?? 'gateway'].url, bytesOf(one, this.#tokenOf))
   }
 
   /** Sends a case, and holds that it is answered as it says, that nobody else felt it, and that the log is whole. */

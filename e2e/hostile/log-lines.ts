@@ -15,12 +15,13 @@ export class LogLines {
 
   /** Holds of what was written since the last time that each is one line of JSON, without a token. */
   check(): void {
-    for (const line of this.lines.slice(this.#checked)) {
+    const written = this.lines.slice(this.#checked)
+    this.#checked = this.lines.length
+    for (const line of written) {
       expect(line.endsWith('\n'), line).toBe(true)
       expect(line.slice(0, -1), 'a split line').not.toMatch(LINE_END)
       expect(JSON.parse(line)).toHaveProperty('msg')
       expect(line).not.toMatch(SIGNED_TOKEN)
     }
-    this.#checked = this.lines.length
   }
 }

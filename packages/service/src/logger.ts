@@ -18,6 +18,7 @@ export function createLogger({ name, level, destination }: LoggerOptions): Logge
     level,
     serializers: requestSerializers,
     redact: { paths: SECRET_PATHS, censor: REDACTED },
+    hooks: { streamWrite: oneSafeLine },
   }
   return pino(options, destination ?? standardOutput())
 }
@@ -40,6 +41,18 @@ function standardOutput(): DestinationStream {
 
 const REDACTED = '[redacted]'
 
+/** A signed token, wherever it stands: in a path, or in a parameter of a name that nobody foresaw. */
+const SIGNED_TOKEN = /eyJ[\w-]+\.[\w-]*\.[\w-]*(?:\.[\w-]*)*/g
+/** What JSON leaves as it is, and some readers of logs, Node's readline among them, take for the end of a line. */
+const LINE_ENDS = /[\u0085\u2028\u2029]/g
+
+/** The last thing done to a line: nothing that a client sent can split it, or leave a token in it. */
+function oneSafeLine(line: string): string {
+  return line
+    .replace(SIGNED_TOKEN, REDACTED)
+    .replace(LINE_ENDS, (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** Where a header would stand if somebody logged a request's headers whole. */
 const SECRET_PATHS = ['headers', 'req.headers'].flatMap((at) =>
   ['authorization', 'cookie', '["x-auth-token"]'].map((name) =>
@@ -58,17 +71,15 @@ export const requestSerializers = {
   }),
 }
 
-/** The address without the value of any `token=`, however the name is percent-encoded. */
+/** The address without the values of parameters that are named for tokens, however that is written. */
 function redactToken(url: string): string {
-  const start = url.indexOf('?')
+  const start = url.search(/[?;#]/)
   if (start === -1) return url
-  const pairs = url.slice(start + 1).split('&')
-  return `${url.slice(0, start)}?${pairs.map(redactPair).join('&')}`
+  return url.slice(0, start) + url.slice(start).replace(/([?&;#])([^&;#=]*)=[^&;#]*/g, redactPair)
 }
 
-function redactPair(pair: string): string {
-  const name = pair.split('=', 1)[0] ?? ''
-  return /^token$/i.test(decoded(name)) ? `${name}=${REDACTED}` : pair
+function redactPair(pair: string, separator: string, name: string): string {
+  return /token/i.test(decoded(name)) ? `${separator}${name}=${REDACTED}` : pair
 }
 
 function decoded(text: string): string {

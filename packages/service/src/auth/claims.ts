@@ -7,6 +7,10 @@ const NamePattern = Type.String({ minLength: 1, maxLength: 128 })
 const Names = Type.Array(Name, { maxItems: 100 })
 const NamePatterns = Type.Array(NamePattern, { maxItems: 1_000 })
 
+/** The last second that a Date can hold. */
+const LAST_S = 8_640_000_000_000
+const Seconds = Type.Integer({ minimum: 0, maximum: LAST_S })
+
 /** The claims of a token that we read, beside the registered ones (RFC 7519, 4.1) that say whether it counts. */
 export const TokenClaims = Type.Object({
   /** The user. */
@@ -14,9 +18,9 @@ export const TokenClaims = Type.Object({
   /** Its own id, by which it can be revoked. */
   jti: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   /** Seconds since 1970. */
-  exp: Type.Integer({ minimum: 0 }),
+  exp: Seconds,
   /** Seconds since 1970. */
-  iat: Type.Optional(Type.Integer({ minimum: 0 })),
+  iat: Type.Optional(Seconds),
   roles: Type.Optional(Names),
   /** Which groups the user may join. Default: any. */
   groups: Type.Optional(NamePatterns),
