@@ -60,7 +60,7 @@ function notJson(body: string): ProblemError {
 function isDeep(value: unknown): boolean {
   let level = [value].filter((item) => typeof item === 'object')
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > MAX_JSON_DEPTH) return true
+    if (depth >= MAX_JSON_DEPTH) return true
     level = level.flatMap((item) => Object.values(item ?? {})).filter((item) => typeof item === 'object')
   }
   return false

@@ -55,8 +55,17 @@ export function answerProblems(app: App, { onProblem, ...options }: ProblemAnswe
 
   // Before the body is read: what is sent to nowhere need not be valid.
   app.addHook('onRequest', async (request, reply) => {
-    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+    const { httpVersion } = request.raw
+    // Node's parser takes others too, as HTTP/0.9 and a HTTP/2.0 in plain text.
+    if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+      throw new ProblemError('invalid_request', `The request is of HTTP/${httpVersion}; send HTTP/1.1.`)
+    }
+    if (httpVersion === '1.1' && request.headers.host === undefined) {
       throw new ProblemError('invalid_request', 'The request names no Host; HTTP/1.1 needs that header.')
+    }
+    // Node would take the first, and what stands before the server perhaps the last (RFC 9112 §3.2).
+    if (countOf('host', request.raw.rawHeaders) > 1) {
+      throw new ProblemError('invalid_request', 'The request names more than one Host; send one.')
     }
     if (!request.is404) return
     const allowed = methods.of(pathOf(request))
@@ -67,6 +76,11 @@ export function answerProblems(app: App, { onProblem, ...options }: ProblemAnswe
   app.setNotFoundHandler((request) => {
     throw notFound(request)
   })
+}
+
+/** How often a header stands among Node's raw ones: names and values by turns. */
+function countOf(name: string, rawHeaders: readonly string[]): number {
+  return rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length
 }
 
 function notFound(request: FastifyRequest): ProblemError {
