@@ -17,6 +17,10 @@ const ENV: Env = {
   AUTH_JWT_AUDIENCE: AUDIENCE,
   WORKER_SECRET: 'another secret of more than 32 characters',
   MAX_CONNECTIONS_PER_USER: '1000',
+  RATE_LIMIT_REQUESTS: '0',
+  RATE_LIMIT_PUBLISHES: '0',
+  RATE_LIMIT_CONNECTS: '0',
+  RATE_LIMIT_RUNS: '0',
 }
 
 export interface WorldOptions {

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
 import { hubPlugin } from '@tributary/hub/fastify'
-import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
+import { type App, addStaticPage, createApp, rateLimitsOf, SSE_CLIENT_PAGE } from '@tributary/service'
+import { cursorQueryOf, refuseStream } from '@tributary/sse/fastify'
 import type { Deps } from './deps.ts'
 import { addConnections } from './http/connections.ts'
 import { addHealth } from './http/health.ts'
@@ -18,7 +19,7 @@ const RUNS_SHARE = 0.8
 
 /** Builds the gateway's app. It never listens. */
 export async function createGatewayApp(deps: Deps): Promise<App> {
-  const { logger, authenticator, drain, hub, runs, streams, store, config, metrics } = deps
+  const { logger, authenticator, drain, hub, runs, streams, store, config, clock, metrics } = deps
   const runsMs = config.DRAIN_MS * RUNS_SHARE
   const app = await createApp({
     name: 'Tributary gateway',
@@ -27,6 +28,9 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     permissions: ROUTE_PERMISSIONS,
+    rateLimits: rateLimitsOf(config),
+    refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),
+    clock,
     drain,
     metrics,
     components: () => ({ store: store.health }),

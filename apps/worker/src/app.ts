@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
-import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE } from '@tributary/service'
+import { type App, addStaticPage, createApp, rateLimitsOf, SSE_CLIENT_PAGE } from '@tributary/service'
+import { cursorQueryOf, refuseStream } from '@tributary/sse/fastify'
 import type { Deps } from './deps.ts'
 import { addDemonstrations } from './http/demonstrations.ts'
 import { addParallelTasks } from './http/parallel-tasks.ts'
@@ -12,7 +13,7 @@ const RUNS_SHARE = 0.8
 
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
-  const { logger, authenticator, drain, runs, streams, store, config, metrics, probe } = deps
+  const { logger, authenticator, drain, runs, streams, store, config, clock, metrics, probe } = deps
   const app = await createApp({
     name: 'Tributary worker',
     version: '0.1.0',
@@ -20,6 +21,9 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     permissions: ROUTE_PERMISSIONS,
+    rateLimits: rateLimitsOf(config),
+    refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),
+    clock,
     drain,
     metrics,
     components: () => ({ store: store.health }),

@@ -1,7 +1,7 @@
 import { MAX_POLL_WAIT_MS, ProblemError } from '@tributary/protocol'
 import { NodeSink, type StreamHeaders, sseHeaders } from '@tributary/sse'
 import {
-  type CursorQuery,
+  cursorQueryOf,
   DEFAULT_KEEP_ALIVE_MS,
   refuseStream,
   replyCursor,
@@ -67,14 +67,23 @@ export const hubPlugin = fastifyPlugin(
           await connect(hub, this, options, { headers, keepAliveMs })
         } catch (error) {
           const { lastEventId } = options
-          refuseStream(this, error, lastEventId === undefined ? queryOf(this.request) : { lastEventId }, {
-            headers,
-          })
+          refuseStream(
+            this,
+            error,
+            lastEventId === undefined ? cursorQueryOf(this.request) : { lastEventId },
+            {
+              headers,
+            },
+          )
         }
       },
     )
     app.decorateReply('pollHub', async function (this: FastifyReply, options: PollOptions) {
-      const { waitMs = 0, lastEventId = replyCursor(this, queryOf(this.request))?.text, ...rest } = options
+      const {
+        waitMs = 0,
+        lastEventId = replyCursor(this, cursorQueryOf(this.request))?.text,
+        ...rest
+      } = options
       await replyWithPage(this, (signal) =>
         hub.poll({
           ...rest,
@@ -99,7 +108,8 @@ function connect(
   options: ConnectOptions,
   { headers, keepAliveMs }: { headers: StreamHeaders; keepAliveMs: number },
 ): Promise<unknown> | undefined {
-  const presented = options.lastEventId === undefined ? replyCursor(reply, queryOf(reply.request)) : undefined
+  const presented =
+    options.lastEventId === undefined ? replyCursor(reply, cursorQueryOf(reply.request)) : undefined
   if (presented?.isClosed || reply.request.method === 'HEAD') {
     if (presented?.isClosed) reply.code(204).send()
     else reply.headers(headers).send()
@@ -120,10 +130,12 @@ function connect(
   )
 }
 
-function queryOf({ query }: FastifyRequest): CursorQuery {
-  const { lastEventId, since } = query as Record<string, unknown>
-  const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
-  return { lastEventId: text(lastEventId), since: text(since) }
+/**
+ * The `errorHandler` of a stream's route, for what a plugin refuses before the hub is asked, as a rate limit does. Who
+ * comes back with a cursor is told to come again, where that will help; any other error goes on to the app's own.
+ */
+export function streamErrorHandler(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  refuseStream(reply, error, cursorQueryOf(request))
 }
 
 function closingError(): ProblemError {

@@ -1,5 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyBaseLogger } from 'fastify'
+import { type Clock, type ProblemError, systemClock } from '@tributary/protocol'
+import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { fastify } from 'fastify'
 import { type ApiDescription, documentApi } from './api-documents.ts'
 import type { App } from './app.ts'
@@ -9,6 +10,9 @@ import { authorizeRequests, type RoutePermissions } from './auth/authorize-reque
 import { type Drain, refuseWhileDraining } from './drain.ts'
 import { addHealth, type ComponentsCheck, type ReadyCheck } from './health.ts'
 import { acceptJsonOnly } from './json-body.ts'
+import { memoryRateStore } from './limits/memory-rate-store.ts'
+import { RateLimiter } from './limits/rate-limiter.ts'
+import type { RateLimits } from './limits/rate-limits.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
 import { addMetrics, type ServiceMetrics } from './metrics/service-metrics.ts'
 import { answerProblems, writeProblem } from './problem-answers.ts'
@@ -30,6 +34,12 @@ export interface AppOptions extends ApiDescription {
   readonly ready?: ReadyCheck
   /** What is counted, told at `/metrics`. Default: nothing is. */
   readonly metrics?: ServiceMetrics
+  /** How many requests one principal may send in a time. Default: any number. */
+  readonly rateLimits?: RateLimits
+  /** Answers a reader who comes back to a stream too soon, where it can be told so within a stream; else it throws. */
+  readonly refuseStream?: (reply: FastifyReply, error: ProblemError) => void
+  /** Default: the machine's. */
+  readonly clock?: Clock
   /** The most bytes of a request's body. Default 1 MiB; a route may set its own. */
   readonly bodyLimit?: number
   /** The proxies whose `X-Forwarded-For` is believed, as Fastify's `trustProxy`. Default: none. */
@@ -87,11 +97,15 @@ export async function createApp(options: AppOptions): Promise<App> {
   acceptJsonOnly(app)
   // In this order: a draining server says so first, and what does not exist needs no token.
   refuseWhileDraining(app, options.drain)
+  const limiter = await openLimiter(app, options)
   answerProblems(app, {
     maxParamLength: MAX_PARAM_LENGTH,
     onProblem: (code) => options.metrics?.requests.problem(code),
+    instead: async (error, request, reply) => limiter?.ofRefused(error, request, reply),
   })
   authenticateRequests(app, options.authenticator)
+  // Before it is asked what may be done: to be refused counts too.
+  limiter?.watch(app)
   if (options.permissions !== undefined) authorizeRequests(app, options.permissions)
   await documentApi(app, options)
   const { drain, components, ready, metrics } = options
@@ -102,4 +116,18 @@ export async function createApp(options: AppOptions): Promise<App> {
     ...(ready === undefined ? {} : { ready }),
   })
   return app
+}
+
+async function openLimiter(app: App, options: AppOptions): Promise<RateLimiter | undefined> {
+  const { rateLimits: limits, refuseStream, metrics, clock = systemClock } = options
+  if (limits === undefined) return undefined
+  return RateLimiter.open(app, {
+    limits,
+    store: memoryRateStore({ clock }),
+    refuseStream: (reply, error) => {
+      if (refuseStream === undefined) throw error
+      refuseStream(reply, error)
+      metrics?.requests.problem(error.code)
+    },
+  })
 }

@@ -38,19 +38,27 @@ export function writeProblem(response: ServerResponse, error: ProblemError): voi
 export interface ProblemAnswersOptions extends AllowedMethodsOptions {
   /** Told of each problem that a request is answered with. */
   readonly onProblem?: (code: ErrorCode) => void
+  /** What a request is refused with in place of an error; `undefined` for the error itself. */
+  readonly instead?: (
+    error: ProblemError,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) => Promise<ProblemError | undefined>
 }
 
 /** Makes every error of an app a problem: what handlers throw, what does not exist, what is not valid. */
-export function answerProblems(app: App, { onProblem, ...options }: ProblemAnswersOptions): void {
+export function answerProblems(app: App, { onProblem, instead, ...options }: ProblemAnswersOptions): void {
   const methods = new AllowedMethods(options)
   app.addHook('onRoute', ({ method, url }) => methods.add(method, url))
 
-  app.setErrorHandler((thrown, request, reply) => {
-    const error = toProblemError(thrown, request)
+  app.setErrorHandler(async (thrown, request, reply) => {
+    const first = toProblemError(thrown, request)
+    const error = (await instead?.(first, request, reply)) ?? first
     if (error.code === 'internal_error') request.log.error({ err: thrown }, 'request failed')
     else request.log.debug({ code: error.code, detail: error.message }, 'request refused')
     onProblem?.(error.code)
     sendProblem(reply, error)
+    return reply
   })
 
   // Before the body is read: what is sent to nowhere need not be valid.

@@ -7,6 +7,14 @@ const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
 const Entries = (description: string) =>
   Type.Array(Type.String({ minLength: 1 }), { default: [], description })
 
+const RateLimit = (description: string) =>
+  Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: `${description} Default: 100 in production, elsewhere none. 0: no limit.`,
+    }),
+  )
+
 /** The variables that both services read. */
 export const serviceConfig = {
   HOST: Type.String({ minLength: 1, default: '127.0.0.1', description: 'The address to listen on.' }),
@@ -100,6 +108,11 @@ export const serviceConfig = {
     default: 10_000,
     description: 'Streams of this process at a time, also those of runs. 0: no limit.',
   }),
+  RATE_LIMIT_WINDOW_MS: Milliseconds(60_000, 'In which time the rate limits count.', 1_000),
+  RATE_LIMIT_REQUESTS: RateLimit('Requests of one user in that time, but those below.'),
+  RATE_LIMIT_PUBLISHES: RateLimit('Sends.'),
+  RATE_LIMIT_CONNECTS: RateLimit('Streams that are opened; how long they stay open does not count.'),
+  RATE_LIMIT_RUNS: RateLimit('Runs, relays and merges that are started.'),
   OUTBOX_MAX_BYTES: Type.Integer({
     minimum: 1_024,
     default: 262_144,

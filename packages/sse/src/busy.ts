@@ -35,13 +35,23 @@ export function busyStream({ retryMs, cursorText, message, random = Math.random 
   })
 }
 
-/** What a refusal that will pass says to a reader who comes back; `undefined` for one that will not. */
-export function busyOf(error: unknown): Pick<BusyOptions, 'retryMs' | 'message'> | undefined {
-  if (!(error instanceof ProblemError) || !error.retryable) return undefined
+/**
+ * What a refusal that will pass says to a reader who comes back; `undefined` for one that will not.
+ *
+ * @param retryAfter the header of that name, for an error that does not hold its wait itself: seconds.
+ */
+export function busyOf(
+  error: unknown,
+  retryAfter?: unknown,
+): Pick<BusyOptions, 'retryMs' | 'message'> | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error)) return undefined
   if (error.statusCode !== 429 && error.statusCode !== 503) return undefined
-  const { retryAfterS } = error
-  return {
-    retryMs: retryAfterS === undefined ? DEFAULT_BUSY_RETRY_MS : retryAfterS * 1_000,
-    message: error.message,
-  }
+  const isOurs = error instanceof ProblemError
+  if (isOurs && !error.retryable) return undefined
+  const waitS = isOurs ? error.retryAfterS : secondsOf(retryAfter)
+  return { retryMs: waitS === undefined ? DEFAULT_BUSY_RETRY_MS : waitS * 1_000, message: error.message }
+}
+
+function secondsOf(header: unknown): number | undefined {
+  return /^\d{1,6}$/.test(String(header)) ? Number(header) : undefined
 }

@@ -1,7 +1,7 @@
 export { admitReply } from './admit-reply.ts'
 export type { BusyOptions } from './busy.ts'
 export { type RefuseStreamOptions, refuseStream, replyBusy } from './reply-busy.ts'
-export { type CursorQuery, replyCursor } from './reply-cursor.ts'
+export { type CursorQuery, cursorQueryOf, replyCursor } from './reply-cursor.ts'
 export { type ReplyWithLogOptions, replyWithLog, startOrResume } from './reply-with-log.ts'
 export { type ReplyWithPollOptions, replyWithPage, replyWithPoll } from './reply-with-poll.ts'
 export { DEFAULT_KEEP_ALIVE_MS, watchPeer } from './watch-peer.ts'

@@ -19,7 +19,7 @@ export interface RefuseStreamOptions {
 }
 
 /**
- * Answers a request for a stream that was refused. Where the refusal will pass (a 429 or 503) and the reader comes
+ * Answers a request for a stream that was refused, by us or by a plugin. Where that will pass (a 429 or 503) and the reader comes
  * back with a cursor, it gets a stream that tells it to come back once more; to a new one it is the problem.
  *
  * @throws whatever `error` is, where it is to be answered as such; ProblemError `invalid_cursor`.
@@ -30,7 +30,7 @@ export function refuseStream(
   query: CursorQuery,
   { headers, random }: RefuseStreamOptions = {},
 ): void {
-  const busy = busyOf(error)
+  const busy = busyOf(error, reply.getHeader('retry-after'))
   const presented = busy === undefined ? undefined : replyCursor(reply, query)
   if (busy === undefined || presented === undefined) throw error
   if (presented.isClosed) reply.code(204).send()

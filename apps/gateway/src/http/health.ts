@@ -18,7 +18,7 @@ export function addHealth(app: App, deps: Deps): void {
   app.get(
     '/api/sse/health',
     {
-      config: { watching: true, whileDraining: 'serve' },
+      config: { rateClass: 'requests', watching: true, whileDraining: 'serve' },
       logLevel: 'warn',
       schema: {
         tags,

@@ -8,6 +8,7 @@ export function addPolling(app: App, deps: Deps): void {
   app.get(
     '/api/realtime/polling',
     {
+      config: { rateClass: 'requests' },
       schema: {
         tags: ['streams'],
         summary: 'What came after a cursor, waiting for it where asked to',

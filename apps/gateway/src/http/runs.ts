@@ -51,7 +51,7 @@ export function addRuns(app: App, deps: Deps): void {
     '/api/runs/:runId/events',
     {
       // Who comes back while the gateway drains is told to come again, within a stream.
-      config: { whileDraining: 'serve' },
+      config: { whileDraining: 'serve', rateClass: 'connects' },
       schema: {
         tags,
         summary: 'The events of a run, from the first or from a cursor',

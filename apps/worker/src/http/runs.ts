@@ -28,6 +28,7 @@ export function addRuns(app: App, deps: Deps): void {
   app.get(
     '/api/runs/:runId/events',
     {
+      config: { rateClass: 'connects' },
       schema: {
         tags,
         summary: 'The events of a run, from the first or from a cursor',
