@@ -61,6 +61,15 @@ export class ConnectionIndex {
     for (const topic of sharedTopics(connection)) this.#take(topic, connection)
   }
 
+  /** Changes what a connection is found by. Where that stays, so does its place among the others. */
+  change(connection: Connection, change: () => void): void {
+    const before = new Set(sharedTopics(connection))
+    change()
+    const after = new Set(sharedTopics(connection))
+    for (const topic of before) if (!after.has(topic)) this.#take(topic, connection)
+    for (const topic of after) if (!before.has(topic)) this.#put(topic, connection)
+  }
+
   join(connection: Connection, group: string): void {
     connection.addGroup(group)
     this.#put(groupTopic(group), connection)

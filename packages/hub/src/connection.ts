@@ -6,7 +6,14 @@ import {
   type ConnectionView,
   type DisconnectReason,
 } from '@tributary/protocol'
-import { DEFAULT_FORM, type FrameForm, type LogStream, type StreamEnd, type StreamSlot } from '@tributary/sse'
+import {
+  DEFAULT_FORM,
+  type FrameForm,
+  type LogStream,
+  type StreamCredential,
+  type StreamEnd,
+  type StreamSlot,
+} from '@tributary/sse'
 import { connectionState, type StateTimes } from './connection-state.ts'
 
 /** What a caller says of a connection when it opens. */
@@ -22,6 +29,11 @@ export interface ConnectOptions {
   readonly roles?: readonly string[]
   /** What `where` is compared with. Only from who is trusted: it decides what the reader gets. */
   readonly metadata?: Readonly<Record<string, unknown>>
+  /**
+   * What its user came with: the stream ends with that, as `token_expired`, and says so before, by `auth_expiring`.
+   * `{expiresAt}` alone will do; by a `tokenId` it can be closed. Default: nothing, which has no end.
+   */
+  readonly credential?: StreamCredential
   /** Milliseconds until the stream ends, to be resumed; more than 0. Default and maximum as the hub was given. */
   readonly timeoutMs?: number
   /** Only these types of event. Control frames always come. Default: all. */
@@ -37,14 +49,22 @@ export interface ConnectOptions {
   readonly onClose?: (connection: Connection, end: StreamEnd) => void | Promise<void>
 }
 
+/** What a connection has from here on, where its user has come with another credential. What is left out stays. */
+export interface ConnectionRights {
+  readonly roles?: readonly string[]
+  /** In place of all that it had. */
+  readonly metadata?: Readonly<Record<string, unknown>>
+  /** Which of its groups it may stay in; it leaves the others. Default: all. */
+  readonly mayJoin?: (group: string) => boolean
+  readonly credential?: StreamCredential
+}
+
 /** One open connection of the hub: who it is for, and its stream. */
 export class Connection implements AudienceMember {
   readonly connectionId: string
   readonly userId: string | undefined
   readonly sessionId: string | undefined
   readonly groups: ReadonlySet<string>
-  readonly roles: ReadonlySet<string>
-  readonly metadata: Readonly<Record<string, unknown>>
   readonly form: FrameForm
   /** Milliseconds since 1970. */
   readonly connectedAt: number
@@ -54,6 +74,9 @@ export class Connection implements AudienceMember {
   readonly #times: StateTimes
   readonly #groups: Set<string>
   readonly #events: ReadonlySet<string> | undefined
+  #roles: ReadonlySet<string>
+  #metadata: Readonly<Record<string, unknown>>
+  #credential: StreamCredential | undefined
   #stream: LogStream | undefined
   // Why it ends, where that was said before its stream stood.
   #ending: { readonly reason: DisconnectReason; readonly message: string | undefined } | undefined
@@ -65,14 +88,28 @@ export class Connection implements AudienceMember {
     this.sessionId = sessionId
     this.#groups = new Set(groups)
     this.groups = this.#groups
-    this.roles = new Set(roles)
-    this.metadata = metadata
+    this.#roles = new Set(roles)
+    this.#metadata = metadata
+    this.#credential = options.credential
     this.#events = events === undefined ? undefined : new Set(events)
     this.form = form
     this.connectedAt = times.now()
     this.slot = slot
     this.#address = options.address
     this.#times = times
+  }
+
+  get roles(): ReadonlySet<string> {
+    return this.#roles
+  }
+
+  get metadata(): Readonly<Record<string, unknown>> {
+    return this.#metadata
+  }
+
+  /** What its user came with, or came with last. */
+  get credential(): StreamCredential | undefined {
+    return this.#credential
   }
 
   /** For the hub: its stream stands. It ends here where it was ended before. */
@@ -105,6 +142,14 @@ export class Connection implements AudienceMember {
     this.#groups.delete(group)
   }
 
+  /** For the hub, which keeps the index. */
+  setRights({ roles, metadata, credential, mayJoin = () => true }: ConnectionRights): void {
+    if (roles !== undefined) this.#roles = new Set(roles)
+    this.#metadata = metadata ?? this.#metadata
+    this.#credential = credential ?? this.#credential
+    for (const group of this.#groups) if (!mayJoin(group)) this.#groups.delete(group)
+  }
+
   /** Tells its reader why, and ends; also one that is still being opened. */
   end(reason: DisconnectReason, message?: string): void {
     if (this.#stream === undefined) {
@@ -132,6 +177,7 @@ export class Connection implements AudienceMember {
       transport: 'sse',
       state: this.state,
       connectedAt: this.connectedAt,
+      ...(this.#credential?.expiresAt === undefined ? {} : { expiresAt: this.#credential.expiresAt }),
       lastActivityAt: stream?.lastSentAt ?? this.connectedAt,
       ...(this.#stream === undefined ? {} : { lastEventId: this.#stream.lastEventId }),
       eventsSent: stream?.eventsSent ?? 0,

@@ -15,7 +15,7 @@ import {
   type StreamServer,
 } from '@tributary/sse'
 import { Callbacks } from './callbacks.ts'
-import { Connection, type ConnectOptions } from './connection.ts'
+import { Connection, type ConnectionRights, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
 import type { StateTimes } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
@@ -122,6 +122,7 @@ export class HubConnections {
       topics: () => memberTopics(connection),
       accepts: (entry) => connection.accepts(entry),
       ...(connection.slot === undefined ? {} : { slot: connection.slot }),
+      credential: connection.credential,
       onError: (error) => this.#callbacks.run(connection, () => options.onError?.(error, connection)),
     })
   }
@@ -129,6 +130,9 @@ export class HubConnections {
   #begin(connection: Connection, options: ConnectOptions, stream: LogStream): void {
     stream.onEnd((end) => this.#onEnd(connection, end, options))
     connection.attach(stream)
+    // It may have been refreshed while its stream was being opened.
+    if (connection.credential !== options.credential)
+      this.#options.streams.renew(stream, connection.credential)
     stream.start()
     this.#opened += 1
   }
@@ -137,6 +141,18 @@ export class HubConnections {
   end(connection: Connection, reason: DisconnectReason, message?: string): void {
     connection.end(reason, message)
     this.index.remove(connection)
+  }
+
+  /** The same of several, in their order. Answers how many there were. */
+  endEach(connections: readonly Connection[], reason: DisconnectReason, message?: string): number {
+    for (const connection of connections) this.end(connection, reason, message)
+    return connections.length
+  }
+
+  /** Gives it other rights. What it is not to have any more it does not get from here on, also in a replay. */
+  refresh(connection: Connection, rights: ConnectionRights): void {
+    this.index.change(connection, () => connection.setRights(rights))
+    if (connection.stream !== undefined) this.#options.streams.renew(connection.stream, connection.credential)
   }
 
   /** Takes no more. */

@@ -1,6 +1,6 @@
 import type { EventLog, LogEntry } from '@tributary/eventlog'
 import { memberTopics, type Naming, type Topic } from '@tributary/protocol'
-import { type PollPage, type StreamServer, WaitingPolls } from '@tributary/sse'
+import type { PollPage, StreamServer, WaitingPolls } from '@tributary/sse'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { NO_TIMES } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
@@ -9,7 +9,7 @@ import { cursorOption } from './cursor-option.ts'
 export interface PollOptions
   extends Pick<
     ConnectOptions,
-    'userId' | 'sessionId' | 'groups' | 'roles' | 'metadata' | 'events' | 'lastEventId'
+    'userId' | 'sessionId' | 'groups' | 'roles' | 'metadata' | 'events' | 'lastEventId' | 'credential'
   > {
   /** The most events in the answer. Default 100. */
   readonly limit?: number
@@ -31,7 +31,7 @@ export class HubPolls {
   constructor(log: EventLog, streams: StreamServer, maxWaiting: number | undefined) {
     this.#log = log
     this.#streams = streams
-    this.#waiting = new WaitingPolls(maxWaiting)
+    this.#waiting = streams.createWaitingPolls(maxWaiting)
   }
 
   /** Polls that wait for an event. */
@@ -51,6 +51,7 @@ export class HubPolls {
       limit,
       waitMs,
       waiting: this.#waiting,
+      credential: who.credential,
       topics,
       accepts: (entry) => member.accepts(entry),
       tail: (listener) => this.#listen(topics, listener),

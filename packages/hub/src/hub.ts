@@ -10,7 +10,7 @@ import {
   type Where,
 } from '@tributary/protocol'
 import { type PollPage, type SinkFactory, StreamServer, spread } from '@tributary/sse'
-import type { Connection, ConnectOptions } from './connection.ts'
+import type { Connection, ConnectionRights, ConnectOptions } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
 import { DeliveryTimer } from './delivery-timer.ts'
 import { FanOut } from './fan-out.ts'
@@ -198,12 +198,32 @@ export class Hub implements AsyncDisposable {
     return connection !== undefined
   }
 
+  /**
+   * Gives a connection other rights on the open stream, as where its user has a new token. Roles and metadata take the
+   * place of those it had, and it leaves the groups that it may not be in; what it stays in goes on without a gap.
+   * It ends when the new credential does. Answers whether there is such a connection.
+   */
+  refresh(connectionId: string, rights: ConnectionRights): boolean {
+    const connection = this.#index.get(connectionId)
+    if (connection !== undefined) this.#connections.refresh(connection, rights)
+    return connection !== undefined
+  }
+
+  /** Ends a user's connections for good; `reason` is told to their readers. Answers how many there were. */
+  closeUser(userId: string, reason?: string): number {
+    return this.#connections.endEach(this.connectionsOfUser(userId), 'forced', reason)
+  }
+
+  /** Ends for good those that were opened with a token, or last refreshed with it. Looks at every connection. */
+  closeToken(tokenId: string, reason?: string): number {
+    const ofToken = this.connections().filter(({ credential }) => credential?.tokenId === tokenId)
+    return this.#connections.endEach(ofToken, 'forced', reason)
+  }
+
   /** Ends all connections; in a `drain` polls that wait are answered, too. Answers how many connections there were. */
   closeAll(reason: DisconnectReason = 'forced', message?: string): number {
-    const open = this.connections()
     if (reason === 'drain') this.#polls.endAll()
-    for (const connection of open) this.#connections.end(connection, reason, message)
-    return open.length
+    return this.#connections.endEach(this.connections(), reason, message)
   }
 
   /** Sends a heartbeat to all now. Answers how many outboxes took it. */

@@ -1,4 +1,4 @@
-export type { Connection, ConnectOptions } from './connection.ts'
+export type { Connection, ConnectionRights, ConnectOptions } from './connection.ts'
 export { IDLE_HEARTBEATS } from './connection-state.ts'
 export {
   DEFAULT_HISTORY_MAX_AGE_MS,

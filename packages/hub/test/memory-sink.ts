@@ -80,4 +80,4 @@ export class MemorySink implements StreamSink {
   }
 }
 
-const CONTROL = ['connection', 'gap', 'heartbeat', 'disconnected']
+const CONTROL = ['connection', 'gap', 'heartbeat', 'auth_expiring', 'disconnected']

@@ -15,6 +15,7 @@ export const ConnectionView = Type.Object(
     transport: Type.Literal('sse'),
     state: ConnectionState,
     connectedAt: Type.Number({ description: 'Milliseconds since 1970.' }),
+    expiresAt: Type.Optional(Type.Number({ description: 'When its token ends, and it with that.' })),
     lastActivityAt: Type.Number({ description: 'When an event was last sent, or it was opened.' }),
     lastEventId: Type.Optional(Type.String({ description: 'The last event written to it.' })),
     eventsSent: Type.Integer(),

@@ -5,6 +5,7 @@ export const CONTROL_EVENTS = [
   'connection',
   'gap',
   'heartbeat',
+  'auth_expiring',
   'disconnected',
   'source_unavailable',
 ] as const
@@ -42,6 +43,12 @@ export const HeartbeatData = Type.Object({
   timestamp: Type.Number({ description: 'Milliseconds since 1970.' }),
 })
 export type HeartbeatData = Static<typeof HeartbeatData>
+
+/** The token that the stream was opened with, or was last refreshed with, is about to end, and the stream with it. */
+export const AuthExpiringData = Type.Object({
+  expiresAt: Type.Number({ description: 'Milliseconds since 1970.' }),
+})
+export type AuthExpiringData = Static<typeof AuthExpiringData>
 
 export const DisconnectReason = Type.Enum([
   'timeout',

@@ -50,6 +50,7 @@ export const ERROR_CODES = {
   token_unknown: rule(401, 'authentication', 'reauthenticate', 'The token is not known.'),
   token_invalid: rule(401, 'authentication', 'reauthenticate', 'The token is not valid.'),
   token_expired: rule(401, 'authentication', 'reauthenticate', "The token's time is over."),
+  token_revoked: rule(401, 'authentication', 'reauthenticate', 'The token was revoked.'),
   token_not_yet_valid: rule(401, 'authentication', 'reauthenticate', "The token's time has not begun."),
   token_wrong_issuer: rule(
     401,
@@ -65,6 +66,7 @@ export const ERROR_CODES = {
   connection_not_found: rule(404, 'client', 'none', 'There is no such connection.'),
   method_not_allowed: rule(405, 'client', 'fix_request', 'The method is not allowed here.'),
   connection_exists: rule(409, 'client', 'fix_request', 'A connection of this id is open.'),
+  token_ends_earlier: rule(409, 'client', 'reauthenticate', "The token ends before the stream's own."),
   run_gone: rule(410, 'client', 'none', 'The run is no longer kept.'),
   payload_too_large: rule(413, 'validation', 'fix_request', 'The body is too large.'),
   event_too_large: rule(413, 'validation', 'fix_request', 'The event is too large.'),

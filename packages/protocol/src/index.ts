@@ -30,6 +30,7 @@ export {
   UserStatus,
 } from './connection-view.ts'
 export {
+  AuthExpiringData,
   CLOSED_MARK,
   CONTROL_EVENTS,
   ConnectionData,

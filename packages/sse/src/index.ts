@@ -30,6 +30,7 @@ export {
   type StreamLimits,
   type StreamSlot,
 } from './stream-admission.ts'
+export type { RevocationCheck, StreamCredential } from './stream-credential.ts'
 export type { StreamEnd } from './stream-end.ts'
 export type { DropReason, StreamMeter } from './stream-meter.ts'
 export {

@@ -14,6 +14,7 @@ import type { Frame } from './frame.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
 import type { StreamSlot } from './stream-admission.ts'
+import type { StreamCredential } from './stream-credential.ts'
 import type { StreamEnd } from './stream-end.ts'
 import type { SinkFactory } from './stream-sink.ts'
 import type { TurnGate } from './turn-gate.ts'
@@ -42,6 +43,8 @@ export interface ServeOptions {
   readonly topics?: () => readonly Topic[]
   readonly accepts?: (entry: LogEntry) => boolean
   readonly onError?: (error: unknown) => void
+  /** What it is opened with: it ends with that. Default: nothing, which has no end. */
+  readonly credential?: StreamCredential | undefined
   /** Its place, from here on the server's to give back. Default: one is taken, for no address. */
   readonly slot?: StreamSlot
 }

@@ -3,6 +3,7 @@ import { type Clock, type Cursor, DEFAULT_POLL_LIMIT, type Naming, type Topic } 
 import { DEFAULT_FORM } from './entry-frame.ts'
 import { PageReader } from './page-reader.ts'
 import { PollPage } from './poll-page.ts'
+import type { StreamCredential } from './stream-credential.ts'
 import type { WaitingPolls } from './waiting-polls.ts'
 
 export interface PollOptions {
@@ -25,6 +26,8 @@ export interface PollOptions {
   readonly signal?: AbortSignal
   /** Where it is counted while it waits. */
   readonly waiting?: WaitingPolls
+  /** What it is asked with: a server's poll waits no longer than that counts. Default: nothing, which has no end. */
+  readonly credential?: StreamCredential | undefined
   /** The names of the events. Default `standard`. */
   readonly naming?: Naming
   /** Default: all there are. */
@@ -63,14 +66,14 @@ export async function pollLog(options: PollOptions): Promise<PollPage> {
 }
 
 async function waitForMore(reader: PageReader, options: PollOptions, waitMs: number): Promise<void> {
-  const { log, clock, signal, waiting, tail = (listener) => log.tail(listener) } = options
+  const { log, clock, signal, waiting, credential, tail = (listener) => log.tail(listener) } = options
   const over = { is: signal?.aborted === true }
   let wake: () => void = () => undefined
   const end = () => {
     over.is = true
     wake()
   }
-  const done = waiting?.add(end)
+  const done = waiting?.add(end, credential)
   const cancel = clock.after(waitMs, end)
   signal?.addEventListener('abort', end, { once: true })
   const untail = tail((entry) => {

@@ -8,6 +8,7 @@ import { NodeSink } from './node-sink.ts'
 import { replyCursor } from './reply-cursor.ts'
 import type { RequestCursor } from './request-cursor.ts'
 import type { StreamSlot } from './stream-admission.ts'
+import type { StreamCredential } from './stream-credential.ts'
 import type { StreamServer } from './stream-server.ts'
 import { acceptsTypes } from './wanted-types.ts'
 import { DEFAULT_KEEP_ALIVE_MS, watchPeer } from './watch-peer.ts'
@@ -26,6 +27,8 @@ export interface ReplyWithLogOptions {
   readonly onError?: (error: unknown) => void
   /** How long its connection may be silent before the peer is asked for. Default 15,000 ms; 0: never. */
   readonly keepAliveMs?: number
+  /** What it is asked with: the stream ends with that. Default: nothing, which has no end. */
+  readonly credential?: StreamCredential | undefined
   /** The stream's place, as `admitReply` gives it. Default: one is taken for the request's address. */
   readonly slot?: StreamSlot | undefined
 }
@@ -70,6 +73,7 @@ export async function replyWithLog(
     timeoutMs: Math.min(query.timeout ?? options.timeoutMs, options.maxTimeoutMs),
     overflow: 'catch_up',
     follow: true,
+    credential: options.credential,
     ...(accepts === undefined ? {} : { accepts }),
     ...(onError === undefined ? {} : { onError }),
   })

@@ -12,7 +12,7 @@ import { replyCursor } from './reply-cursor.ts'
 import type { StreamServer } from './stream-server.ts'
 import { acceptsTypes } from './wanted-types.ts'
 
-export interface ReplyWithPollOptions extends Pick<PollOptions, 'log'> {
+export interface ReplyWithPollOptions extends Pick<PollOptions, 'log' | 'credential'> {
   readonly streams: StreamServer
   readonly runId: string
   /** `after` is the cursor, too. */
@@ -24,7 +24,7 @@ export interface ReplyWithPollOptions extends Pick<PollOptions, 'log'> {
 /** Answers a request with a page of a run's log. @throws ProblemError `invalid_cursor`, `overloaded`. */
 export async function replyWithPoll(
   reply: FastifyReply,
-  { streams, log, runId, query, naming }: ReplyWithPollOptions,
+  { streams, log, credential, runId, query, naming }: ReplyWithPollOptions,
 ): Promise<void> {
   const { after, lastEventId, since, limit, wait, events } = query
   const presented = replyCursor(reply, { lastEventId: lastEventId ?? after, since })
@@ -33,6 +33,7 @@ export async function replyWithPoll(
   await replyWithPage(reply, (signal) =>
     streams.poll({
       log,
+      credential,
       cursor: presented?.cursor,
       cursorText: presented?.text,
       startAt: 'oldest',

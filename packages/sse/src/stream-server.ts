@@ -1,5 +1,11 @@
 import type { StartingPoint } from '@tributary/eventlog'
-import type { Clock, ConnectionData, DisconnectReason, Position } from '@tributary/protocol'
+import {
+  type Clock,
+  type ConnectionData,
+  type DisconnectReason,
+  type Position,
+  ProblemError,
+} from '@tributary/protocol'
 import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
@@ -7,6 +13,7 @@ import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
 import { StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
+import type { RevocationCheck, StreamCredential } from './stream-credential.ts'
 import { NO_METER, type StreamMeter } from './stream-meter.ts'
 import { StreamTimer, type StreamTimerOptions } from './stream-timer.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -15,6 +22,8 @@ import { WaitingPolls } from './waiting-polls.ts'
 import { WriteTurn } from './write-turn.ts'
 
 export const DEFAULT_HEARTBEAT_MS = 30_000
+/** How long before the end of its credential a stream is told, unless said otherwise. */
+const DEFAULT_EXPIRY_WARNING_MS = 60_000
 /** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
 const TIMEOUT_JITTER = 0.1
 
@@ -30,6 +39,13 @@ export interface StreamServerOptions extends StreamLimits {
   readonly outboxMaxEvents?: number
   /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
   readonly maxWaitingPolls?: number
+  /**
+   * How long before its credential ends a stream is told so, by `auth_expiring`, in ms; a tenth of the time that the
+   * credential has when the stream gets it, where that is less. Default 60,000.
+   */
+  readonly expiryWarningMs?: number
+  /** Whether a credential counts no more. Asked when a stream stands, and at `endRevoked`. Default: none is revoked. */
+  readonly isRevoked?: RevocationCheck
   /** Default: nothing is counted. */
   readonly meter?: StreamMeter
   /** 0 to 1. Default `Math.random`. */
@@ -50,8 +66,9 @@ export interface StreamTotals {
 export class StreamServer {
   readonly #options: StreamServerOptions
   readonly #wheel: TimerWheel
-  readonly #streams = new Set<LogStream>()
+  readonly #streams = new Map<LogStream, StreamTimer>()
   readonly #polls: WaitingPolls
+  readonly #waiting = new Set<WaitingPolls>()
   readonly #gate = new TurnGate()
   readonly #turn = new WriteTurn()
   readonly #streamOptions: EventStreamOptions
@@ -74,9 +91,10 @@ export class StreamServer {
       wheel: this.#wheel,
       heartbeats: new HeartbeatFrames(),
       heartbeatMs: this.heartbeatMs,
+      expiryWarningMs: options.expiryWarningMs ?? DEFAULT_EXPIRY_WARNING_MS,
       now: () => clock.now(),
     }
-    this.#polls = new WaitingPolls(options.maxWaitingPolls)
+    this.#polls = this.createWaitingPolls(options.maxWaitingPolls)
     this.#admission = new StreamAdmission(options, () => clock.elapsed())
   }
 
@@ -107,7 +125,7 @@ export class StreamServer {
   /** Looks at every stream: for whoever asks now and then. */
   totals(): StreamTotals {
     let [events, bytes, pendingBytes, maxPendingBytes] = [this.#eventsOfEnded, this.#bytesOfEnded, 0, 0]
-    for (const { stream } of this.#streams) {
+    for (const { stream } of this.#streams.keys()) {
       events += stream.eventsSent
       bytes += stream.bytesSent
       pendingBytes += stream.pendingBytes
@@ -177,7 +195,7 @@ export class StreamServer {
       gate: this.#gate,
       toldUpToN: beginsAtOldest ? undefined : lostUpTo.n,
     })
-    if (!internal) this.#keep(opened, options.timeoutMs, slot)
+    if (!internal) this.#keep(opened, options, slot)
     return opened
   }
 
@@ -187,14 +205,46 @@ export class StreamServer {
   }
 
   /** Reads a page of a log, as `pollLog` does; waiting polls share the timer of the streams. */
-  poll(options: Omit<PollOptions, 'clock'>): Promise<PollPage> {
+  async poll(options: Omit<PollOptions, 'clock'>): Promise<PollPage> {
+    const { credential, waitMs = 0 } = options
     const clock = { after: (delayMs: number, end: () => void) => this.#wheel.schedule(delayMs, end) }
-    return pollLog({ waiting: this.#polls, ...options, clock })
+    this.#refuseRevoked(credential)
+    const left = (credential?.expiresAt ?? Number.POSITIVE_INFINITY) - this.#options.clock.now()
+    const page = await pollLog({
+      waiting: this.#polls,
+      ...options,
+      waitMs: Math.max(0, Math.min(waitMs, left)),
+      clock,
+    })
+    if (this.#isRevoked(credential))
+      throw new ProblemError('token_revoked', 'The token was revoked meanwhile.')
+    return page
+  }
+
+  /** Polls that are counted, and ended, apart from others of the server. @param max as `WaitingPolls`. */
+  createWaitingPolls(max?: number): WaitingPolls {
+    const polls = new WaitingPolls(max)
+    this.#waiting.add(polls)
+    return polls
+  }
+
+  /** Has a stream go by another credential from here on. It ends at once where that is revoked. */
+  renew(opened: LogStream, credential: StreamCredential | undefined): void {
+    this.#streams.get(opened)?.renew(credential)
+    this.#endIfRevoked(opened, credential)
+  }
+
+  /** Ends every stream whose credential is revoked, and answers every such poll. Answers how many streams there were. */
+  endRevoked(): number {
+    let ended = 0
+    for (const [opened, timer] of this.#streams) if (this.#endIfRevoked(opened, timer.credential)) ended += 1
+    for (const polls of this.#waiting) polls.endWhere((credential) => this.#isRevoked(credential))
+    return ended
   }
 
   /** Ends every stream that is open now. */
   endAll(reason: DisconnectReason): void {
-    for (const opened of this.#streams) opened.end(reason)
+    for (const opened of this.#streams.keys()) opened.end(reason)
   }
 
   /**
@@ -204,15 +254,16 @@ export class StreamServer {
    * @param overMs the longest it may take. @param limit aborted when there is no more time.
    */
   async drain(overMs: number, limit?: AbortSignal): Promise<void> {
-    const streams = [...this.#streams].map((opened) => () => opened.end('drain'))
+    const streams = [...this.#streams.keys()].map((opened) => () => opened.end('drain'))
     await spread([...this.#polls.close(), ...streams], { clock: this.#options.clock, overMs, limit })
     this.endAll('drain')
   }
 
-  #keep(opened: LogStream, timeoutMs: number, slot: StreamSlot | undefined): void {
+  #keep(opened: LogStream, { timeoutMs, credential }: ServeOptions, slot: StreamSlot | undefined): void {
     const { random = Math.random } = this.#options
-    const timer = new StreamTimer(this.#timerOptions, opened, timeoutMs * (1 - TIMEOUT_JITTER * random()))
-    this.#streams.add(opened)
+    const lastsMs = timeoutMs * (1 - TIMEOUT_JITTER * random())
+    const timer = new StreamTimer(this.#timerOptions, opened, lastsMs, credential)
+    this.#streams.set(opened, timer)
     opened.stream.onEnd(() => {
       timer.stop()
       this.#streams.delete(opened)
@@ -220,5 +271,23 @@ export class StreamServer {
       this.#bytesOfEnded += opened.stream.bytesSent
       slot?.release()
     })
+    // It may have been while the stream was being opened.
+    this.#endIfRevoked(opened, credential)
+  }
+
+  /** Not to come back: what it would come back with is refused. */
+  #endIfRevoked(opened: LogStream, credential: StreamCredential | undefined): boolean {
+    const isRevoked = this.#isRevoked(credential)
+    if (isRevoked) opened.end('forced', 'The token was revoked')
+    return isRevoked
+  }
+
+  #refuseRevoked(credential: StreamCredential | undefined): void {
+    if (this.#isRevoked(credential))
+      throw new ProblemError('token_revoked', 'The token was revoked; sign in anew.')
+  }
+
+  #isRevoked(credential: StreamCredential | undefined): boolean {
+    return credential !== undefined && this.#options.isRevoked?.(credential) === true
   }
 }

@@ -1,4 +1,5 @@
 import type {
+  AuthExpiringData,
   ConnectionData,
   DisconnectedData,
   GapData,
@@ -14,6 +15,7 @@ export interface EventData extends Omit<RunEvents, 'error'> {
   gap: GapData
   heartbeat: HeartbeatData
   disconnected: DisconnectedData
+  auth_expiring: AuthExpiringData
   source_unavailable: SourceUnavailableData
   error: RunEvents['task_error']
 }
