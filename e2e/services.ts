@@ -121,7 +121,14 @@ export function postJson(url: string, body: unknown, headers: Readonly<Record<st
   })
 }
 
-const CONTROL = new Set(['connection', 'gap', 'heartbeat', 'auth_expiring', 'disconnected', 'source_unavailable'])
+const CONTROL = new Set([
+  'connection',
+  'gap',
+  'heartbeat',
+  'auth_expiring',
+  'disconnected',
+  'source_unavailable',
+])
 
 /** The events of the log, without those for one connection alone. */
 export function logged({ events }: EventCollector): CollectedEvent[] {
