@@ -49,6 +49,18 @@ export function parseAddress(text: string): Address | undefined {
   return isIP(text) === 0 ? undefined : ipaddr.process(text)
 }
 
+/** Whether an entry means a host, given as `canonicalHost` writes it, or an address that it has. Ports are the caller's. */
+export function isNamedBy(entry: AddressEntry, name: string, address: Address | undefined): boolean {
+  switch (entry.kind) {
+    case 'name':
+      return entry.name === name
+    case 'suffix':
+      return name.endsWith(entry.suffix)
+    case 'range':
+      return address !== undefined && address.kind() === entry.range[0].kind() && address.match(entry.range)
+  }
+}
+
 /** @throws AddressEntryError */
 export function parseAddressEntry(text: string): AddressEntry {
   const entry = text.trim()

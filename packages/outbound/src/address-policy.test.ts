@@ -174,6 +174,25 @@ describe('an allow entry', () => {
   })
 })
 
+describe('a blocked port', () => {
+  it.each([22, 25, 6379])('is closed at public addresses and names: %i', (port) => {
+    const policy = new AddressPolicy({ allow: ['10.0.0.1', 'mail.example.com'] })
+    for (const host of ['8.8.8.8', 'example.com', '10.0.0.1', 'mail.example.com']) {
+      expect(policy.allowsHost(host, port), host).toBe(false)
+      expect(policy.allowsAddress('8.8.8.8', port, host), host).toBe(false)
+    }
+  })
+
+  it('opens by an entry that names it', () => {
+    const policy = new AddressPolicy({ allow: ['mail.example.com:25', '10.0.0.1:22'] })
+    expect(policy.allowsHost('mail.example.com', 25)).toBe(true)
+    expect(policy.allowsAddress('8.8.8.8', 25, 'mail.example.com')).toBe(true)
+    expect(policy.allowsAddress('8.8.8.8', 25, 'other.example.com')).toBe(false)
+    expect(policy.allowsHost('10.0.0.1', 22)).toBe(true)
+    expect(policy.allowsHost('10.0.0.1', 25)).toBe(false)
+  })
+})
+
 describe('a deny entry', () => {
   it('wins over an allowed name, address and range', () => {
     const policy = new AddressPolicy({

@@ -3,9 +3,11 @@ import {
   type Address,
   type AddressEntry,
   canonicalHost,
+  isNamedBy,
   parseAddress,
   parseAddressEntry,
 } from './address-entry.ts'
+import { BLOCKED_PORTS } from './blocked-ports.ts'
 
 export interface AddressPolicyOptions {
   /** What may be called beyond public addresses (OUTBOUND_ALLOW). Default: nothing. */
@@ -21,8 +23,17 @@ const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
 // Public by its number, but answered by the machine below: Azure's WireServer.
 const HOST_SERVICES: ReadonlySet<string> = new Set(['168.63.129.16'])
 
+// Names that no public name server has: those without a dot (RFC 6762, 6761, 8375, ICANN's `internal`), and what
+// organisations and clusters call their own.
+const LOCAL_NAME =
+  /^[^.]+$|\.(?:local|localhost|localdomain|internal|intranet|private|corp|home|lan|svc|home\.arpa)$/
+
 /**
- * What may be called: public unicast addresses, and what `allow` opens; `deny` wins over both.
+ * What may be called: public unicast addresses at ports that HTTP is spoken at, and what `allow` opens; `deny` wins
+ * over both. One of the ports that are blocked opens by an entry that names it.
+ *
+ * Names of the local network are not looked up where no entry could allow them, and that one is not known is told as
+ * if it was refused: what there is on the local network is not for a caller to find out.
  *
  * An entry is a host, `host:port`, `*.suffix` (every name below the suffix, not the suffix itself), an IP
  * address, `IP:port`, `[IPv6]:port` or a CIDR range. A host that is allowed by name may resolve to any
@@ -32,10 +43,13 @@ const HOST_SERVICES: ReadonlySet<string> = new Set(['168.63.129.16'])
  */
 export class AddressPolicy {
   readonly #allow: readonly AddressEntry[]
+  /** Those of `#allow` that name a port. */
+  readonly #allowPorts: readonly AddressEntry[]
   readonly #deny: readonly AddressEntry[]
 
   constructor({ allow = [], deny = [] }: AddressPolicyOptions = {}) {
     this.#allow = allow.map(parseAddressEntry)
+    this.#allowPorts = this.#allow.filter((entry) => entry.port !== undefined)
     this.#deny = deny.map(parseAddressEntry)
   }
 
@@ -44,7 +58,16 @@ export class AddressPolicy {
     const name = canonicalHost(host)
     if (name === undefined) return false
     if (parseAddress(name) !== undefined) return this.allowsAddress(name, port, name)
-    return !matches(this.#deny, name, undefined, port)
+    if (matches(this.#deny, name, undefined, port)) return false
+    const isOpen = !BLOCKED_PORTS.has(port) && !LOCAL_NAME.test(name)
+    return isOpen || this.#allowFor(port).some((entry) => mayMean(entry, name, port))
+  }
+
+  /** Whether a caller may know that a host is not known. */
+  tellsOf(host: string, port: number): boolean {
+    const name = canonicalHost(host)
+    if (name === undefined) return false
+    return !LOCAL_NAME.test(name) || matches(this.#allowFor(port), name, undefined, port)
   }
 
   /** Whether a connection may go to this address and port for a caller who asked for `host`. */
@@ -52,7 +75,12 @@ export class AddressPolicy {
     const target = parseAddress(address)
     const name = canonicalHost(host)
     if (target === undefined || name === undefined || matches(this.#deny, name, target, port)) return false
-    return isPublic(target) || matches(this.#allow, name, target, port)
+    const isOpen = isPublic(target) && !BLOCKED_PORTS.has(port)
+    return isOpen || matches(this.#allowFor(port), name, target, port)
+  }
+
+  #allowFor(port: number): readonly AddressEntry[] {
+    return BLOCKED_PORTS.has(port) ? this.#allowPorts : this.#allow
   }
 }
 
@@ -72,13 +100,8 @@ function matches(
   )
 }
 
-function isNamedBy(entry: AddressEntry, name: string, address: Address | undefined): boolean {
-  switch (entry.kind) {
-    case 'name':
-      return entry.name === name
-    case 'suffix':
-      return name.endsWith(entry.suffix)
-    case 'range':
-      return address !== undefined && address.kind() === entry.range[0].kind() && address.match(entry.range)
-  }
+/** Whether an entry could allow a name, once its addresses are known. */
+function mayMean(entry: AddressEntry, name: string, port: number): boolean {
+  if (entry.port !== undefined && entry.port !== port) return false
+  return entry.kind === 'range' || isNamedBy(entry, name, undefined)
 }

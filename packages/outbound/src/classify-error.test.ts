@@ -9,17 +9,14 @@ import { AddressPolicy } from './address-policy.ts'
 import { classifyError } from './classify-error.ts'
 import { OutboundClient, type OutboundClientOptions } from './outbound-client.ts'
 import { AddressRefusedError, OutboundError } from './outbound-error.ts'
-import { readBody } from './read-body.ts'
 
+const limitOf = () => ({ maxBytes: 1e6, overflow: 'error' }) as const
 const policy = new AddressPolicy({ allow: ['127.0.0.1', '::1'] })
 
 /** How the two ways to call an address fail. */
 async function failures(url: string, options: Partial<OutboundClientOptions> = {}): Promise<unknown[]> {
   await using client = new OutboundClient({ policy, ...options })
-  const calls = [
-    client.request({ url }).then((answer) => readBody(answer, { maxBytes: 1e6 })),
-    client.fetch(url).then((answer) => answer.text()),
-  ]
+  const calls = [client.exchange({ url, limitOf }), client.fetch(url).then((answer) => answer.text())]
   const settled = await Promise.allSettled(calls)
   return settled.map((call) => (call.status === 'rejected' ? classifyError(call.reason) : call.value))
 }
@@ -123,7 +120,7 @@ describe('classifyError, of real failures', () => {
 
   it('headers that may not be sent', async () => {
     await using client = new OutboundClient({ policy })
-    const call = client.request({ url: 'http://127.0.0.1/', headers: { a: 'b\r\nc: d' } })
+    const call = client.exchange({ url: 'http://127.0.0.1/', headers: { a: 'b\r\nc: d' }, limitOf })
     await expect(call.catch(classifyError)).resolves.toEqual({
       code: 'task_failed',
       message: 'Invalid request',

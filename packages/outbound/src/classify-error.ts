@@ -98,7 +98,7 @@ const BY_PREFIX: readonly (readonly [RegExp, ClassifiedError])[] = [
 const MAX_DEPTH = 8
 
 /**
- * Why a call failed, in the codes of a task. Takes whatever `OutboundClient` and `readBody` throw: errors of
+ * Why a call failed, in the codes of a task. Takes whatever `OutboundClient` throws: errors of
  * undici, Node, TLS and DNS, several of them in one, and the reason of an abort.
  *
  * An error whose own `code` is a task's error code is taken at its word, its message too; so whoever aborts

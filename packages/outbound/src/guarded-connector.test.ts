@@ -2,13 +2,13 @@ import type { LookupAddress } from 'node:dns'
 import { createServer as createHttpsServer } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import { SELF_SIGNED } from '@tributary/testkit'
+import { SELF_SIGNED, serveDns } from '@tributary/testkit'
 import { type buildConnector, Client } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { listen, serveHttp } from '../test/local-server.ts'
-import { rebindingDns } from '../test/rebinding-dns.ts'
 import { AddressPolicy } from './address-policy.ts'
 import { guardedConnector } from './guarded-connector.ts'
+import { nameServerLookup } from './name-server-lookup.ts'
 import { AddressRefusedError } from './outbound-error.ts'
 
 const answering =
@@ -102,12 +102,15 @@ describe('a guarded connector', () => {
 
   it('refuses a name that resolves elsewhere the second time', async () => {
     await using server = await serveHttp((_, answer) => answer.end('hello'))
-    await using dns = await rebindingDns(['127.0.0.1', '127.0.0.2'])
+    await using dns = await serveDns({ 'rebind.example': [['127.0.0.1'], ['127.0.0.2']] })
     const policy = new AddressPolicy({ allow: ['127.0.0.1'] })
+    const lookup = nameServerLookup([dns.address])
     const url = `http://rebind.example:${server.port}/`
-    expect(await get(url, policy, dns.lookup)).toBe('hello')
-    await expect(get(url, policy, dns.lookup)).rejects.toThrow(AddressRefusedError)
-    expect(dns.questions).toBe(2)
+    expect(await get(url, policy, lookup)).toBe('hello')
+    await expect(get(url, policy, lookup)).rejects.toThrow(AddressRefusedError)
+    expect(dns.questions.toSorted()).toEqual(
+      ['A', 'A', 'AAAA', 'AAAA'].map((type) => `${type} rebind.example`),
+    )
   })
 
   it('checks where the socket went, should a lookup have been talked round', async () => {
@@ -139,6 +142,29 @@ describe('a guarded connector', () => {
     const error = await new Promise((resolve) => connect(target, (...[reason]) => resolve(reason)))
     expect(error).toBeInstanceOf(AddressRefusedError)
   })
+
+  it.each(['db', 'db.internal', 'printer.local', 'api.default.svc', 'nas.home.arpa.'])(
+    'does not tell whether there is a %s on the local network',
+    async (host) => {
+      const policy = new AddressPolicy({ allow: ['10.0.0.0/8'] })
+      const unknown: LookupFunction = (_hostname, _options, callback) =>
+        callback(Object.assign(new Error('no'), { code: 'ENOTFOUND' }), [])
+      const ways = [
+        get(`http://${host}/`, new AddressPolicy(), noLookup),
+        get(`http://${host}/`, policy, unknown),
+        get(`http://${host}/`, policy, answering()),
+        get(`http://${host}/`, policy, answering(LOOPBACK)),
+      ]
+      for (const way of ways) {
+        await expect(way).rejects.toMatchObject({
+          code: 'address_refused',
+          message: 'The address may not be called',
+        })
+      }
+      const named = new AddressPolicy({ allow: [host.replace(/\.$/, '')] })
+      await expect(get(`http://${host}/`, named, unknown)).rejects.toMatchObject({ code: 'ENOTFOUND' })
+    },
+  )
 
   it('fails as for an unknown host where a lookup answers nothing', async () => {
     await expect(get('http://empty.example/', new AddressPolicy(), answering())).rejects.toMatchObject({

@@ -54,17 +54,19 @@ export function guardedConnector(origin: URL, options: GuardedConnectorOptions):
   }
 }
 
-function portOf(protocol: string, port: string): number {
+/** The port of a URL, also where its scheme implies it. */
+export function portOf(protocol: string, port: string): number {
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
 }
 
 function guardedLookup(policy: AddressPolicy, port: number, lookup: LookupFunction): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {
-      if (error !== null) return callback(error, [])
+      const tells = policy.tellsOf(hostname, port)
+      if (error !== null) return callback(tells ? error : new AddressRefusedError(), [])
       const addresses = typeof found === 'string' ? [{ address: found, family: isIP(found) }] : found
       const [first] = addresses
-      if (first === undefined) return callback(notFound(hostname), [])
+      if (first === undefined) return callback(tells ? notFound(hostname) : new AddressRefusedError(), [])
       if (addresses.some(({ address }) => !policy.allowsAddress(address, port, hostname))) {
         return callback(new AddressRefusedError(), [])
       }

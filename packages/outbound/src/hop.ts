@@ -10,13 +10,13 @@ export interface Hop {
   readonly body: string | Uint8Array | undefined
 }
 
-/** Never sent to another origin than the one they were given for. `host` would name the wrong one. */
-export const CREDENTIAL_HEADERS: readonly string[] = [
-  'authorization',
-  'cookie',
-  'proxy-authorization',
-  'host',
-]
+/** What does not go along when a redirect leaves the origin. */
+export interface StayingBehind {
+  /** Names in lower case. */
+  readonly headers: ReadonlySet<string>
+  /** Whether a redirect that would send the body elsewhere is refused. */
+  readonly body: boolean
+}
 
 const BODY_HEADERS: ReadonlySet<string> = new Set([
   'content-encoding',
@@ -52,16 +52,11 @@ export function isRedirect(status: number): boolean {
 
 /**
  * The request that a redirect asks for (WHATWG Fetch, "HTTP-redirect fetch"): 303, and 301 and 302 of a POST,
- * become a GET without body; another origin gets none of `credentialHeaders`, which are in lower case.
+ * become a GET without body; another origin gets nothing of what stays behind.
  *
- * @throws what `parseTarget` throws, for the `Location`.
+ * @throws what `parseTarget` throws, for the `Location`; OutboundError `secret_refused` where the body would leave.
  */
-export function nextHop(
-  hop: Hop,
-  status: number,
-  location: string | string[],
-  credentialHeaders: ReadonlySet<string>,
-): Hop {
+export function nextHop(hop: Hop, status: number, location: string | string[], staying: StayingBehind): Hop {
   if (typeof location !== 'string') throw new OutboundError('task_failed', 'Redirect to several places')
   const url = parseTarget(location, hop.url.href)
   const toGet =
@@ -69,9 +64,12 @@ export function nextHop(
       ? hop.method !== 'GET' && hop.method !== 'HEAD'
       : hop.method === 'POST' && (status === 301 || status === 302)
   const sameOrigin = url.origin === hop.url.origin
+  if (!sameOrigin && !toGet && staying.body) {
+    throw new OutboundError('secret_refused', 'A redirect would take a secret of the body to another origin')
+  }
   const headers = Object.entries(hop.headers).filter(([name]) => {
     const lower = name.toLowerCase()
-    return (sameOrigin || !credentialHeaders.has(lower)) && !(toGet && BODY_HEADERS.has(lower))
+    return (sameOrigin || !staying.headers.has(lower)) && !(toGet && BODY_HEADERS.has(lower))
   })
   return {
     url,

@@ -46,21 +46,24 @@ type Call = (
   client: OutboundClient,
   url: string,
   init?: OutboundFetchInit,
-) => Promise<{ status: number; text: string; url: string }>
+) => Promise<{ status: number; text: string }>
 
-const byRequest: Call = async (client, url, { headers, body, ...init } = {}) => {
-  const answer = await client.request({
+const limitOf = () => ({ maxBytes: 1e6, overflow: 'error' }) as const
+
+const byExchange: Call = async (client, url, { headers, body, ...init } = {}) => {
+  const answer = await client.exchange({
     url,
     method: init.method,
     headers: Object.fromEntries(new Headers(headers as Record<string, string> | undefined)),
     body: body ?? undefined,
     signal: init.signal ?? undefined,
+    limitOf,
   })
-  return { status: answer.status, text: await answer.body.text(), url: answer.url }
+  return { status: answer.status, text: answer.bytes.toString() }
 }
 const byFetch: Call = async (client, url, init) => {
   const answer = await client.fetch(url, init)
-  return { status: answer.status, text: await answer.text(), url: answer.url }
+  return { status: answer.status, text: await answer.text() }
 }
 
 async function refusal(call: Promise<unknown>): Promise<unknown> {
@@ -74,7 +77,7 @@ const REFUSED = { code: 'address_refused', message: 'The address may not be call
 const startsAt = (to: string) => (path: string) => (path === '/' ? to : undefined)
 
 describe.each([
-  ['request', byRequest],
+  ['exchange', byExchange],
   ['fetch', byFetch],
 ] as const)('%s', (_name, call) => {
   it('brings an answer', async () => {
@@ -101,7 +104,6 @@ describe.each([
     const arrived: Arrived = JSON.parse(answer.text)
     expect(arrived).toMatchObject({ method: then, url: '/next?x=1', body, headers: { 'x-kept': 'yes' } })
     expect(arrived.headers['content-type']).toBe(body === '' ? undefined : 'text/csv')
-    expect(answer.url).toBe(`${server.origin}/next?x=1`)
   })
 
   it('keeps a HEAD a HEAD', async () => {
@@ -265,20 +267,20 @@ describe('an outbound client', () => {
     await using server = await serveHttp((_, answer) => answer.end('x'))
     const looked = vi.fn<LookupFunction>(lookup)
     await using client = newClient({ lookup: looked, connectionsPerOrigin: 1 })
-    await Promise.all(Array.from({ length: 20 }, () => byRequest(client, `http://a.test:${server.port}/`)))
+    await Promise.all(Array.from({ length: 20 }, () => byExchange(client, `http://a.test:${server.port}/`)))
     expect(looked).toHaveBeenCalledTimes(1)
   })
 
   it('refuses with its own error', async () => {
     await using client = newClient()
-    await expect(client.request({ url: 'http://127.0.0.2/' })).rejects.toThrow(AddressRefusedError)
+    await expect(client.exchange({ url: 'http://127.0.0.2/', limitOf })).rejects.toThrow(AddressRefusedError)
   })
 
   it('ends a request whose time is up before the answer', async () => {
     const clock = new FakeClock()
     await using server = await serveTcp((socket) => socket.on('data', () => clock.advance(500)))
     await using client = newClient({ clock })
-    const call = client.request({ url: server.origin, timeoutMs: 500 })
+    const call = client.exchange({ url: server.origin, timeoutMs: 500, limitOf })
     expect(await refusal(call)).toEqual({ code: 'task_timeout', message: 'Task timeout' })
     expect(clock.timerCount).toBe(0)
   })
@@ -287,18 +289,20 @@ describe('an outbound client', () => {
     const clock = new FakeClock()
     await using server = await serveHttp((_, answer) => void answer.write('half'))
     await using client = newClient({ clock })
-    const answer = await client.request({ url: server.origin, timeoutMs: 500 })
-    clock.advance(500)
-    expect(await refusal(answer.body.text())).toEqual({ code: 'task_timeout', message: 'Task timeout' })
+    const onBytes = () => clock.advance(500)
+    const call = client.exchange({ url: server.origin, timeoutMs: 500, limitOf, onBytes })
+    expect(await refusal(call)).toEqual({ code: 'task_timeout', message: 'Task timeout' })
   })
 
   it('ends a request that waits for a connection', async () => {
     const clock = new FakeClock()
     await using server = await serveHttp((_, answer) => void answer.write('endless'))
     await using client = newClient({ clock, connectionsPerOrigin: 1 })
-    const first = await client.request({ url: server.origin })
-    first.body.on('error', () => {})
-    const second = client.request({ url: server.origin, timeoutMs: 500 })
+    const begun = Promise.withResolvers<void>()
+    const first = client.exchange({ url: server.origin, limitOf, onBytes: () => begun.resolve() })
+    first.catch(() => undefined)
+    await begun.promise
+    const second = client.exchange({ url: server.origin, timeoutMs: 500, limitOf })
     clock.advance(500)
     expect(await refusal(second)).toEqual({ code: 'task_timeout', message: 'Task timeout' })
   })
@@ -310,33 +314,64 @@ describe('an outbound client', () => {
       answer.writeHead(302, { location: '/' }).end()
     })
     await using client = newClient({ clock })
-    expect(await refusal(client.request({ url: server.origin, timeoutMs: 500 }))).toMatchObject({
+    expect(await refusal(client.exchange({ url: server.origin, timeoutMs: 500, limitOf }))).toMatchObject({
       code: 'task_timeout',
     })
   })
 
-  it('lets go of its timer and of the signal once a body has ended', async () => {
+  it('lets go of its timer once a body has ended, and hears of aborts through one listener a signal', async () => {
     const clock = new FakeClock()
     const { signal } = new AbortController()
     const added = vi.spyOn(signal, 'addEventListener')
-    const removed = vi.spyOn(signal, 'removeEventListener')
     await using server = await serveHttp((_, answer) => answer.end('x'))
     await using client = newClient({ clock })
-    const answer = await client.request({ url: server.origin, timeoutMs: 500, signal })
-    const closed = new Promise((resolve) => answer.body.once('close', resolve))
-    await answer.body.text()
-    await closed
+    const call = () => client.exchange({ url: server.origin, timeoutMs: 500, signal, limitOf })
+    await Promise.all([call(), call()])
+    await call()
     expect(clock.timerCount).toBe(0)
-    expect(removed).toHaveBeenCalledTimes(added.mock.calls.length)
+    expect(added).toHaveBeenCalledTimes(1)
   })
 
   it('aborts with an error where the reason is none', async () => {
     const controller = new AbortController()
     await using server = await serveHttp((_, answer) => void answer.write('half'))
     await using client = newClient()
-    const answer = await client.request({ url: server.origin, signal: controller.signal })
-    controller.abort('no longer wanted')
-    await expect(answer.body.text()).rejects.toMatchObject({ code: 'cancelled', cause: 'no longer wanted' })
+    const onBytes = () => controller.abort('no longer wanted')
+    const call = client.exchange({ url: server.origin, signal: controller.signal, limitOf, onBytes })
+    await expect(call).rejects.toMatchObject({ code: 'cancelled', cause: 'no longer wanted' })
+  })
+
+  it('leaves the headers that one request calls secret behind on leaving its origin', async () => {
+    await using server = await serveHttp(
+      redirecting(307, (path) => (path === '/' ? `http://b.test:${server.port}/other` : undefined)),
+    )
+    await using client = newClient()
+    const { bytes } = await client.exchange({
+      url: `http://a.test:${server.port}/`,
+      headers: { 'X-Key': 'secret', 'x-other': 'kept' },
+      secretHeaders: ['x-key'],
+      limitOf,
+    })
+    const arrived: Arrived = JSON.parse(bytes.toString())
+    expect(arrived.headers).toMatchObject({ 'x-other': 'kept' })
+    expect(arrived.headers).not.toHaveProperty('x-key')
+  })
+
+  it('follows a redirect with a secret body within its origin, and none that takes it to another', async () => {
+    const arrived: string[] = []
+    const listener = redirecting(308, (path) => (path === '/' ? '/same' : undefined))
+    await using server: LocalServer = await serveHttp((request, answer) => {
+      arrived.push(`${request.headers.host} ${request.url}`)
+      if (request.url === '/away') answer.writeHead(307, { location: `http://b.test:${server.port}/` }).end()
+      else listener(request, answer)
+    })
+    await using client = newClient()
+    const base = `http://a.test:${server.port}`
+    const post = (path: string) =>
+      client.exchange({ url: base + path, method: 'POST', body: 'secret', secretBody: true, limitOf })
+    expect(JSON.parse((await post('/')).bytes.toString())).toMatchObject({ body: 'secret' })
+    expect(await refusal(post('/away'))).toMatchObject({ code: 'secret_refused' })
+    expect(arrived).toEqual(['/', '/same', '/away'].map((path) => `a.test:${server.port} ${path}`))
   })
 
   it('streams a body by fetch', async () => {

@@ -1,7 +1,6 @@
 import type { LookupFunction, Socket } from 'node:net'
-import type { Readable } from 'node:stream'
-import { type Clock, type HttpMethod, systemClock } from '@tributary/protocol'
-import { Agent, type Dispatcher, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
+import { type Clock, type HttpMethod, sensitiveHeaders, systemClock } from '@tributary/protocol'
+import { Agent, fetch, Headers, type HeadersInit, Pool, type Response } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
 import type { AddressPolicy } from './address-policy.ts'
 import {
@@ -10,10 +9,9 @@ import {
   type CollectedAnswer,
   type CollectorOptions,
 } from './answer-collector.ts'
-import { guardedConnector } from './guarded-connector.ts'
-import { CREDENTIAL_HEADERS, type Hop, isRedirect, nextHop, parseTarget } from './hop.ts'
-import { OutboundError } from './outbound-error.ts'
-import { RequestAbort } from './request-abort.ts'
+import { guardedConnector, portOf } from './guarded-connector.ts'
+import { type Hop, isRedirect, nextHop, parseTarget, type StayingBehind } from './hop.ts'
+import { AddressRefusedError, OutboundError } from './outbound-error.ts'
 
 export const DEFAULT_CONNECT_TIMEOUT_MS = 5000
 export const DEFAULT_READ_TIMEOUT_MS = 300_000
@@ -37,7 +35,7 @@ export interface OutboundClientOptions {
   readonly connectionsPerOrigin?: number
   /** Redirects that are followed. Default 5; 0 hands a redirect to the caller like any answer. */
   readonly maxRedirects?: number
-  /** Headers that, as `authorization` and `cookie`, stay behind when a redirect leaves the origin. */
+  /** Further headers that, as `authorization` and `cookie`, stay behind when a redirect leaves the origin. */
   readonly sensitiveHeaders?: readonly string[]
   /** How names are looked up. Default: the system's. */
   readonly lookup?: LookupFunction
@@ -57,17 +55,13 @@ export interface OutboundRequest {
   readonly timeoutMs?: number | undefined
 }
 
-/** An answer whose headers have come. Its body must be read to the end or destroyed. */
-export interface OutboundAnswer {
-  readonly status: number
-  readonly headers: Dispatcher.ResponseData['headers']
-  readonly body: Dispatcher.ResponseData['body']
-  /** What answered, after redirects. */
-  readonly url: string
-}
-
 /** A request whose answer is read whole. */
-export interface OutboundExchange extends OutboundRequest, CollectorOptions {}
+export interface OutboundExchange extends OutboundRequest, CollectorOptions {
+  /** Further headers that stay behind when a redirect leaves the origin. */
+  readonly secretHeaders?: readonly string[] | undefined
+  /** Whether the body may not leave the origin. Default false. */
+  readonly secretBody?: boolean | undefined
+}
 
 export interface OutboundFetchInit {
   readonly method?: HttpMethod
@@ -84,6 +78,7 @@ export interface OutboundFetchInit {
  */
 export class OutboundClient {
   readonly #agent: Agent
+  readonly #policy: AddressPolicy
   /** What is open or connecting. Node's `signal` of a connect would keep each socket for as long as it lasts. */
   readonly #sockets = new Set<Socket>()
   readonly #maxRedirects: number
@@ -98,15 +93,14 @@ export class OutboundClient {
     readTimeoutMs = DEFAULT_READ_TIMEOUT_MS,
     connectionsPerOrigin = DEFAULT_CONNECTIONS_PER_ORIGIN,
     maxRedirects = DEFAULT_MAX_REDIRECTS,
-    sensitiveHeaders = [],
+    sensitiveHeaders: further = [],
     lookup,
     clock = systemClock,
   }: OutboundClientOptions) {
+    this.#policy = policy
     this.#maxRedirects = maxRedirects
-    this.#credentialHeaders = new Set([
-      ...CREDENTIAL_HEADERS,
-      ...sensitiveHeaders.map((name) => name.toLowerCase()),
-    ])
+    // A `host` would name the wrong one.
+    this.#credentialHeaders = new Set([...sensitiveHeaders(further), 'host'])
     this.#clock = clock
     const onSocket = (socket: Socket) => {
       this.#sockets.add(socket)
@@ -124,42 +118,16 @@ export class OutboundClient {
   }
 
   /**
-   * Sends a request and follows its redirects. The answer is here once its headers are; its body streams.
-   *
-   * @throws AddressRefusedError where the policy forbids the address, or one that a redirect leads to.
-   */
-  async request(request: OutboundRequest): Promise<OutboundAnswer> {
-    const { url, method = 'GET', headers = {}, body, signal, timeoutMs } = request
-    let hop: Hop = { url: parseTarget(url), method, headers, body }
-    const abort =
-      signal === undefined && timeoutMs === undefined
-        ? undefined
-        : new RequestAbort(signal, timeoutMs, this.#clock)
-    try {
-      for (let redirects = 0; ; redirects += 1) {
-        const answer = await this.#send(hop, abort)
-        const { location } = answer.headers
-        if (!this.#isFollowed(answer.statusCode, location)) {
-          if (abort !== undefined) onceClosed(answer.body, abort.end)
-          return { status: answer.statusCode, headers: answer.headers, body: answer.body, url: hop.url.href }
-        }
-        await answer.body.dump({ limit: MAX_REDIRECT_BODY_BYTES })
-        hop = this.#follow(hop, redirects, answer.statusCode, location)
-      }
-    } catch (error) {
-      abort?.end()
-      throw error
-    }
-  }
-
-  /**
    * Sends a request, follows its redirects, and reads the answer to its end, in memory bounded by the limit and
    * one chunk. A body that is cut costs its connection.
    *
-   * @throws what `request` throws; OutboundError `body_too_large`.
+   * @throws AddressRefusedError where the policy forbids the address, or one that a redirect leads to; OutboundError
+   *   `body_too_large`; `secret_refused` where a redirect would take a `secretBody` to another origin.
    */
   async exchange(request: OutboundExchange): Promise<CollectedAnswer> {
     const { url, method = 'GET', headers = {}, body, signal, timeoutMs, limitOf, onBytes } = request
+    const { secretHeaders = [], secretBody = false } = request
+    const staying = { headers: this.#credentialHeadersAnd(secretHeaders), body: secretBody }
     let hop: Hop = { url: parseTarget(url), method, headers, body }
     let collector: AnswerCollector | undefined
     let reason: Error | undefined
@@ -186,7 +154,7 @@ export class OutboundClient {
         const answer = await collector.answer
         const { location } = answer.headers
         if (!this.#isFollowed(answer.status, location)) return answer
-        hop = this.#follow(hop, redirects, answer.status, location)
+        hop = this.#follow(hop, redirects, answer.status, location, staying)
       }
     } finally {
       cancelTimeout?.()
@@ -204,6 +172,9 @@ export class OutboundClient {
       body: body ?? undefined,
     }
     for (let redirects = 0; ; redirects += 1) {
+      // Undici's fetch has blocked ports of its own, which it tells in other words.
+      const { hostname, protocol, port } = hop.url
+      if (!this.#policy.allowsHost(hostname, portOf(protocol, port))) throw new AddressRefusedError()
       const response = await fetch(hop.url, {
         method: hop.method,
         headers: hop.headers,
@@ -215,7 +186,10 @@ export class OutboundClient {
       const location = response.headers.get('location') ?? undefined
       if (!this.#isFollowed(response.status, location)) return response
       await response.body?.cancel()
-      hop = this.#follow(hop, redirects, response.status, location)
+      hop = this.#follow(hop, redirects, response.status, location, {
+        headers: this.#credentialHeaders,
+        body: false,
+      })
     }
   }
 
@@ -239,30 +213,24 @@ export class OutboundClient {
     return this.#maxRedirects > 0 && location !== undefined && isRedirect(status)
   }
 
-  #follow(hop: Hop, redirects: number, status: number, location: string | string[]): Hop {
+  #follow(
+    hop: Hop,
+    redirects: number,
+    status: number,
+    location: string | string[],
+    staying: StayingBehind,
+  ): Hop {
     if (redirects >= this.#maxRedirects) throw new OutboundError('task_failed', 'Too many redirects')
-    return nextHop(hop, status, location, this.#credentialHeaders)
+    return nextHop(hop, status, location, staying)
+  }
+
+  #credentialHeadersAnd(further: readonly string[]): ReadonlySet<string> {
+    if (further.length === 0) return this.#credentialHeaders
+    return new Set([...this.#credentialHeaders, ...further.map((name) => name.toLowerCase())])
   }
 
   #dispatch({ url, method, headers, body }: Hop, handler: AnswerCollector): void {
     const request = { origin: url.origin, path: url.pathname + url.search, method, headers }
     this.#agent.dispatch(body === undefined ? request : { ...request, body }, handler)
   }
-
-  #send(hop: Hop, abort: RequestAbort | undefined): Promise<Dispatcher.ResponseData> {
-    const { url, method, headers, body = null } = hop
-    return new Promise((resolve, reject) => {
-      if (abort?.reason !== undefined) return reject(abort.reason)
-      if (abort !== undefined) abort.onAbort = reject
-      this.#agent.request(
-        { origin: url.origin, path: url.pathname + url.search, method, headers, body, signal: abort ?? null },
-        (error, answer) => (error === null ? resolve(answer) : reject(error)),
-      )
-    })
-  }
-}
-
-function onceClosed(body: Readable, callback: () => void): void {
-  if (body.closed) callback()
-  else body.once('close', callback)
 }

@@ -144,6 +144,7 @@ export const TASK_ERROR_CODES = {
   body_too_large: taskRule('server', 'none'),
   invalid_json: taskRule('server', 'none'),
   address_refused: taskRule('validation', 'fix_request'),
+  secret_refused: taskRule('validation', 'fix_request'),
   cancelled: taskRule('client', 'none'),
   worker_lost: taskRule('server', 'none'),
   task_failed: taskRule('server', 'none'),

@@ -176,3 +176,4 @@ export {
   TaskResult,
   TaskSpec,
 } from './task.ts'
+export { isSecretRef, SECRET_NAME, type SecretRef, sensitiveHeaders, TaskHeader } from './task-header.ts'
