@@ -4,8 +4,8 @@ import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { Hub, type HubOptions } from '@tributary/hub'
-import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
-import { type Clock, systemClock } from '@tributary/protocol'
+import { AddressPolicy, nameServerLookup, OutboundClient, requestWhole } from '@tributary/outbound'
+import { type Clock, sensitiveHeaders, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
   createAuthenticator,
@@ -149,6 +149,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     taskTimeoutMs: config.TASK_TIMEOUT_MS,
     concurrency: config.TASK_CONCURRENCY,
     maxConcurrency: config.TASK_CONCURRENCY_MAX,
+    sensitiveHeaders: sensitiveHeaders(config.SENSITIVE_HEADERS),
   })
   const relays = new Relays({
     pool,
@@ -239,6 +240,12 @@ function historyOf(config: GatewayConfig): NonNullable<HubOptions['history']> {
 /** A client for each kind of address: what one may reach is no way round for the others. */
 async function createClients(config: GatewayConfig, clock: Clock) {
   const { OUTBOUND_ALLOW, OUTBOUND_DENY: deny, RELAY_ALLOWED_ORIGINS, WORKER_URLS } = config
+  const { OUTBOUND_DNS_SERVERS: servers } = config
+  const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
+    servers.length === 0 ? undefined : nameServerLookup(servers),
+  )
+  // Workers are named by whoever runs us, as the system knows them; others by whoever asks.
+  const named = { sensitiveHeaders: config.SENSITIVE_HEADERS, ...(lookup === undefined ? {} : { lookup }) }
   const limits = {
     connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
     readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
@@ -252,8 +259,8 @@ async function createClients(config: GatewayConfig, clock: Clock) {
   ])
   return {
     workers: new OutboundClient({ policy: new AddressPolicy({ allow: hostsOf(WORKER_URLS) }), ...streaming }),
-    relays: new OutboundClient({ policy: relayed, ...streaming }),
-    handlers: new OutboundClient({ policy: called, ...limits }),
+    relays: new OutboundClient({ policy: relayed, ...streaming, ...named }),
+    handlers: new OutboundClient({ policy: called, ...limits, ...named }),
   }
 }
 

@@ -20,6 +20,9 @@ export const WorkerConfigSchema = Type.Object({
     default: 256,
     description: 'Tasks at a time in this process.',
   }),
+  TASK_SECRETS_FILE: Type.Optional(
+    Type.String({ minLength: 1, description: 'A file with what tasks may name by `$secret`.' }),
+  ),
   TASK_MAX_BODY_BYTES: Type.Integer({
     minimum: 1_024,
     default: 10_485_760,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
-import { AddressPolicy, OutboundClient, requestWhole } from '@tributary/outbound'
+import { AddressPolicy, nameServerLookup, OutboundClient, requestWhole } from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
@@ -19,6 +19,7 @@ import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
 import { RunLogProbe } from './run-log-probe.ts'
 import { TaskScheduler } from './tasks/task-scheduler.ts'
+import { TaskSecrets } from './tasks/task-secrets.ts'
 import { addWorkerMetrics } from './worker-metrics.ts'
 
 /** The handlers that come with the worker. */
@@ -46,12 +47,19 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   const metrics = new ServiceMetrics(clock)
   const store = await openStore(config, clock, logger, metrics)
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
+  const { OUTBOUND_DNS_SERVERS: servers } = config
+  const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
+    servers.length === 0 ? undefined : nameServerLookup(servers),
+  )
   const client = new OutboundClient({
     policy: await outboundPolicy(config, samplesUrl),
     connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
     readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
+    sensitiveHeaders: config.SENSITIVE_HEADERS,
+    ...(lookup === undefined ? {} : { lookup }),
     clock,
   })
+  const secrets = await fromVariable('TASK_SECRETS_FILE', () => TaskSecrets.load(config.TASK_SECRETS_FILE))
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
       HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
@@ -107,6 +115,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     store,
     sampleUrl: samplesUrl,
     client,
+    secrets,
     handlers,
     runs,
     streams,

@@ -12,7 +12,7 @@ export const SecretRef = Type.Object(
 export type SecretRef = Static<typeof SecretRef>
 
 /** Stands in a stored request for a credential, which is never stored. A task with one ends in `worker_lost`. */
-export const WithheldValue = Type.Object({ $withheld: Type.Literal(true) }, { additionalProperties: false })
+const WithheldValue = Type.Object({ $withheld: Type.Literal(true) }, { additionalProperties: false })
 
 /** The value of a task's header. */
 export const TaskHeader = Type.Union([Type.String({ maxLength: 16_384 }), SecretRef, WithheldValue])

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { TASK_ERROR_CODES, type TaskErrorCode } from './error-code.ts'
+import { TaskHeader } from './task-header.ts'
 
 export const TaskId = Type.String({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f]+$' })
 
@@ -28,11 +29,17 @@ export const HttpTask = Type.Object(
     url: Type.String({ minLength: 1, maxLength: 8192, description: 'An http or https address.' }),
     method: Type.Optional(Type.Enum(HTTP_METHODS, { description: 'Default GET.' })),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.String({ maxLength: 16_384 }), { description: 'Sent as given.' }),
+      Type.Record(Type.String(), TaskHeader, {
+        description:
+          'Sent as given, or as a secret of the worker: `{"$secret": "NAME"}`. A literal credential is kept in ' +
+          'memory alone: after a crash its task ends in `worker_lost`.',
+      }),
     ),
     body: Type.Optional(
       Type.Unknown({
-        description: 'A string is sent as it is; any other JSON as JSON, with its content type.',
+        description:
+          'A string is sent as it is; any other JSON as JSON, with its content type, and with the value of a ' +
+          'secret of the worker wherever it has `{"$secret": "NAME"}`.',
       }),
     ),
     timeoutMs: Type.Optional(TimeoutMs),

@@ -44,3 +44,4 @@ export {
 } from './run-registry-options.ts'
 export { TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'
 export type { BoardTask } from './task-ledger.ts'
+export { withholdCredentials } from './withhold-credentials.ts'

@@ -7,10 +7,10 @@ import { AUTHORITATIVE_ANSWER, type DecodedPacket, decode, encode, type StringAn
 const NXDOMAIN = 3
 
 /** What each name is answered with: the addresses of the first time, the second, and so on; the last for all further. */
-export type DnsZone = Readonly<Record<string, readonly (readonly string[])[]>>
+type DnsZone = Readonly<Record<string, readonly (readonly string[])[]>>
 
 /** A DNS server on loopback. */
-export interface LocalDns extends AsyncDisposable {
+interface LocalDns extends AsyncDisposable {
   /** As `127.0.0.1:port`. */
   readonly address: string
   /** What it was asked, as `A name.example`. */

@@ -16,7 +16,8 @@ const BASE = 'http://worker.invalid'
  */
 export function parseEndpoint(text: string, allowedOrigins: ReadonlySet<string>, field: string): Endpoint {
   const refuse = (code: 'invalid_endpoint' | 'origin_refused', message: string) =>
-    new ProblemError(code, `The endpoint ${JSON.stringify(text.slice(0, 200))} ${message}`, {
+    // Not shown again: it may hold credentials.
+    new ProblemError(code, `The endpoint ${message}`, {
       errors: [{ path: field, message }],
     })
   if (text.startsWith('/')) {

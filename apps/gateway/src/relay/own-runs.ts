@@ -16,6 +16,7 @@ import {
   type StartOptions,
   TaskBoard,
   type TaskLog,
+  withholdCredentials,
 } from '@tributary/runs'
 import { Value } from 'typebox/value'
 import { runHybrid } from './hybrid.ts'
@@ -49,6 +50,8 @@ export interface OwnRunsOptions {
   /** Local tasks of a run at a time, by default and at most. */
   readonly concurrency: number
   readonly maxConcurrency: number
+  /** Headers whose literal values are not stored, in lower case. */
+  readonly sensitiveHeaders: ReadonlySet<string>
 }
 
 /** The runs that are this gateway's own, made from their requests: when they are asked for, and after a restart again. */
@@ -113,7 +116,7 @@ export class OwnRuns {
       start: {
         kind: 'hybrid',
         totalTasks: plan.local.length + plan.remote.length,
-        request,
+        request: this.#stored(request),
         ...(deadlineMs === undefined ? {} : { deadlineMs }),
         ...(onDisconnect === undefined ? {} : { onDisconnect }),
       },
@@ -126,6 +129,13 @@ export class OwnRuns {
       },
       abandon: () => cancelAll(remoteOf.made()),
     }
+  }
+
+  /** What is stored of a request: the worker would have to be asked without its credentials, and says so of each task. */
+  #stored(request: HybridRequest): HybridRequest {
+    if (request.remoteTasks === undefined) return request
+    const remoteTasks = withholdCredentials(request.remoteTasks, this.#options.sensitiveHeaders)
+    return { ...request, remoteTasks }
   }
 
   /** Gives the tasks that had begun their final states, and fails the run. */

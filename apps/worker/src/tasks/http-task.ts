@@ -1,7 +1,9 @@
 import { flattenHeaders, isRetryableStatus, type OutboundClient } from '@tributary/outbound'
 import type { TaskErrorCode, TaskResult } from '@tributary/protocol'
+import { sentContent } from './task-content.ts'
 import type { PlannedHttpTask } from './task-plan.ts'
 import { isJson, taskResult } from './task-result.ts'
+import type { TaskSecrets } from './task-secrets.ts'
 
 /** An answer whose status says that the call failed. */
 export class HttpStatusError extends Error {
@@ -23,6 +25,7 @@ export class HttpStatusError extends Error {
 
 export interface HttpCallOptions {
   readonly client: OutboundClient
+  readonly secrets: TaskSecrets
   /** Ends the attempt, whatever it is at. */
   readonly signal: AbortSignal
   /** Bytes of an answer. JSON beyond it is an error; other bodies are cut. */
@@ -35,15 +38,18 @@ export interface HttpCallOptions {
 /** What is read of a failed call's answer, so that its connection can be used again. */
 const ERROR_BODY_LIMIT = { maxBytes: 65_536, overflow: 'truncate' } as const
 
-/** One attempt of an HTTP task. @throws HttpStatusError on 4xx and 5xx, and what the client throws. */
+/**
+ * One attempt of an HTTP task.
+ *
+ * @throws HttpStatusError on 4xx and 5xx; OutboundError `secret_refused`, before anything is sent; what the client throws.
+ */
 export async function callHttp(task: PlannedHttpTask, options: HttpCallOptions): Promise<TaskResult> {
-  const { client, signal, maxBodyBytes, maxResultBytes, onBytes } = options
-  const { url, method, headers, body, timeoutMs } = task
+  const { client, secrets, signal, maxBodyBytes, maxResultBytes, onBytes } = options
+  const { url, method, timeoutMs } = task
   const answer = await client.exchange({
     url,
     method,
-    headers,
-    body,
+    ...sentContent(task, url, secrets),
     signal,
     timeoutMs,
     limitOf: (status, { 'content-type': contentType }) => {
@@ -56,8 +62,7 @@ export async function callHttp(task: PlannedHttpTask, options: HttpCallOptions):
   })
   const { status, bytes, truncated } = answer
   if (status >= 400) throw new HttpStatusError(status, answer.headers['retry-after'])
-  return taskResult(
-    { status, headers: flattenHeaders(answer.headers), body: bytes, truncated },
-    maxResultBytes,
-  )
+  // What an API would have a browser keep is a credential, and not for whoever reads the run.
+  const { 'set-cookie': _cookies, ...headers } = answer.headers
+  return taskResult({ status, headers: flattenHeaders(headers), body: bytes, truncated }, maxResultBytes)
 }

@@ -1,5 +1,10 @@
-import { DEFAULT_MAX_RESULT_BYTES, ParallelTasksRequest, ProblemError } from '@tributary/protocol'
-import type { RunWork, StartOptions } from '@tributary/runs'
+import {
+  DEFAULT_MAX_RESULT_BYTES,
+  ParallelTasksRequest,
+  ProblemError,
+  sensitiveHeaders,
+} from '@tributary/protocol'
+import { type RunWork, type StartOptions, withholdCredentials } from '@tributary/runs'
 import { messageFirst } from '@tributary/service'
 import { Compile } from 'typebox/compile'
 import type { WorkerConfig } from '../config.ts'
@@ -8,7 +13,7 @@ import { planTasks, replanTasks } from './task-plan.ts'
 
 /** What parallel tasks take of the worker. */
 export interface ParallelTasksDeps
-  extends Pick<TaskServices, 'client' | 'handlers' | 'scheduler' | 'clock' | 'random'> {
+  extends Pick<TaskServices, 'client' | 'secrets' | 'handlers' | 'scheduler' | 'clock' | 'random'> {
   readonly logger: Parameters<typeof messageFirst>[0]
   readonly config: Pick<
     WorkerConfig,
@@ -18,6 +23,7 @@ export interface ParallelTasksDeps
     | 'TASK_TIMEOUT_MS'
     | 'TASK_MAX_BODY_BYTES'
     | 'MAX_EVENT_BYTES'
+    | 'SENSITIVE_HEADERS'
   >
 }
 
@@ -40,7 +46,11 @@ export function planParallelTasks(body: ParallelTasksRequest, deps: ParallelTask
     })
   }
   const tasks = planTasks(body.tasks, { maxTasks: MAX_TASKS, defaultTimeoutMs: TASK_TIMEOUT_MS, handlers })
-  const request: ParallelTasksRequest = { ...body, concurrency }
+  const request: ParallelTasksRequest = {
+    ...body,
+    tasks: withholdCredentials(body.tasks, sensitiveHeaders(config.SENSITIVE_HEADERS)),
+    concurrency,
+  }
   return {
     start: { kind: 'parallel-tasks', totalTasks: tasks.length, deadlineMs, onDisconnect, request },
     work: runTasks(tasks, optionsOf(request, concurrency), servicesOf(deps)),
@@ -76,9 +86,10 @@ function optionsOf(
 }
 
 function servicesOf({ config, logger, ...deps }: ParallelTasksDeps): TaskServices {
-  const { client, handlers, scheduler, clock, random } = deps
+  const { client, secrets, handlers, scheduler, clock, random } = deps
   return {
     client,
+    secrets,
     handlers,
     scheduler,
     clock,

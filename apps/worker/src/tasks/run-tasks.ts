@@ -14,10 +14,13 @@ import {
 import { callHttp, HttpStatusError } from './http-task.ts'
 import type { PlannedHttpTask, PlannedTask, RefusedTask } from './task-plan.ts'
 import type { TaskLane, TaskScheduler } from './task-scheduler.ts'
+import type { TaskSecrets } from './task-secrets.ts'
 
 /** What running tasks takes, the same for all runs of a worker. */
 export interface TaskServices {
   readonly client: OutboundClient
+  /** What tasks may name. */
+  readonly secrets: TaskSecrets
   readonly handlers: HandlerRunner
   readonly scheduler: TaskScheduler
   readonly clock: Clock
@@ -35,6 +38,9 @@ export interface RunTasksOptions {
   /** Bytes of a body in an event. */
   readonly maxResultBytes: number
 }
+
+const WITHHELD =
+  'The server ended before the task did, whose credentials were kept in memory alone; start it again'
 
 /** The work of a run of parallel tasks. Where an earlier process began it, it goes on with what is not final. */
 export function runTasks(
@@ -99,6 +105,8 @@ class TasksOfRun {
     for (const task of tasks) {
       if (task.kind === 'refused') {
         this.#board.fail(task.id, task.message, 'task_failed')
+      } else if (task.kind === 'http' && task.withheld) {
+        this.#board.fail(task.id, WITHHELD, 'worker_lost')
       } else {
         const attempt = this.#board.goOn(task.id, task.idempotent)
         if (attempt !== undefined) next.push([task, attempt])
@@ -147,7 +155,7 @@ class TasksOfRun {
   }
 
   async #callHttp(task: PlannedHttpTask, attempt: number): Promise<void> {
-    const { client, maxBodyBytes } = this.#services
+    const { client, secrets, maxBodyBytes } = this.#services
     const { signal } = this.#stopped
     const started = this.#board.start(task.id, attempt)
     // What may not be done twice is not begun before it is stored that it was.
@@ -163,7 +171,7 @@ class TasksOfRun {
     }
     const { maxResultBytes } = this.#options
     try {
-      const result = await callHttp(task, { client, signal, maxBodyBytes, maxResultBytes, onBytes })
+      const result = await callHttp(task, { client, secrets, signal, maxBodyBytes, maxResultBytes, onBytes })
       this.#board.complete(task.id, result)
     } catch (error) {
       this.#failOrRetry(task, attempt, error)

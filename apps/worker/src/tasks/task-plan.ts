@@ -1,11 +1,4 @@
-import {
-  type HttpMethod,
-  type HttpTask,
-  isHeaderName,
-  isHeaderValue,
-  ProblemError,
-  type TaskSpec,
-} from '@tributary/protocol'
+import { type HttpMethod, type HttpTask, ProblemError, type TaskSpec } from '@tributary/protocol'
 import {
   type HandlerRunner,
   type PlannedNamedTask,
@@ -14,11 +7,12 @@ import {
   refuseTask,
   type TaskPlace,
 } from '@tributary/runs'
+import { type PlannedContent, plannedContent } from './task-content.ts'
 
 /** A task with everything decided that its request left open. */
 export type PlannedTask = PlannedHttpTask | PlannedNamedTask
 
-export interface PlannedHttpTask {
+export interface PlannedHttpTask extends PlannedContent {
   readonly kind: 'http'
   readonly id: string
   readonly name: string
@@ -26,8 +20,6 @@ export interface PlannedHttpTask {
   readonly origin: string
   readonly url: URL
   readonly method: HttpMethod
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | undefined
   readonly timeoutMs: number
   readonly retries: number
   readonly idempotent: boolean
@@ -116,7 +108,6 @@ function planHttpTask(task: HttpTask, place: TaskPlace, { defaultTimeoutMs }: Pl
     throw refuseTask(place, 'body', `a ${method} has no "body"; use another method, or leave it out`)
   }
   const url = plannedUrl(task.url, place)
-  const { headers, body } = plannedContent(task, place)
   return {
     kind: 'http',
     id: place.id,
@@ -124,8 +115,7 @@ function planHttpTask(task: HttpTask, place: TaskPlace, { defaultTimeoutMs }: Pl
     origin: url.origin,
     url,
     method,
-    headers,
-    body,
+    ...plannedContent(task, place),
     timeoutMs: plannedTimeoutMs(task.timeoutMs, defaultTimeoutMs, place),
     retries: idempotent ? (task.retries ?? DEFAULT_TASK_RETRIES) : 0,
     idempotent,
@@ -135,40 +125,11 @@ function planHttpTask(task: HttpTask, place: TaskPlace, { defaultTimeoutMs }: Pl
 function plannedUrl(text: string, place: TaskPlace): URL {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    const shown = JSON.stringify(text.slice(0, 200))
-    throw refuseTask(place, 'url', `"url" must be an absolute http or https address, not ${shown}`)
+    // Not shown again: it may hold credentials.
+    throw refuseTask(place, 'url', '"url" must be an absolute http or https address')
   }
   if (url.username !== '' || url.password !== '') {
     throw refuseTask(place, 'url', 'credentials belong in a header, not in "url"')
   }
   return url
-}
-
-/** What the HTTP client decides: the framing of the request, and whom it goes to. */
-const OWN_HEADERS = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'transfer-encoding',
-  'upgrade',
-])
-
-/** Headers go as given; a body that is not text goes as JSON, and says so unless its headers say otherwise. */
-function plannedContent(task: HttpTask, place: TaskPlace): Pick<PlannedHttpTask, 'headers' | 'body'> {
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(task.headers ?? {})) {
-    if (!isHeaderName(name) || !isHeaderValue(value)) {
-      throw refuseTask(place, 'headers', `${JSON.stringify(name)} is not a header that HTTP allows`)
-    }
-    if (OWN_HEADERS.has(name.toLowerCase())) {
-      throw refuseTask(place, 'headers', `"${name}" is set by the client itself; leave it out`)
-    }
-    headers[name] = value
-  }
-  if (task.body === undefined || typeof task.body === 'string') return { headers, body: task.body }
-  const named = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
-  if (!named) headers['content-type'] = 'application/json'
-  return { headers, body: JSON.stringify(task.body) }
 }
