@@ -207,7 +207,11 @@ describe('a hybrid run', () => {
   })
 
   it('in production refuses a name that no handler has, also when it is called from code', async () => {
-    const env = { NODE_ENV: 'production', WORKER_SECRET: 's'.repeat(32) }
+    const env = {
+      NODE_ENV: 'production',
+      WORKER_SECRET: 's'.repeat(32),
+      AUTH_JWT_SECRET: 'j'.repeat(32),
+    }
     await using gateway = await startGateway({ env })
     const hybrid = gateway.deps.relays.hybrid({ localTasks: ['Nobody'] }, { userId: 'someone' })
     await expect(hybrid).rejects.toMatchObject({

@@ -10,12 +10,14 @@ import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tri
 import {
   createAuthenticator,
   createLogger,
+  createSessionCookies,
   createStreamTokens,
   Drain,
   fromVariable,
   messageFirst,
   readSessionKey,
   ServiceMetrics,
+  type VerifySession,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
@@ -46,6 +48,8 @@ export interface DepsOptions {
   readonly random?: () => number
   /** Where log lines go. Default: standard output. */
   readonly logTo?: { write(line: string): void }
+  /** How the application that this is a part of finds sessions of its own. Default: it has none. */
+  readonly verifySession?: VerifySession
 }
 
 /** Everything the gateway is made of. The one place that picks adapters. */
@@ -163,7 +167,13 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   })
   const sessionKey = readSessionKey(config)
   const streamTokens = createStreamTokens(config, { key: sessionKey, clock })
-  const authenticator = await createAuthenticator(config, { clock, streamTokens })
+  const sessionCookies = createSessionCookies(config, { key: sessionKey, clock })
+  const authenticator = await createAuthenticator(config, {
+    clock,
+    streamTokens,
+    sessionCookies,
+    verifySession: options.verifySession,
+  })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   return {
     config,
@@ -184,6 +194,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     owedCancels,
     relays,
     streamTokens,
+    sessionCookies,
     authenticator,
     drain,
     async close(): Promise<void> {

@@ -9,11 +9,13 @@ import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tri
 import {
   createAuthenticator,
   createLogger,
+  createSessionCookies,
   createStreamTokens,
   Drain,
   fromVariable,
   readSessionKey,
   ServiceMetrics,
+  type VerifySession,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
@@ -34,6 +36,8 @@ export interface DepsOptions {
   readonly random?: () => number
   /** Where log lines go. Default: standard output. */
   readonly logTo?: { write(line: string): void }
+  /** How the application that this is a part of finds sessions of its own. Default: it has none. */
+  readonly verifySession?: VerifySession
 }
 
 /** Everything the worker is made of. The one place that picks adapters. */
@@ -101,6 +105,8 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   const authenticator = await createAuthenticator(config, {
     clock,
     streamTokens: createStreamTokens(config, { key: sessionKey, clock }),
+    sessionCookies: createSessionCookies(config, { key: sessionKey, clock }),
+    verifySession: options.verifySession,
     addTokens: (tokens) => {
       if (secret !== undefined) tokens.add(secret, { userId: 'gateway', roles: ['admin'], metadata: {} })
     },

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { KEY_PAIR_ALGORITHMS, SECRET_ALGORITHMS } from './auth/jwt-keys.ts'
+import { authConfig } from './auth/auth-config.ts'
 
 const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: defaultMs, description })
@@ -40,55 +40,7 @@ export const serviceConfig = {
     description:
       'What a write waits for. `normal` survives the end of the process in any way; `full` a power loss too.',
   }),
-  AUTH_STATIC_TOKENS: Type.Optional(
-    Type.String({ description: 'Outside production: `token=user[:role|role];…`.' }),
-  ),
-  AUTH_JWT_SECRET: Type.Optional(
-    Type.String({ minLength: 32, description: 'What tokens are signed with, where no JWKS is used.' }),
-  ),
-  AUTH_JWKS_URL: Type.Optional(
-    Type.String({ format: 'uri', description: 'Where the public keys of tokens are (RFC 7517).' }),
-  ),
-  AUTH_JWKS_FILE: Type.Optional(Type.String({ minLength: 1, description: 'The same in a file.' })),
-  AUTH_JWT_ALGORITHMS: Type.Optional(
-    Type.Array(Type.Enum([...SECRET_ALGORITHMS, ...KEY_PAIR_ALGORITHMS]), {
-      minItems: 1,
-      description:
-        'What tokens may be signed by. Default: `HS256` with a secret, `RS256`, `ES256` and `EdDSA` with a JWKS.',
-    }),
-  ),
-  AUTH_JWT_ISSUER: Type.Optional(
-    Type.String({ minLength: 1, description: 'The `iss` that a token must have. Default: any.' }),
-  ),
-  AUTH_JWT_AUDIENCE: Type.Optional(
-    Type.String({ minLength: 1, description: 'The `aud` that a token must have. Default: any.' }),
-  ),
-  AUTH_JWT_LEEWAY_S: Type.Integer({
-    minimum: 0,
-    maximum: 300,
-    default: 5,
-    description: "How many seconds the issuer's clock may be off.",
-  }),
-  AUTH_SESSION_SECRET: Type.Optional(
-    Type.String({
-      minLength: 32,
-      description:
-        'What our own session cookies and stream tokens are signed with. Default: `AUTH_JWT_SECRET`; without it a ' +
-        'random one, or in production none, and then there are none of them.',
-    }),
-  ),
-  AUTH_STREAM_TOKEN_TTL_S: Type.Integer({
-    minimum: 10,
-    maximum: 86_400,
-    default: 3_600,
-    description: 'How many seconds a stream token counts, at most as long as what it was got with.',
-  }),
-  AUTH_STREAM_TOKEN_MAX_AGE_S: Type.Integer({
-    minimum: 10,
-    maximum: 2_592_000,
-    default: 86_400,
-    description: 'How many seconds it can be refreshed, from when it was got with something else.',
-  }),
+  ...authConfig,
   WORKER_SECRET: Type.Optional(
     Type.String({ minLength: 32, description: 'What the gateway shows its workers. The same on both.' }),
   ),
@@ -176,5 +128,6 @@ export const SECRET_VARIABLES = [
   'AUTH_STATIC_TOKENS',
   'AUTH_JWT_SECRET',
   'AUTH_SESSION_SECRET',
+  'AUTH_AUTHJS_SECRET',
   'WORKER_SECRET',
 ] as const

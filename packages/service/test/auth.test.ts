@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { keptLog, serve } from './service-under-test.ts'
 
 const DEV = { userId: 'dev', roles: ['admin'], method: 'loopback', metadata: {} }
-const ANN = { userId: 'ann', roles: ['admin', 'ops'], method: 'token', metadata: {} }
-const BOB = { userId: 'bob', roles: [], method: 'token', metadata: {} }
+const ANN = { userId: 'ann', roles: ['admin', 'ops'], method: 'static', metadata: {} }
+const BOB = { userId: 'bob', roles: [], method: 'static', metadata: {} }
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
 async function ask(url: string, headers: Record<string, string> = {}) {

@@ -1,20 +1,26 @@
 import { Name, ProblemError } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
-import { type Credentials, namedUserOf, tokenOf } from './credentials.ts'
+import type { AnonymousUsers } from './anonymous-users.ts'
+import { type Credentials, cookiesOf, namedUserOf, tokenOf } from './credentials.ts'
 import type { JwtVerifier } from './jwt-verifier.ts'
 import { loopbackRefusal } from './loopback.ts'
 import { isOwnToken } from './own-token.ts'
-import type { Principal } from './principal.ts'
+import { isReservedUser, type Principal } from './principal.ts'
+import type { SessionVerifier } from './session-verifier.ts'
 import type { StaticTokens } from './static-tokens.ts'
 import type { StreamTokens } from './stream-tokens.ts'
 
 export interface AuthenticatorOptions {
-  /** Looked up first. */
+  /** Asked first, in this order. Default: no sessions count. */
+  readonly sessions?: readonly SessionVerifier[]
+  /** Where a token is looked up first. */
   readonly tokens: StaticTokens
   /** Verifies what is none of them. Default: there are no others. */
   readonly verifier?: JwtVerifier
   /** Verifies those that we signed ourselves. Default: there are none. */
   readonly streamTokens?: StreamTokens
+  /** Lets in who names no more than a session. Default: nobody. */
+  readonly anonymous?: AnonymousUsers
   /** Whether a request from this machine that bears no token is `dev`, or whom it names: in development only. */
   readonly trustLoopback: boolean
 }
@@ -24,12 +30,17 @@ const LOOPBACK_PRINCIPAL: Principal = { userId: 'dev', roles: ['admin'], method:
 
 /** Finds out who a request comes from. */
 export class Authenticator {
+  readonly #sessions: readonly SessionVerifier[]
   readonly #tokens: StaticTokens
   readonly #verifier: JwtVerifier | undefined
   readonly #streamTokens: StreamTokens | undefined
+  readonly #anonymous: AnonymousUsers | undefined
   readonly #trustLoopback: boolean
 
-  constructor({ tokens, verifier, streamTokens, trustLoopback }: AuthenticatorOptions) {
+  constructor(options: AuthenticatorOptions) {
+    const { sessions = [], tokens, verifier, streamTokens, anonymous, trustLoopback } = options
+    this.#sessions = sessions
+    this.#anonymous = anonymous
     this.#tokens = tokens
     this.#verifier = verifier
     this.#streamTokens = streamTokens
@@ -37,20 +48,28 @@ export class Authenticator {
   }
 
   /**
-   * The first carrier that is there decides: `?token=`, `Authorization: Bearer`, `X-Auth-Token`. Without one, a
-   * request that is taken for one of this machine is the user of `?userId=`, without a role, or the admin `dev`.
+   * The first carrier that is there decides: a session, `?token=`, `Authorization: Bearer`, `X-Auth-Token`; then, for a
+   * request that is taken for one of this machine, `?userId=`, who has no role; then `?sessionId=`, where anonymous
+   * streams are let in; then the admin `dev`, for a request of this machine again.
    *
-   * @throws ProblemError `token_unknown`, or as `JwtVerifier.verify`, where it holds no valid token: nothing else is
-   * tried then.
-   * `unauthorized` where there is none, and the request is not taken for one of this machine. `invalid_request`
-   * where `?userId=` is no name.
+   * A browser sends cookies along unasked. So a session that does not count is as none where the request itself says
+   * who it is.
+   *
+   * @throws ProblemError `token_unknown`, or as `JwtVerifier.verify`, where a carrier holds nothing valid: nothing else
+   * is tried then. `unauthorized` where there is none. `invalid_request` where `?userId=` or `?sessionId=` is no name.
    */
   async authenticate(request: Credentials): Promise<Principal> {
     const token = tokenOf(request)
+    const namesUser = this.#trustLoopback && namedUserOf(request) !== undefined
+    const session = await this.#sessionOf(request, token !== undefined || namesUser)
+    if (session !== undefined) return session
     if (token !== undefined) return this.#ownerOf(token)
-    const refusal = this.#trustLoopback ? loopbackRefusal(request) : undefined
-    if (this.#trustLoopback && refusal === undefined) return localPrincipal(request)
-    const because = refusal === undefined ? '' : ` (${refusal})`
+    const refusal = this.#trustLoopback ? loopbackRefusal(request) : ''
+    if (refusal === undefined && namesUser) return localUser(request)
+    const anonymous = this.#anonymous?.principalOf(request)
+    if (anonymous !== undefined) return anonymous
+    if (refusal === undefined) return LOOPBACK_PRINCIPAL
+    const because = refusal === '' ? '' : ` (${refusal})`
     throw new ProblemError(
       'unauthorized',
       `Send a token, as ?token=, Authorization: Bearer or X-Auth-Token${because}.`,
@@ -58,9 +77,29 @@ export class Authenticator {
     )
   }
 
+  /** @param saysWho whether the request itself says who it is, too. */
+  async #sessionOf(request: Credentials, saysWho: boolean): Promise<Principal | undefined> {
+    if (this.#sessions.length === 0) return undefined
+    const { query, headers } = request
+    const asked = { query, headers, cookies: cookiesOf(request) }
+    let fault: ProblemError | undefined
+    for (const sessions of this.#sessions) {
+      try {
+        const principal = await sessions.verify(asked)
+        if (principal !== undefined) return principal
+      } catch (error) {
+        if (!(error instanceof ProblemError) || error.statusCode !== 401) throw error
+        fault ??= error
+      }
+    }
+    if (fault === undefined || saysWho) return undefined
+    const detail = 'The session that came along does not count; sign in again, or send a token.'
+    throw new ProblemError(fault.code, detail, { headers: fault.headers, cause: fault })
+  }
+
   async #ownerOf(token: string): Promise<Principal> {
     const owner = this.#tokens.ownerOf(token)
-    if (owner !== undefined) return { ...owner, method: 'token' }
+    if (owner !== undefined) return { ...owner, method: 'static' }
     if (this.#streamTokens !== undefined && isOwnToken(token)) return this.#streamTokens.verify(token)
     if (this.#verifier !== undefined && token !== '') return this.#verifier.verify(token)
     throw new ProblemError('token_unknown', 'The token is not known; send another, or none of this kind.', {
@@ -69,11 +108,10 @@ export class Authenticator {
   }
 }
 
-/** Whom a request of this machine comes from: it may say a user, who then has no role. */
-function localPrincipal(request: Credentials): Principal {
+/** Whom a request of this machine says it comes from: he has no role. */
+function localUser(request: Credentials): Principal {
   const userId = namedUserOf(request)
-  if (userId === undefined) return LOOPBACK_PRINCIPAL
-  if (nameCheck.Check(userId)) return { ...LOOPBACK_PRINCIPAL, userId, roles: [] }
+  if (nameCheck.Check(userId) && !isReservedUser(userId)) return { ...LOOPBACK_PRINCIPAL, userId, roles: [] }
   const message = 'must be one name of 1 to 128 characters'
   throw new ProblemError('invalid_request', `"userId" ${message}.`, {
     errors: [{ path: 'query/userId', message }],

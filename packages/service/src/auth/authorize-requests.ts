@@ -52,7 +52,10 @@ export function requireOwner(request: Pick<FastifyRequest, 'principal'>, userId:
   throw new ProblemError('forbidden', 'This is another user’s; use a token of that user, or of an admin.')
 }
 
-function requirePermission({ roles }: Principal, permission: Permission): void {
+function requirePermission({ roles, method }: Principal, permission: Permission): void {
+  if (method === 'anonymous' && permission !== 'connect') {
+    throw new ProblemError('forbidden', 'An anonymous stream may do no more than connect; send a token.')
+  }
   if (roles.includes(ADMIN) || EVERYBODYS.includes(permission)) return
   if (permission === 'publish' && roles.includes(PUBLISHER)) return
   const needed = permission === 'publish' ? `${PUBLISHER} or ${ADMIN}` : ADMIN

@@ -5,7 +5,12 @@ import { type AuthConfig, createAuthenticator } from './create-authenticator.ts'
 import type { Credentials } from './credentials.ts'
 
 const SECRET = 'a secret of thirty-two characters'
-const BASE: AuthConfig = { NODE_ENV: 'production', AUTH_JWT_LEEWAY_S: 5 }
+const BASE: AuthConfig = {
+  NODE_ENV: 'production',
+  AUTH_JWT_LEEWAY_S: 5,
+  AUTH_ANONYMOUS: false,
+  AUTH_ANONYMOUS_GROUPS: [],
+}
 
 const bearing = (token: string): Credentials => ({
   query: {},
@@ -47,7 +52,7 @@ describe('createAuthenticator', () => {
   })
 
   test('without keys knows no token but the static ones', async () => {
-    const authenticator = await create({})
+    const authenticator = await create({ NODE_ENV: 'development' })
     await expect(authenticator.authenticate(bearing(await signed()))).rejects.toMatchObject({
       code: 'token_unknown',
     })
@@ -74,6 +79,11 @@ describe('createAuthenticator', () => {
       'the name under which we sign as that of the issuer',
       { AUTH_JWT_SECRET: SECRET, AUTH_JWT_ISSUER: 'tributary' },
       'AUTH_JWT_ISSUER must not be tributary',
+    ],
+    [
+      'production in which nobody could come in',
+      { AUTH_ANONYMOUS: true },
+      'One of AUTH_JWT_SECRET, AUTH_JWKS_URL, AUTH_JWKS_FILE, AUTH_SESSION_SECRET, AUTH_AUTHJS_SECRET must be set',
     ],
     ['static tokens in production', { AUTH_STATIC_TOKENS: 'a=b' }, 'AUTH_STATIC_TOKENS must not be set'],
   ])('refuses %s, and says what to change', async (_name, config, message) => {

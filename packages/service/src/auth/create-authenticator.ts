@@ -1,7 +1,10 @@
 import type { Clock } from '@tributary/protocol'
 import type { JWTVerifyGetKey } from 'jose'
 import { ConfigError, fromVariable } from '../config-error.ts'
+import { AnonymousUsers } from './anonymous-users.ts'
+import type { VerifySession } from './app-sessions.ts'
 import { Authenticator } from './authenticator.ts'
+import { createSessions } from './create-sessions.ts'
 import {
   fileKeys,
   type JwtAlgorithm,
@@ -12,6 +15,7 @@ import {
 } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
 import { OWN_ISSUER } from './own-token.ts'
+import type { SessionCookies } from './session-cookies.ts'
 import { readStaticTokens, type StaticTokens } from './static-tokens.ts'
 import type { StreamTokens } from './stream-tokens.ts'
 
@@ -26,6 +30,9 @@ export interface AuthConfig {
   readonly AUTH_JWT_ISSUER?: string
   readonly AUTH_JWT_AUDIENCE?: string
   readonly AUTH_JWT_LEEWAY_S: number
+  readonly AUTH_AUTHJS_SECRET?: string
+  readonly AUTH_ANONYMOUS: boolean
+  readonly AUTH_ANONYMOUS_GROUPS: readonly string[]
 }
 
 export interface CreateAuthenticatorOptions {
@@ -34,21 +41,47 @@ export interface CreateAuthenticatorOptions {
   readonly addTokens?: (tokens: StaticTokens) => void
   /** Those that we sign ourselves. Default: none. */
   readonly streamTokens?: StreamTokens | undefined
+  /** Those that we sign for browsers. Default: none. */
+  readonly sessionCookies?: SessionCookies | undefined
+  /** How the application that this is a part of finds sessions of its own. Default: it has none. */
+  readonly verifySession?: VerifySession | undefined
 }
 
-/** The authenticator that a configuration asks for. @throws ConfigError */
+/** The variables of which production needs one, for it to be known who comes. */
+const KEY_VARIABLES = [
+  'AUTH_JWT_SECRET',
+  'AUTH_JWKS_URL',
+  'AUTH_JWKS_FILE',
+  'AUTH_SESSION_SECRET',
+  'AUTH_AUTHJS_SECRET',
+]
+
+/**
+ * The authenticator that a configuration asks for.
+ *
+ * @throws ConfigError also in production where nobody could come in, or only who is anonymous.
+ */
 export async function createAuthenticator(
   config: AuthConfig,
-  { clock, addTokens, streamTokens }: CreateAuthenticatorOptions,
+  options: CreateAuthenticatorOptions,
 ): Promise<Authenticator> {
+  const { clock, addTokens, streamTokens } = options
+  const production = config.NODE_ENV === 'production'
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
   addTokens?.(tokens)
   const verifier = await readVerifier(config, clock)
+  const sessions = createSessions(config, options)
+  if (production && verifier === undefined && sessions.length === 0 && tokens.size === 0) {
+    const names = [...KEY_VARIABLES, ...(addTokens === undefined ? [] : ['WORKER_SECRET'])]
+    throw new ConfigError([`One of ${names.join(', ')} must be set where NODE_ENV is production`])
+  }
   return new Authenticator({
+    sessions,
     tokens,
     ...(verifier === undefined ? {} : { verifier }),
     ...(streamTokens === undefined ? {} : { streamTokens }),
-    trustLoopback: config.NODE_ENV !== 'production',
+    ...(config.AUTH_ANONYMOUS ? { anonymous: new AnonymousUsers(config.AUTH_ANONYMOUS_GROUPS) } : {}),
+    trustLoopback: !production,
   })
 }
 

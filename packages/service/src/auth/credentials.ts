@@ -1,7 +1,13 @@
+import { parseCookie } from 'cookie'
 import type { FastifyRequest } from 'fastify'
+
+/** Cookies by their names. */
+export type Cookies = Readonly<Record<string, string | undefined>>
 
 /** What a request is known by. */
 export type Credentials = Pick<FastifyRequest, 'query' | 'headers'> & {
+  /** Default: they are read from the headers. */
+  readonly cookies?: Cookies | null
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
@@ -17,6 +23,21 @@ export function tokenOf({ query, headers }: Credentials): string | undefined {
 }
 
 /** What `?userId=` holds; undefined where it is not there. */
-export function namedUserOf({ query }: Credentials): unknown {
-  return typeof query === 'object' && query !== null && 'userId' in query ? query.userId : undefined
+export function namedUserOf(request: Credentials): unknown {
+  return parameterOf(request, 'userId')
+}
+
+/** What `?sessionId=` holds; undefined where it is not there. */
+export function namedSessionOf(request: Credentials): unknown {
+  return parameterOf(request, 'sessionId')
+}
+
+/** The cookies that came along; of two of one name the first, which is the one of the longer path (RFC 6265, 5.4). */
+export function cookiesOf({ cookies, headers }: Credentials): Cookies {
+  return cookies ?? parseCookie(headers.cookie ?? '')
+}
+
+function parameterOf({ query }: Credentials, name: string): unknown {
+  if (typeof query !== 'object' || query === null || !Object.hasOwn(query, name)) return undefined
+  return Reflect.get(query, name)
 }

@@ -6,7 +6,7 @@ import { Compile } from 'typebox/compile'
 import { TokenClaims } from './claims.ts'
 import type { JwtAlgorithm } from './jwt-keys.ts'
 import { OWN_ISSUER } from './own-token.ts'
-import type { Principal } from './principal.ts'
+import { isReservedUser, type Principal } from './principal.ts'
 
 /** Longer ones are not looked at. */
 const MAX_TOKEN_LENGTH = 8_192
@@ -79,7 +79,10 @@ export class JwtVerifier {
       const { payload } = await jwtVerify(token, keys, { ...this.#expected, currentDate })
       if (payload.iss === OWN_ISSUER && issuer !== OWN_ISSUER)
         throw refusal('token_wrong_issuer', 'Its issuer is not the one that is accepted')
-      return principalOf(payload)
+      const principal = principalOf(payload)
+      if (isReservedUser(principal.userId))
+        throw refusal('token_invalid', 'Its user is one of an anonymous stream')
+      return principal
     } catch (error) {
       throw problemOf(error)
     }
@@ -121,7 +124,8 @@ function faultOf(payload: unknown): string {
     : `Its claim ${JSON.stringify(claim)} ${fault?.message}`
 }
 
-function problemOf(error: unknown): unknown {
+/** Why a token is refused, by what was thrown at it. */
+export function problemOf(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
   if (error instanceof errors.JWTExpired) return refusal('token_expired', 'Its time is over')
   if (error instanceof errors.JWTClaimValidationFailed) return claimRefusal(error)
@@ -130,6 +134,8 @@ function problemOf(error: unknown): unknown {
   if (error instanceof errors.JWKSNoMatchingKey) return refusal('token_invalid', 'Its key is not known')
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return refusal('token_invalid', 'Its signature is wrong')
+  if (error instanceof errors.JWEDecryptionFailed)
+    return refusal('token_invalid', 'It was not encrypted with the key that is known')
   return refusal('token_invalid', 'It is no signed token')
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ConfigError } from '../config-error.ts'
+import { ANONYMOUS_PREFIX, isReservedUser } from './principal.ts'
 
 /** Whom a token stands for. */
 export interface TokenOwner {
@@ -76,6 +77,7 @@ function addEntry(tokens: StaticTokens, entry: string): string | undefined {
   if (token === '') return 'has no token before its "="'
   if (/\s/.test(token)) return 'has white space in its token'
   if (user.trim() === '') return 'names no user'
+  if (isReservedUser(user.trim())) return `names a user that begins with ${ANONYMOUS_PREFIX}`
   if (rest.length > 0) return 'has more than one ":"; put | between roles'
   if (roles.includes('')) return 'names an empty role'
   return tokens.add(token, { userId: user.trim(), roles, metadata: {} }) ? undefined : 'repeats a token'
