@@ -1,6 +1,7 @@
+import rateLimit from '@fastify/rate-limit'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { Hub } from '@tributary/hub'
-import { hubPlugin } from '@tributary/hub/fastify'
+import { hubPlugin, streamErrorHandler } from '@tributary/hub/fastify'
 import fastify from 'fastify'
 import { userOf } from './session.ts'
 
@@ -10,12 +11,15 @@ export async function createApp() {
   const store = new MemoryEventStore()
   const hub = await Hub.open({ store })
   await app.register(hubPlugin, { hub })
+  await app.register(rateLimit, { global: false, enableDraftSpec: true })
   app.addHook('onClose', async () => {
     await hub[Symbol.asyncDispose]()
     await store.close()
   })
 
-  app.get('/events', async (request, reply) => {
+  // Only opening a stream counts. Whose browser comes back too soon is told to come again; others get a 429.
+  const limited = { config: { rateLimit: { max: 30, timeWindow: 60_000 } }, errorHandler: streamErrorHandler }
+  app.get('/events', limited, async (request, reply) => {
     const userId = userOf(request.headers.cookie)
     if (userId === undefined) return reply.code(401).send({ error: 'Log in first' })
     await reply.connectToHub({ userId })

@@ -37,6 +37,32 @@ it('sends what a reader missed while it was away', async () => {
   expect(await again.waitFor('notification')).toMatchObject({ data: { text: 'missed' } })
 })
 
+it('limits how often one may open a stream, and leaves the open ones alone', async () => {
+  const own = await createApp()
+  const address = await own.listen({ port: 0 })
+  await using ann = await EventCollector.open(`${address}/events`, { headers: ANN })
+  await ann.waitFor('connection')
+  for (let opened = 1; opened < 30; opened += 1) {
+    const answer = await fetch(`${address}/events`)
+    expect([answer.status, answer.headers.get('ratelimit-remaining')]).toEqual([401, String(29 - opened)])
+  }
+  const refused = await fetch(`${address}/events`, { headers: ANN })
+  expect(refused.status).toBe(429)
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+  await using back = await EventCollector.open(`${address}/events`, {
+    headers: { ...ANN, 'last-event-id': ann.lastEventId ?? '' },
+  })
+  await back.ended
+  expect([back.status, back.events]).toMatchObject([
+    200,
+    [{ type: 'disconnected', data: { reason: 'busy' } }],
+  ])
+  expect(back.retries[0]).toBeGreaterThan(1_000)
+  await own.hub.sendToUser('ann', 'notification', { text: 'still here' })
+  expect(await ann.waitFor('notification')).toMatchObject({ data: { text: 'still here' } })
+  await own.close()
+})
+
 it('answers an event that is too large with 413', async () => {
   expect((await notify('x'.repeat(200_000))).status).toBe(413)
 })
