@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
 import { hubPlugin } from '@tributary/hub/fastify'
-import { type App, addStaticPage, createApp, rateLimitsOf, SSE_CLIENT_PAGE } from '@tributary/service'
+import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE, serverLimitsOf } from '@tributary/service'
 import { cursorQueryOf, refuseStream } from '@tributary/sse/fastify'
 import type { Deps } from './deps.ts'
 import { addConnections } from './http/connections.ts'
@@ -28,7 +28,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     permissions: ROUTE_PERMISSIONS,
-    rateLimits: rateLimitsOf(config),
+    ...serverLimitsOf(config),
     refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),
     clock,
     drain,

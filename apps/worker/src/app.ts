@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
-import { type App, addStaticPage, createApp, rateLimitsOf, SSE_CLIENT_PAGE } from '@tributary/service'
+import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE, serverLimitsOf } from '@tributary/service'
 import { cursorQueryOf, refuseStream } from '@tributary/sse/fastify'
 import type { Deps } from './deps.ts'
 import { addDemonstrations } from './http/demonstrations.ts'
@@ -21,7 +21,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     permissions: ROUTE_PERMISSIONS,
-    rateLimits: rateLimitsOf(config),
+    ...serverLimitsOf(config),
     refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),
     clock,
     drain,

@@ -13,6 +13,7 @@ import { acceptJsonOnly } from './json-body.ts'
 import { memoryRateStore } from './limits/memory-rate-store.ts'
 import { RateLimiter } from './limits/rate-limiter.ts'
 import type { RateLimits } from './limits/rate-limits.ts'
+import { SocketLimit } from './limits/socket-limit.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
 import { addMetrics, type ServiceMetrics } from './metrics/service-metrics.ts'
 import { answerProblems, writeProblem } from './problem-answers.ts'
@@ -42,17 +43,22 @@ export interface AppOptions extends ApiDescription {
   readonly clock?: Clock
   /** The most bytes of a request's body. Default 1 MiB; a route may set its own. */
   readonly bodyLimit?: number
-  /** The proxies whose `X-Forwarded-For` is believed, as Fastify's `trustProxy`. Default: none. */
-  readonly trustProxy?: boolean | string | string[]
+  /** The proxies whose `X-Forwarded-For` is believed: addresses and CIDR. Default: none. */
+  readonly trustProxy?: false | string[]
   /** The longest a request may take to arrive, in ms. Default 60 s. What it is answered with may take longer. */
   readonly requestTimeoutMs?: number
   /** The longest its headers may take to arrive, in ms. Default 15 s. */
   readonly headersTimeoutMs?: number
+  /** The longest a connection may be idle between requests, in ms. Default 72 s. */
+  readonly idleTimeoutMs?: number
+  /** Open sockets at a time; beyond it the one that waits for longest without a request is closed. Default: any number. */
+  readonly maxSockets?: number
 }
 
 const DEFAULT_BODY_LIMIT = 1_048_576
 const DEFAULT_REQUEST_TIMEOUT_MS = 60_000
 const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
+const DEFAULT_IDLE_TIMEOUT_MS = 72_000
 
 /** Room for a token and a list of groups of 8 KiB each in one address, beside the usual headers. */
 const MAX_HEADER_BYTES = 32_768
@@ -77,6 +83,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     forceCloseConnections: true,
     // The drain's own hook answers instead, with a problem.
     return503OnClosing: false,
+    keepAliveTimeout: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
     requestTimeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
     http: {
       headersTimeout: options.headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
@@ -91,6 +98,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const app: App = instance.withTypeProvider<TypeBoxTypeProvider>()
   socketErrors.watch(app.server)
+  new SocketLimit({
+    max: options.maxSockets ?? 0,
+    onDrop: () => options.metrics?.requests.socketDropped(),
+  }).watch(app.server)
 
   const validator = new RequestValidator()
   app.setValidatorCompiler((route) => validator.compile(route))

@@ -66,6 +66,31 @@ export const serviceConfig = {
     default: 10_000,
     description: 'Streams of this process at a time, also those of runs. 0: no limit.',
   }),
+  MAX_SOCKETS: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description:
+        'Open sockets of this process, those of streams too; beyond it the one that waits for longest without a request ' +
+        'is closed. Default: twice `MAX_CONNECTIONS` and 1,000. 0: no limit.',
+    }),
+  ),
+  MAX_BODY_BYTES: Type.Integer({
+    minimum: 16_384,
+    maximum: 104_857_600,
+    default: 1_048_576,
+    description: "Bytes of a request's body at most.",
+  }),
+  HEADERS_TIMEOUT_MS: Milliseconds(15_000, "The longest that a request's headers may take to arrive.", 100),
+  REQUEST_TIMEOUT_MS: Milliseconds(
+    60_000,
+    'The longest that a request may take to arrive; its answer, as a stream, may take longer.',
+    100,
+  ),
+  IDLE_TIMEOUT_MS: Milliseconds(72_000, 'The longest that a socket may be idle between requests.', 100),
+  TRUSTED_PROXIES: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description: 'The proxies whose `X-Forwarded-For` is believed: addresses and CIDR.',
+  }),
   RATE_LIMIT_WINDOW_MS: Milliseconds(60_000, 'In which time the rate limits count.', 1_000),
   RATE_LIMIT_REQUESTS: RateLimit('Requests of one user in that time, but those below.'),
   RATE_LIMIT_PUBLISHES: RateLimit('Sends.'),

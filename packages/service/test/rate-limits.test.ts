@@ -1,6 +1,6 @@
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
-import { rateLimitsOf } from '../src/index.ts'
+import { rateLimitsOf } from '../src/limits/rate-limits.ts'
 import { ServiceMetrics } from '../src/metrics/service-metrics.ts'
 import { serve, type TestOptions } from './service-under-test.ts'
 

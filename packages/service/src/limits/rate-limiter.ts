@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import rateLimit, { type FastifyRateLimitStoreCtor, normalizeIP } from '@fastify/rate-limit'
 import { ProblemError } from '@tributary/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -111,9 +112,11 @@ function methodOf({ method }: Principal): string {
   return method
 }
 
-function keyOf({ principal, ip }: FastifyRequest): string {
+function keyOf({ principal, ip, socket }: FastifyRequest): string {
   const isKnown = principal !== null && methodOf(principal) !== 'anonymous'
-  return isKnown ? principal.userId : ADDRESS_KEY + normalizeIP(ip)
+  if (isKnown) return principal.userId
+  // A trusted proxy may pass on what is no address, of any length.
+  return ADDRESS_KEY + normalizeIP(isIP(ip) === 0 ? (socket.remoteAddress ?? '') : ip)
 }
 
 /** What a gateway asks of its worker for itself, as the events of a run that many read, is nobody's to be limited for. */

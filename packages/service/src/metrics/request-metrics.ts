@@ -25,6 +25,7 @@ export class RequestMetrics {
   readonly #errorRate: ErrorRate
   readonly #counts = new Map<string, RequestCount>()
   readonly #problems = new Map<ErrorCode, number>()
+  #socketsDropped = 0
   readonly #atReset = emptyCounts()
 
   constructor(metrics: Metrics, errorRate: ErrorRate) {
@@ -45,6 +46,13 @@ export class RequestMetrics {
       },
       () => this.#problemSamples(),
     )
+    metrics.counter(
+      {
+        name: 'tributary_sockets_dropped_total',
+        help: 'Sockets without a request that were closed, as there were too many',
+      },
+      () => this.#socketsDropped,
+    )
   }
 
   /** Counts the requests of an app from here on. */
@@ -54,6 +62,11 @@ export class RequestMetrics {
       if (config.watching === true || isStream(reply)) return
       this.#count(request.method, request.is404 ? NO_ROUTE : url, reply.raw.statusCode)
     })
+  }
+
+  /** A socket was closed to make room for another. */
+  socketDropped(): void {
+    this.#socketsDropped += 1
   }
 
   /** A request is answered with a problem. */
