@@ -213,7 +213,7 @@ describe('a hybrid run', () => {
       AUTH_JWT_SECRET: 'j'.repeat(32),
     }
     await using gateway = await startGateway({ env })
-    const hybrid = gateway.deps.relays.hybrid({ localTasks: ['Nobody'] }, { userId: 'someone' })
+    const hybrid = gateway.deps.relays.hybrid({ localTasks: ['Nobody'] }, { userId: 'someone', roles: [] })
     await expect(hybrid).rejects.toMatchObject({
       code: 'unknown_handler',
       message: expect.stringContaining('"Calculate Stats"'),

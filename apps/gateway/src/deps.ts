@@ -18,6 +18,7 @@ import {
   readSessionKey,
   ServiceMetrics,
   type VerifySession,
+  workerTokens,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
@@ -112,10 +113,10 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     history: historyOf(config),
     idempotencyWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
+  const tokens = workerTokens(config, clock)
   const pool = new WorkerPool(
     config.WORKER_URLS.map(
-      (url) =>
-        new Worker({ url, client: clients.workers, secret: config.WORKER_SECRET, now: () => clock.now() }),
+      (url) => new Worker({ url, client: clients.workers, tokens, now: () => clock.now() }),
     ),
   )
   const workerChecks = new WorkerChecks(pool, clock)

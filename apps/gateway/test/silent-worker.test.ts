@@ -12,7 +12,7 @@ test('a worker that takes a request and never answers is told as that, with its 
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   const client = new OutboundClient({ policy: new AddressPolicy({ allow: [`127.0.0.1:${port}`] }) })
-  const worker = new Worker({ url, client, secret: undefined, now: () => 0 })
+  const worker = new Worker({ url, client, now: () => 0 })
   await expect(worker.request('/healthz', { timeoutMs: 50 })).rejects.toMatchObject({
     code: 'upstream_failed',
     message: `The worker ${url} did not answer within 0.05 s`,

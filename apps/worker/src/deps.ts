@@ -16,6 +16,7 @@ import {
   readSessionKey,
   ServiceMetrics,
   type VerifySession,
+  workerTokenVerifier,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import type { WorkerConfig } from './config.ts'
@@ -100,16 +101,13 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   })
   const probe = new RunLogProbe({ store, streams, clock })
   addWorkerMetrics({ metrics, store, streams, runs, scheduler })
-  const { WORKER_SECRET: secret } = config
   const sessionKey = readSessionKey(config)
   const authenticator = await createAuthenticator(config, {
     clock,
     streamTokens: createStreamTokens(config, { key: sessionKey, clock }),
     sessionCookies: createSessionCookies(config, { key: sessionKey, clock }),
     verifySession: options.verifySession,
-    addTokens: (tokens) => {
-      if (secret !== undefined) tokens.add(secret, { userId: 'gateway', roles: ['admin'], metadata: {} })
-    },
+    workerTokens: workerTokenVerifier(config, clock),
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   return {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { startWorker } from './running-worker.ts'
+import { gatewayHeaders, startWorker } from './running-worker.ts'
 
 const task = (id: string) => ({ id, url: 'http://127.0.0.1:1/' })
 const refused: [name: string, body: unknown, status: number, code: string, said: string][] = [
@@ -90,7 +90,7 @@ describe('parallel tasks', () => {
 
 describe('in production', () => {
   const production = { NODE_ENV: 'production', WORKER_SECRET: 'a secret of thirty-two characters' }
-  const headers = { authorization: `Bearer ${production.WORKER_SECRET}` }
+  const shown = () => gatewayHeaders(production.WORKER_SECRET)
 
   it.each([
     '/api/sample/users',
@@ -100,14 +100,17 @@ describe('in production', () => {
     '/api/sse/parallel-tasks-progress',
   ])('there is no %s', async (path) => {
     await using worker = await startWorker(production)
-    const answer = await fetch(worker.url + path, { headers })
+    const answer = await fetch(worker.url + path, { headers: await shown() })
     expect(answer.status).toBe(404)
     expect(await answer.json()).toMatchObject({ code: 'not_found' })
   })
 
   it('a name that no handler has is refused, and the names there are told', async () => {
     await using worker = await startWorker(production)
-    const answer = await worker.post({ tasks: ['Fetch External Data', { id: 'x', name: 'Nobody' }] }, headers)
+    const answer = await worker.post(
+      { tasks: ['Fetch External Data', { id: 'x', name: 'Nobody' }] },
+      await shown(),
+    )
     expect(answer.status).toBe(422)
     const problem = await answer.json()
     const names = '"Call Third-party API", "Fetch External Data"'
@@ -118,8 +121,10 @@ describe('in production', () => {
     })
   })
 
-  it('nobody gets in without the secret', async () => {
+  it('nobody gets in without what is signed with the secret, nor by the secret itself', async () => {
     await using worker = await startWorker(production)
     expect((await worker.post({ tasks: ['Any'] })).status).toBe(401)
+    const secret = { authorization: `Bearer ${production.WORKER_SECRET}` }
+    expect((await worker.post({ tasks: ['Any'] }, secret)).status).toBe(401)
   })
 })

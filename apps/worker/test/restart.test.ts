@@ -7,7 +7,7 @@ import type { DepsOptions } from '../src/deps.ts'
 import { recoverRuns } from '../src/tasks/recover-runs.ts'
 import { serveHeld } from './held-api.ts'
 import { serveHttp } from './local-server.ts'
-import { type RunningWorker, startWorker } from './running-worker.ts'
+import { gatewayHeaders, type RunningWorker, startWorker } from './running-worker.ts'
 
 /** A folder in which one worker after the other finds what the last one left. */
 async function openFolder() {
@@ -120,7 +120,7 @@ describe('a worker that comes back', () => {
     await recoverRuns(second.deps)
     await api.answer('/a')
     await api.answer('/b')
-    const headers = { authorization: `Bearer ${secret}` }
+    const headers = await gatewayHeaders(secret)
     const events = await EventCollector.open(`${second.url}/api/runs/${runId}/events`, { headers })
     await events.ended
     expect(allDataOf(events, 'task_error')).toMatchObject([

@@ -1,4 +1,5 @@
-import { RunAccepted } from '@tributary/protocol'
+import { RunAccepted, systemClock } from '@tributary/protocol'
+import { type Asker, WorkerTokens } from '@tributary/service'
 import { type CollectorInit, EventCollector, freePort } from '@tributary/testkit'
 import { Compile } from 'typebox/compile'
 import { createWorkerApp } from '../src/app.ts'
@@ -7,6 +8,12 @@ import { createDeps, type Deps, type DepsOptions } from '../src/deps.ts'
 
 const PARALLEL_TASKS = '/api/sse/emitter/parallel-tasks'
 const runAccepted = Compile(RunAccepted)
+
+/** What the gateway that has this secret shows its worker, on behalf of somebody or as itself. */
+export async function gatewayHeaders(secret: string, asker?: Asker): Promise<Record<string, string>> {
+  const token = await new WorkerTokens({ secret, clock: systemClock }).of(asker)
+  return { authorization: `Bearer ${token}` }
+}
 
 /** A worker in this process, that listens. */
 export interface RunningWorker extends AsyncDisposable {

@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { allDataOf, dataOf, FakeClock, freePort, SELF_SIGNED } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { listen, serveHttp, serveTcp } from './local-server.ts'
-import { startWorker } from './running-worker.ts'
+import { gatewayHeaders, startWorker } from './running-worker.ts'
 
 /** The final event of the one task. */
 async function failureOf(
@@ -114,10 +114,7 @@ describe('a task', () => {
   ])('fails with address_refused for %s unless it is allowed', async (url) => {
     const env = { NODE_ENV: 'production', OUTBOUND_ALLOW: '' }
     await using worker = await startWorker({ ...env, WORKER_SECRET: 's'.repeat(32) })
-    const events = await worker.run(
-      { tasks: [{ id: 't', url }] },
-      { authorization: `Bearer ${'s'.repeat(32)}` },
-    )
+    const events = await worker.run({ tasks: [{ id: 't', url }] }, await gatewayHeaders('s'.repeat(32)))
     expect(await dataOf(events, 'error')).toMatchObject({ code: 'address_refused', attempt: 1 })
   })
 

@@ -25,6 +25,7 @@ export const RunView = Type.Object(
   {
     runId: Type.String(),
     kind: RunKind,
+    userId: Type.String({ description: 'Who started it. He and admins may read and cancel it.' }),
     status: RunStatus,
     startedAt: Type.Number({ description: 'Milliseconds since 1970.' }),
     endedAt: Type.Optional(Type.Number({ description: 'Milliseconds since 1970.' })),

@@ -5,6 +5,7 @@ import { pageOfRuns } from './run-list.ts'
 const run = (runId: string, startedAt: number, rest: Partial<RunView> = {}): RunView => ({
   runId,
   kind: 'parallel-tasks',
+  userId: 'ann',
   status: 'running',
   startedAt,
   totalTasks: 1,

@@ -67,13 +67,14 @@ export function parseRunRecord(text: string | undefined): RunRecord | undefined 
 /** A record as it is told. */
 export function viewOfRecord(
   runId: string,
-  { kind, startedAt, totalTasks, successCount, errorCount, ended }: RunRecord,
+  { kind, userId, startedAt, totalTasks, successCount, errorCount, ended }: RunRecord,
   status: RunView['status'],
   lastEventId: string | undefined,
 ): RunView {
   return {
     runId,
     kind,
+    userId,
     status,
     startedAt,
     ...(ended === undefined ? {} : { endedAt: ended.at }),

@@ -35,6 +35,23 @@ async function completeOf(run: Run): Promise<unknown> {
   return completes[0]?.data
 }
 
+describe('RunRegistry, whose runs', () => {
+  it('tells of those of one user alone, page by page, also of the ended ones', async () => {
+    await using setting = await openRuns()
+    const held = heldWork()
+    for (let n = 0; n < 4; n++) {
+      for (const userId of ['ann', 'bob']) await setting.runs.start({ ...anyRun(), userId }, held.work)
+      setting.clock.advance(1)
+    }
+    held.end(outcome(0, 0))
+    const first = setting.runs.list({ limit: 3 }, 'ann')
+    expect(first.runs.map(({ userId }) => userId)).toEqual(['ann', 'ann', 'ann'])
+    const { runs, next } = setting.runs.list({ limit: 3, ...(first.next && { after: first.next }) }, 'ann')
+    expect([runs.map(({ userId }) => userId), next]).toEqual([['ann'], undefined])
+    expect(setting.runs.list().runs).toHaveLength(8)
+  })
+})
+
 describe('RunRegistry, a run’s life', () => {
   it('begins accepted work at once, and ends it with what it came to', async () => {
     await using setting = await openRuns()
@@ -43,6 +60,7 @@ describe('RunRegistry, a run’s life', () => {
     expect(run.view()).toEqual({
       runId: run.id,
       kind: 'parallel-tasks',
+      userId: 'ann',
       status: 'running',
       startedAt: setting.clock.now(),
       totalTasks: 2,

@@ -101,11 +101,17 @@ export class RunRegistry implements AsyncDisposable {
     throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}.`)
   }
 
-  /** Newest first. @throws ProblemError where `after` is no cursor of a list. */
-  list(query: RunListQuery = {}): RunPage {
+  /**
+   * Newest first.
+   *
+   * @param userId whose. Default: everybody's.
+   * @throws ProblemError where `after` is no cursor of a list.
+   */
+  list(query: RunListQuery = {}, userId?: string): RunPage {
     const all: KnownRun[] = [...this.#live.values(), ...this.#kept.values()]
+    const theirs = userId === undefined ? all : all.filter((run) => run.userId === userId)
     return pageOfRuns(
-      all.map((run) => run.view()),
+      theirs.map((run) => run.view()),
       query,
     )
   }

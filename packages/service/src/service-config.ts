@@ -42,7 +42,10 @@ export const serviceConfig = {
   }),
   ...authConfig,
   WORKER_SECRET: Type.Optional(
-    Type.String({ minLength: 32, description: 'What the gateway shows its workers. The same on both.' }),
+    Type.String({
+      minLength: 32,
+      description: 'What the gateway signs with on whose behalf it asks its workers. The same on both.',
+    }),
   ),
   OUTBOUND_ALLOW: Entries(
     'What may be called beyond public addresses: hosts, `host:port`, `*.suffix`, CIDR.',

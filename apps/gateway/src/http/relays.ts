@@ -69,5 +69,6 @@ export function addRelays(app: App, deps: Deps): void {
 function askedBy(
   request: Pick<FastifyRequest, 'principal'> & { readonly headers: IdempotencyHeaders },
 ): Asked {
-  return { userId: principalOf(request).userId, idempotencyKey: request.headers['idempotency-key'] }
+  const { userId, roles } = principalOf(request)
+  return { userId, roles, idempotencyKey: request.headers['idempotency-key'] }
 }

@@ -1,4 +1,5 @@
 import type { RunEventsQuery } from '@tributary/protocol'
+import { principalOf } from '@tributary/service'
 import { replyWithPoll } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
@@ -14,9 +15,10 @@ export async function replyWithRunPage(
   query: RunEventsQuery,
   deps: Deps,
 ): Promise<FastifyReply> {
-  const run = ownRun(runId, deps)
+  const asker = principalOf(reply.request)
+  const run = ownRun(runId, asker, deps)
   if (run === undefined) {
-    const { headers, body } = await deps.remoteRuns.page(runId, {
+    const { headers, body } = await deps.remoteRuns.page(runId, asker, {
       query,
       lastEventId: lastEventIdOf(reply),
     })

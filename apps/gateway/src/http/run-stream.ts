@@ -1,5 +1,6 @@
 import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
+import { type Asker, checkOwner, principalOf } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -10,11 +11,17 @@ import type { ReadableRun, StartedRun } from '../relay/relays.ts'
 const DRAIN_RETRY_AFTER_S = 2
 
 /**
- * This gateway's own run of an id; `undefined` where it has none, and a worker may.
+ * This gateway's own run of an id, for who may read it; `undefined` where it has none, and a worker may.
  *
- * @throws ProblemError `run_gone` where it was here and is kept no longer.
+ * @throws ProblemError `forbidden` where it is somebody else's; `run_gone` where it was here and is kept no longer.
  */
-export function ownRun(runId: string, { runs }: Pick<Deps, 'runs'>): KnownRun | undefined {
+export function ownRun(runId: string, asker: Asker, { runs }: Pick<Deps, 'runs'>): KnownRun | undefined {
+  const run = anyRun(runId, runs)
+  if (run !== undefined) checkOwner(asker, run.userId)
+  return run
+}
+
+function anyRun(runId: string, runs: Deps['runs']): KnownRun | undefined {
   try {
     return runs.find(runId)
   } catch (error) {
@@ -23,14 +30,14 @@ export function ownRun(runId: string, { runs }: Pick<Deps, 'runs'>): KnownRun | 
 }
 
 /**
- * The run of an id: one of this gateway, or a worker's.
+ * The run of an id, for who may read it: one of this gateway, or a worker's.
  *
- * @throws ProblemError `run_not_found`, `run_gone`, `upstream_unavailable`.
+ * @throws ProblemError `forbidden`, `run_not_found`, `run_gone`, `upstream_unavailable`.
  */
-export async function findRun(runId: string, deps: Deps): Promise<ReadableRun> {
-  const run = ownRun(runId, deps)
+export async function findRun(runId: string, asker: Asker, deps: Deps): Promise<ReadableRun> {
+  const run = ownRun(runId, asker, deps)
   if (run !== undefined) return { kind: 'own', runId, log: await run.openLog(), run }
-  const mirror = await deps.mirrors.find(runId)
+  const mirror = await deps.mirrors.find(runId, asker)
   return { kind: 'mirrored', runId, log: mirror.log, mirror }
 }
 
@@ -137,7 +144,7 @@ export async function replyWithStartedRun(
   deps: Deps,
 ): Promise<FastifyReply> {
   const resume = async (runId: string): Promise<StartedRun | undefined> => {
-    const run = await findRun(runId, deps).catch(orNone)
+    const run = await findRun(runId, principalOf(reply.request), deps).catch(orNone)
     return run === undefined ? undefined : { run, status: 'running', replayed: false }
   }
   try {

@@ -8,14 +8,14 @@ import {
   RunView,
 } from '@tributary/protocol'
 import { cancelRun, pageOfRuns } from '@tributary/runs'
-import type { App } from '@tributary/service'
+import { type App, ownerSeenBy, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { replyWithRunPage } from './run-page.ts'
 import { findRun, ownRun, prefersJson, replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
 
-/** The routes that tell of runs, stream them and cancel them: this gateway's and its workers'. */
+/** The routes that tell of runs, stream them and cancel them: this gateway's and its workers', to who started them, and to admins. */
 export function addRuns(app: App, deps: Deps): void {
   const { runs, remoteRuns } = deps
   app.get(
@@ -23,14 +23,16 @@ export function addRuns(app: App, deps: Deps): void {
     {
       schema: {
         tags,
-        summary: 'The runs there are, newest first',
+        summary: 'The runs of who asks, newest first; all for an admin',
         querystring: RunListQuery,
         response: { 200: RunList },
       },
     },
-    async ({ query }) => {
-      const own = runs.list(query)
-      const remote = await remoteRuns.list(query)
+    async (request) => {
+      const { query } = request
+      const asker = principalOf(request)
+      const own = runs.list(query, ownerSeenBy(asker))
+      const remote = await remoteRuns.list(query, asker)
       const { runs: page, next } = pageOfRuns([...own.runs, ...remote.runs], query)
       // Where none of the others came before it, what one side has more begins behind this page, too.
       const more = next ?? own.next ?? remote.next
@@ -45,7 +47,11 @@ export function addRuns(app: App, deps: Deps): void {
   app.get(
     '/api/runs/:runId',
     { schema: { tags, summary: 'Where a run stands', params: RunParams, response: { 200: RunView } } },
-    async ({ params: { runId } }) => ownRun(runId, deps)?.view() ?? remoteRuns.view(runId),
+    async (request) => {
+      const { runId } = request.params
+      const asker = principalOf(request)
+      return ownRun(runId, asker, deps)?.view() ?? remoteRuns.view(runId, asker)
+    },
   )
   app.get(
     '/api/runs/:runId/events',
@@ -65,7 +71,13 @@ export function addRuns(app: App, deps: Deps): void {
     async ({ params: { runId }, query }, reply) =>
       prefersJson(reply)
         ? replyWithRunPage(reply, runId, query, deps)
-        : replyWithRun(reply, () => findRun(runId, deps), query, 'standard', deps),
+        : replyWithRun(
+            reply,
+            () => findRun(runId, principalOf(reply.request), deps),
+            query,
+            'standard',
+            deps,
+          ),
   )
   app.post(
     '/api/runs/:runId/cancel',
@@ -80,9 +92,11 @@ export function addRuns(app: App, deps: Deps): void {
         response: { 200: CancelAnswer },
       },
     },
-    async ({ params: { runId } }) => {
-      const own = ownRun(runId, deps)
-      return own === undefined ? remoteRuns.cancel(runId) : cancelRun(own, runs, deps.clock)
+    async (request) => {
+      const { runId } = request.params
+      const asker = principalOf(request)
+      const own = ownRun(runId, asker, deps)
+      return own === undefined ? remoteRuns.cancel(runId, asker) : cancelRun(own, runs, deps.clock)
     },
   )
 }

@@ -18,6 +18,7 @@ import {
   type TaskLog,
   withholdCredentials,
 } from '@tributary/runs'
+import type { Asker } from '@tributary/service'
 import { Value } from 'typebox/value'
 import { runHybrid } from './hybrid.ts'
 import { planHybrid } from './hybrid-plan.ts'
@@ -74,35 +75,36 @@ export class OwnRuns {
   }
 
   /** Makes the work of a run that an earlier process began. One that cannot be gone on with fails, and says why. */
-  resume({ kind }: Run, request: unknown): RunWork {
+  resume({ kind, userId }: Run, request: unknown): RunWork {
     try {
-      return this.#of(kind, request).work
+      // What may be read is checked again by who it is; what roles he had is not known any more.
+      return this.#of(kind, request, { userId, roles: [] }).work
     } catch (error) {
       return (run) => this.#fail(run, error)
     }
   }
 
-  #of(kind: RunKind, request: unknown): OwnRun {
-    if (kind === 'relay' && Value.Check(RelayRequest, request)) return this.relay(request)
-    if (kind === 'merge' && Value.Check(MergeRequest, request)) return this.merge(request)
-    if (kind === 'hybrid' && Value.Check(HybridRequest, request)) return this.hybrid(request)
+  #of(kind: RunKind, request: unknown, asker: Asker): OwnRun {
+    if (kind === 'relay' && Value.Check(RelayRequest, request)) return this.relay(request, asker)
+    if (kind === 'merge' && Value.Check(MergeRequest, request)) return this.merge(request, asker)
+    if (kind === 'hybrid' && Value.Check(HybridRequest, request)) return this.hybrid(request, asker)
     throw new ProblemError('internal_error', `What this ${kind} was asked for cannot be read any more`)
   }
 
   /** Relays one foreign stream. @throws ProblemError `invalid_endpoint`, `origin_refused`. */
-  relay(request: RelayRequest): OwnRun {
+  relay(request: RelayRequest, asker: Asker): OwnRun {
     const spec = relaySpec(request, this.#options.allowedOrigins)
-    return this.#reading({ kind: 'relay', totalTasks: 1, request }, [spec])
+    return this.#reading({ kind: 'relay', totalTasks: 1, request }, [spec], asker)
   }
 
   /** Merges streams. @throws ProblemError `invalid_endpoint`, `origin_refused`, `duplicate_source`. */
-  merge(request: MergeRequest): OwnRun {
+  merge(request: MergeRequest, asker: Asker): OwnRun {
     const specs = mergeSpecs(request, this.#options.allowedOrigins)
-    return this.#reading({ kind: 'merge', totalTasks: specs.length, request }, specs)
+    return this.#reading({ kind: 'merge', totalTasks: specs.length, request }, specs, asker)
   }
 
   /** Runs local and remote tasks. @throws ProblemError that names the task. */
-  hybrid(request: HybridRequest): OwnRun {
+  hybrid(request: HybridRequest, asker: Asker): OwnRun {
     const { sources, handlers, clock, log, maxEventBytes, maxTasks, taskTimeoutMs, maxConcurrency } =
       this.#options
     const { localTasks: _local, remoteTasks: _remote, deadlineMs, onDisconnect, ...limits } = request
@@ -111,7 +113,9 @@ export class OwnRuns {
     const plan = planHybrid(request, { maxTasks, defaultTimeoutMs: taskTimeoutMs, handlers })
     const tasks: ParallelTasksRequest = { tasks: [...plan.remote], ...limits }
     const spec = { kind: 'worker', name: 'worker', start: postOf(PARALLEL_TASKS, tasks) } as const
-    const remoteOf = once((run: Run) => (plan.remote.length === 0 ? [] : [sources.build(run, 0, spec)]))
+    const remoteOf = once((run: Run) =>
+      plan.remote.length === 0 ? [] : [sources.build(run, 0, spec, asker)],
+    )
     return {
       start: {
         kind: 'hybrid',
@@ -148,9 +152,9 @@ export class OwnRuns {
     throw error
   }
 
-  #reading(start: OwnRun['start'], specs: readonly SourceSpec[]): OwnRun {
+  #reading(start: OwnRun['start'], specs: readonly SourceSpec[], asker: Asker): OwnRun {
     const { sources, maxEventBytes } = this.#options
-    const sourcesOf = once((run: Run) => specs.map((spec, index) => sources.build(run, index, spec)))
+    const sourcesOf = once((run: Run) => specs.map((spec, index) => sources.build(run, index, spec, asker)))
     return {
       start,
       prepare: (run) => beginAny(sourcesOf(run)),

@@ -10,6 +10,7 @@ import type {
   RunView,
 } from '@tributary/protocol'
 import type { KnownRun, RunRegistry } from '@tributary/runs'
+import type { Asker } from '@tributary/service'
 import { type OwnRun, type OwnRuns, PARALLEL_TASKS } from './own-runs.ts'
 import type { RemoteRuns } from './remote-runs.ts'
 import type { RunMirror } from './run-mirror.ts'
@@ -28,8 +29,7 @@ export type ReadableRun =
     }
 
 /** Who asks for a run, and with which key, if it is to be started once. */
-export interface Asked {
-  readonly userId: string
+export interface Asked extends Asker {
   /** Of the user's own choice, 1 to 255 characters. */
   readonly idempotencyKey?: string | undefined
 }
@@ -82,13 +82,14 @@ export class Relays {
   /**
    * Relays one stream: a worker's run under its own ids, or a foreign stream with a log of its own here.
    *
-   * @throws ProblemError `invalid_endpoint`, `origin_refused`; what the worker refuses.
+   * @throws ProblemError `invalid_endpoint`, `origin_refused`; `forbidden` where the run is somebody else's; what the
+   *   worker refuses.
    */
   async relay(request: RelayRequest, asked: Asked): Promise<StartedRun> {
     const spec = relaySpec(request, this.#options.allowedOrigins)
-    if (spec.kind === 'foreign') return this.#own(this.#options.ownRuns.relay(request), asked)
+    if (spec.kind === 'foreign') return this.#own(this.#options.ownRuns.relay(request, asked), asked)
     if (spec.start !== undefined) return this.#onWorker(spec.start, asked)
-    const mirror = await this.#options.mirrors.find(spec.runId)
+    const mirror = await this.#options.mirrors.find(spec.runId, asked)
     return { run: readable(mirror), status: mirror.log.closed ? 'succeeded' : 'running', replayed: false }
   }
 
@@ -99,26 +100,28 @@ export class Relays {
    *   none of the sources can be begun for lack of a worker; `idempotency_conflict`.
    */
   async merge(request: MergeRequest, asked: Asked): Promise<StartedRun> {
-    return this.#own(this.#options.ownRuns.merge(request), asked)
+    return this.#own(this.#options.ownRuns.merge(request, asked), asked)
   }
 
   /** Runs local and remote tasks as one run. @throws ProblemError that names the task; `idempotency_conflict`. */
   async hybrid(request: HybridRequest, asked: Asked): Promise<StartedRun> {
-    return this.#own(this.#options.ownRuns.hybrid(request), asked)
+    return this.#own(this.#options.ownRuns.hybrid(request, asked), asked)
   }
 
   async #onWorker(
-    start: StartRequest,
-    { userId, idempotencyKey }: Asked,
-    view?: Omit<RunView, 'runId' | 'status'>,
+    request: StartRequest,
+    { userId, roles, idempotencyKey }: Asked,
+    view?: Omit<RunView, 'runId' | 'status' | 'userId'>,
   ): Promise<StartedRun> {
     const { pool, remoteRuns, mirrors } = this.#options
+    const asker = { userId, roles }
+    const start = { ...request, as: asker }
     const placed =
       idempotencyKey === undefined
         ? await pool.start(start)
         : await pool.startOnce(start, scopedKey(userId, idempotencyKey))
     const { runId, worker, status, replayed } = placed
-    remoteRuns.noteStarted(placed, replayed ? undefined : view)
+    remoteRuns.noteStarted(placed, asker, replayed ? undefined : view)
     return { run: readable(mirrors.of(runId, worker)), status, replayed }
   }
 

@@ -9,6 +9,7 @@ import {
   RunView,
 } from '@tributary/protocol'
 import type { RunPage } from '@tributary/runs'
+import { type Asker, checkOwner, ownerSeenBy } from '@tributary/service'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { badAnswer, isAway, type Worker } from './worker.ts'
@@ -27,6 +28,8 @@ const PASSED_HEADERS = ['content-type', 'cache-control', 'run-id', 'location'] a
 
 interface RememberedRun {
   readonly worker: Worker
+  /** Who started it. */
+  readonly userId: string
   /** As the worker last told it. */
   readonly view?: RunView
 }
@@ -52,21 +55,32 @@ export class RemoteRuns {
   }
 
   /** Notes where a run is, and what is known of it. */
-  remember(runId: string, worker: Worker, view = this.#remembered.get(runId)?.view): void {
+  #remember(runId: string, run: RememberedRun): void {
     this.#remembered.delete(runId)
-    this.#remembered.set(runId, { worker, ...(view === undefined ? {} : { view }) })
+    this.#remembered.set(runId, run)
     if (this.#remembered.size <= MAX_REMEMBERED_RUNS) return
     const [oldest] = this.#remembered.keys()
     if (oldest !== undefined) this.#remembered.delete(oldest)
   }
 
-  /** Notes a run that was just started, and asks about it where nothing is known of it. */
-  noteStarted({ runId, worker, status }: PlacedRun, known?: Omit<RunView, 'runId' | 'status'>): void {
-    this.remember(runId, worker, known === undefined ? undefined : { runId, status, ...known })
+  #rememberView(worker: Worker, view: RunView): RememberedRun {
+    const run = { worker, userId: view.userId, view }
+    this.#remember(view.runId, run)
+    return run
+  }
+
+  /** Notes a run that was just started for somebody, and asks about it where nothing is known of it. */
+  noteStarted(
+    { runId, worker, status }: PlacedRun,
+    { userId }: Asker,
+    known?: Omit<RunView, 'runId' | 'status' | 'userId'>,
+  ): void {
+    const view = known === undefined ? this.#remembered.get(runId)?.view : { runId, userId, status, ...known }
+    this.#remember(runId, { worker, userId: view?.userId ?? userId, ...(view === undefined ? {} : { view }) })
     if (known !== undefined) return
     // For the time when the worker is away; that it may be already changes nothing.
     void this.#ask(worker, RunView, `/api/runs/${runId}`).then(
-      (view) => this.remember(runId, worker, view),
+      (said) => void this.#rememberView(worker, said),
       () => undefined,
     )
   }
@@ -74,18 +88,26 @@ export class RemoteRuns {
   /** Notes what has become of a run. */
   noteChange(runId: string, change: Partial<RunView>): void {
     const known = this.#remembered.get(runId)
-    if (known?.view !== undefined) this.remember(runId, known.worker, { ...known.view, ...change })
+    if (known?.view !== undefined) this.#rememberView(known.worker, { ...known.view, ...change })
   }
 
-  /** Where a run is. @throws ProblemError `run_not_found`, `run_gone`, `upstream_unavailable`. */
-  async locate(runId: string): Promise<Worker> {
-    const known = this.#remembered.get(runId)?.worker
-    if (known !== undefined) return known
+  /**
+   * Where a run is, for who may read it. Whose it is never changes, so what a worker said once still stands while it
+   * is away.
+   *
+   * @throws ProblemError `forbidden` where it is somebody else's; `run_not_found`, `run_gone`, `upstream_unavailable`.
+   */
+  async locate(runId: string, asker: Asker): Promise<Worker> {
+    const { worker, userId } = this.#remembered.get(runId) ?? (await this.#find(runId))
+    checkOwner(asker, userId)
+    return worker
+  }
+
+  async #find(runId: string): Promise<RememberedRun> {
     const asked = await Promise.allSettled(
       this.#pool.workers.map(async (worker) => {
         const view = await this.#ask(worker, RunView, `/api/runs/${encodeURIComponent(runId)}`)
-        this.remember(runId, worker, view)
-        return worker
+        return this.#rememberView(worker, view)
       }),
     )
     const failures: unknown[] = []
@@ -106,11 +128,11 @@ export class RemoteRuns {
   }
 
   /** Where a run stands: `unreachable` where its worker is away. @throws as `locate` */
-  async view(runId: string): Promise<RunView> {
-    const worker = await this.locate(runId)
+  async view(runId: string, asker: Asker): Promise<RunView> {
+    const worker = await this.locate(runId, asker)
     try {
-      const view = await this.#ask(worker, RunView, `/api/runs/${runId}`)
-      this.remember(runId, worker, view)
+      const view = await this.#ask(worker, RunView, `/api/runs/${runId}`, asker)
+      this.#rememberView(worker, view)
       return view
     } catch (error) {
       if (!isAway(error)) throw error
@@ -123,12 +145,14 @@ export class RemoteRuns {
   /** A page of a run's events, as its worker answers it. @throws as `locate` */
   async page(
     runId: string,
+    asker: Asker,
     { query, lastEventId }: { query: Query & { readonly wait?: number }; lastEventId: string | undefined },
   ): Promise<Pick<WholeAnswer, 'headers' | 'body'>> {
-    const worker = await this.locate(runId)
+    const worker = await this.locate(runId, asker)
     const { wait = 0 } = query
     try {
       const { headers, body } = await worker.request(`/api/runs/${runId}/events?${queryText(query)}`, {
+        as: asker,
         timeoutMs: Math.min(wait, MAX_POLL_WAIT_MS) + VIEW_TIMEOUT_MS,
         headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
       })
@@ -143,60 +167,68 @@ export class RemoteRuns {
   }
 
   /** Cancels a run at its worker. @throws as `locate` */
-  async cancel(runId: string): Promise<CancelAnswer> {
-    const worker = await this.locate(runId)
+  async cancel(runId: string, asker: Asker): Promise<CancelAnswer> {
+    const worker = await this.locate(runId, asker)
     try {
       const path = `/api/runs/${runId}/cancel`
-      const { body } = await worker.request(path, { method: 'POST', timeoutMs: CANCEL_TIMEOUT_MS })
+      const { body } = await worker.request(path, {
+        method: 'POST',
+        timeoutMs: CANCEL_TIMEOUT_MS,
+        as: asker,
+      })
       return read(worker, CancelAnswer, path, body)
     } catch (error) {
       throw isAway(error) ? noWorker(error) : error
     }
   }
 
-  /** A page of the runs of all workers, each of which is asked for as many. */
-  async list(query: RunListQuery): Promise<RemotePage> {
+  /** A page of the runs that somebody may see, of all workers, each of which is asked for as many. */
+  async list(query: RunListQuery, asker: Asker): Promise<RemotePage> {
     const path = `/api/runs?${queryText(query)}`
     const runs: RunView[] = []
     const unreachable: string[] = []
     let next: string | undefined
     const ask = async (worker: Worker) => {
       try {
-        const page = await this.#ask(worker, RunList, path)
-        for (const view of page.runs) this.remember(view.runId, worker, view)
+        const page = await this.#ask(worker, RunList, path, asker)
+        for (const view of page.runs) this.#rememberView(worker, view)
         runs.push(...page.runs)
         next ??= page.next
       } catch {
         // One that answers something else is of no more use for this than one that is away.
         unreachable.push(worker.url)
-        runs.push(...this.#awayViews(worker))
+        runs.push(...this.#awayViews(worker, asker))
       }
     }
     await Promise.all(this.#pool.workers.map(ask))
     return { runs, unreachable: unreachable.sort(), ...(next === undefined ? {} : { next }) }
   }
 
-  #awayViews(worker: Worker): RunView[] {
+  #awayViews(worker: Worker, asker: Asker): RunView[] {
+    const seen = ownerSeenBy(asker)
     const views: RunView[] = []
-    for (const known of this.#remembered.values()) {
-      if (known.worker === worker && known.view !== undefined) views.push(awayView(known.view))
+    for (const { worker: known, userId, view } of this.#remembered.values()) {
+      if (known !== worker || view === undefined) continue
+      if (seen === undefined || seen === userId) views.push(awayView(view))
     }
     return views
   }
 
-  async #ask<T extends TSchema>(worker: Worker, schema: T, path: string): Promise<Static<T>> {
-    const { body } = await worker.request(path, { timeoutMs: VIEW_TIMEOUT_MS })
+  async #ask<T extends TSchema>(worker: Worker, schema: T, path: string, as?: Asker): Promise<Static<T>> {
+    const { body } = await worker.request(path, { timeoutMs: VIEW_TIMEOUT_MS, as })
     return read(worker, schema, path, body)
   }
 }
 
 type Query = Readonly<Record<string, string | number | undefined>>
 
-/** What came with a request, but for whose it is: the worker knows us, not our readers. */
+/** What came with a request, but for whose it is: that the worker is told by a token of ours. */
+const NOT_SENT = new Set(['token', 'userId'])
+
 function queryText(query: Query): string {
   const sent = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && name !== 'token') sent.set(name, String(value))
+    if (value !== undefined && !NOT_SENT.has(name)) sent.set(name, String(value))
   }
   return sent.toString()
 }

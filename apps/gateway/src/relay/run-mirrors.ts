@@ -1,3 +1,4 @@
+import type { Asker } from '@tributary/service'
 import type { RemoteRuns } from './remote-runs.ts'
 import { RunMirror, type RunMirrorOptions } from './run-mirror.ts'
 import type { Worker } from './worker.ts'
@@ -37,9 +38,9 @@ export class RunMirrors {
     return mirror
   }
 
-  /** The mirror of a run, wherever it is. @throws ProblemError `run_not_found`, `run_gone`, `upstream_unavailable`. */
-  async find(runId: string): Promise<RunMirror> {
-    return this.#mirrors.get(runId) ?? this.of(runId, await this.#options.remoteRuns.locate(runId))
+  /** The mirror of a run, wherever it is, for who may read it. @throws as `RemoteRuns.locate`. */
+  async find(runId: string, asker: Asker): Promise<RunMirror> {
+    return this.of(runId, await this.#options.remoteRuns.locate(runId, asker))
   }
 
   close(): void {

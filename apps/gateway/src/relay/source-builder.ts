@@ -1,6 +1,7 @@
 import type { Fetch } from '@tributary/client'
 import type { Clock } from '@tributary/protocol'
 import type { Run } from '@tributary/runs'
+import type { Asker } from '@tributary/service'
 import { ForeignSource } from './foreign-source.ts'
 import type { OwedCancels } from './owed-cancels.ts'
 import type { RemoteRuns } from './remote-runs.ts'
@@ -11,7 +12,7 @@ import { SourceRecord } from './source-record.ts'
 import type { RecordedSource } from './source-run.ts'
 import type { SourceSpec, WorkerSpec } from './source-spec.ts'
 import { type Worker, WorkerUnreachableError } from './worker.ts'
-import { noWorker, type WorkerPool } from './worker-pool.ts'
+import { type AskedStart, noWorker, type WorkerPool } from './worker-pool.ts'
 import { WorkerRunSource } from './worker-run-source.ts'
 
 export interface SourceBuilderOptions {
@@ -36,8 +37,8 @@ export class SourceBuilder {
     this.#options = options
   }
 
-  /** @param index of the source among those of its run. */
-  build(run: Run, index: number, spec: SourceSpec): RecordedSource {
+  /** @param index of the source among those of its run. @param asker on whose behalf our workers are asked. */
+  build(run: Run, index: number, spec: SourceSpec, asker: Asker): RecordedSource {
     const { clock, random, fetch, maxEventChars, giveUpMs, owedCancels } = this.#options
     const record = new SourceRecord(run, index)
     if (spec.kind === 'foreign') {
@@ -46,7 +47,7 @@ export class SourceBuilder {
     }
     const source = new WorkerRunSource({
       name: spec.name,
-      open: () => this.#open(record, spec),
+      open: () => this.#open(record, spec, asker),
       ...(spec.start === undefined
         ? {}
         : { end: ({ worker, runId }: RunMirror) => owedCancels.add(worker, runId) }),
@@ -57,8 +58,11 @@ export class SourceBuilder {
     return { source, record }
   }
 
-  /** The mirror of a source's run, which is begun where it is not there yet. Where it is, is stored. */
-  async #open(record: SourceRecord, { runId, start }: WorkerSpec): Promise<RunMirror> {
+  /**
+   * The mirror of a source's run, which is begun where it is not there yet. Where it is, is stored, and with that that
+   * it may be read.
+   */
+  async #open(record: SourceRecord, { runId, start }: WorkerSpec, asker: Asker): Promise<RunMirror> {
     const { pool, mirrors } = this.#options
     const { place } = record
     const known = place === undefined ? undefined : pool.at(place.worker)
@@ -67,14 +71,14 @@ export class SourceBuilder {
     }
     if (place?.runId !== undefined && known !== undefined) return mirrors.of(place.runId, known)
     if (start === undefined) {
-      const mirror = await mirrors.find(runId)
+      const mirror = await mirrors.find(runId, asker)
       await record.notePlace({ worker: mirror.worker.url, runId })
       return mirror
     }
     let failure: WorkerUnreachableError | undefined
     for (const worker of known === undefined ? pool.inTurn() : [known]) {
       try {
-        return await this.#begin(record, start, worker)
+        return await this.#begin(record, { ...start, as: asker }, worker)
       } catch (error) {
         if (!(error instanceof WorkerUnreachableError)) throw error
         failure = error
@@ -83,16 +87,12 @@ export class SourceBuilder {
     throw noWorker(failure)
   }
 
-  async #begin(
-    record: SourceRecord,
-    start: NonNullable<WorkerSpec['start']>,
-    worker: Worker,
-  ): Promise<RunMirror> {
+  async #begin(record: SourceRecord, start: AskedStart, worker: Worker): Promise<RunMirror> {
     const { pool, remoteRuns, mirrors } = this.#options
     // First where, then what: if we end in between, the same worker is asked again with the same key.
     await record.notePlace({ worker: worker.url })
     const placed = await pool.startOn(worker, start, record.key)
-    remoteRuns.noteStarted(placed)
+    remoteRuns.noteStarted(placed, start.as)
     await record.notePlace({ worker: worker.url, runId: placed.runId })
     return mirrors.of(placed.runId, worker)
   }

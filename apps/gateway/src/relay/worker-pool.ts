@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto'
-import type { WholeRequest } from '@tributary/outbound'
 import { ProblemError, RunAccepted } from '@tributary/protocol'
+import type { Asker } from '@tributary/service'
 import { Value } from 'typebox/value'
-import { badAnswer, type Worker, WorkerUnreachableError } from './worker.ts'
+import { badAnswer, type Worker, type WorkerRequest, WorkerUnreachableError } from './worker.ts'
 
 /** What a worker is asked to start. */
 export interface StartRequest {
   readonly path: string
-  readonly request: Omit<WholeRequest, 'url'>
+  readonly request: Omit<WorkerRequest, 'as'>
+}
+
+/** The same, and for whom. */
+export interface AskedStart extends StartRequest {
+  readonly as: Asker
 }
 
 /** A run that was started, and where. */
@@ -47,7 +52,7 @@ export class WorkerPool {
    *
    * @throws ProblemError `upstream_unavailable` where none can; what the worker refused otherwise.
    */
-  async start(start: StartRequest): Promise<PlacedRun> {
+  async start(start: AskedStart): Promise<PlacedRun> {
     let failure: WorkerUnreachableError | undefined
     for (const worker of this.inTurn()) {
       try {
@@ -66,7 +71,7 @@ export class WorkerPool {
    *
    * @throws ProblemError `upstream_unavailable` where that one cannot be reached; what it refused otherwise.
    */
-  async startOnce(start: StartRequest, key: string): Promise<PlacedRun> {
+  async startOnce(start: AskedStart, key: string): Promise<PlacedRun> {
     const [worker] = this.#workers.toSorted((a, b) => Buffer.compare(rankOf(key, b), rankOf(key, a)))
     if (worker === undefined) throw noWorker()
     try {
@@ -79,12 +84,12 @@ export class WorkerPool {
   }
 
   /** Starts a run on this worker. @throws WorkerUnreachableError where it has not begun it; ProblemError otherwise. */
-  async startOn(worker: Worker, { path, request }: StartRequest, key?: string): Promise<PlacedRun> {
+  async startOn(worker: Worker, { path, request, as }: AskedStart, key?: string): Promise<PlacedRun> {
     const headers = { ...request.headers, ...(key === undefined ? {} : { 'idempotency-key': key }) }
     // Those that start together do not all go to the same worker.
     const release = worker.hold()
     try {
-      const answer = await worker.request(path, { ...request, headers })
+      const answer = await worker.request(path, { ...request, headers, as })
       const runId = answer.headers['run-id']
       if (runId === undefined) throw badAnswer(worker, path)
       const replayed = answer.headers['idempotent-replayed'] === 'true'

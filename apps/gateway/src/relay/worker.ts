@@ -2,6 +2,7 @@ import type { Fetch } from '@tributary/client'
 import type { OutboundClient, WholeAnswer, WholeRequest } from '@tributary/outbound'
 import { classifyError, requestWhole } from '@tributary/outbound'
 import { ERROR_CODES, type ErrorCode, Problem, ProblemError, type TaskErrorCode } from '@tributary/protocol'
+import type { Asker, WorkerTokens } from '@tributary/service'
 import { Compile } from 'typebox/compile'
 
 const problem = Compile(Problem)
@@ -41,24 +42,29 @@ const NOT_SENT: readonly TaskErrorCode[] = [
 export interface WorkerOptions {
   readonly url: string
   readonly client: OutboundClient
-  /** What the worker is shown. */
-  readonly secret: string | undefined
+  /** Sign what the worker is shown. Default: it is shown nothing. */
+  readonly tokens?: WorkerTokens | undefined
   readonly now: () => number
+}
+
+export interface WorkerRequest extends Omit<WholeRequest, 'url'> {
+  /** On whose behalf it is asked. Default: the gateway's own, which may all. */
+  readonly as?: Asker | undefined
 }
 
 /** One worker, as the gateway sees it. */
 export class Worker {
   readonly url: string
   readonly #client: OutboundClient
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #tokens: WorkerTokens | undefined
   readonly #now: () => number
   #runs = 0
   #avoidUntil = 0
 
-  constructor({ url, client, secret, now }: WorkerOptions) {
+  constructor({ url, client, tokens, now }: WorkerOptions) {
     this.url = url.replace(/\/$/, '')
     this.#client = client
-    this.#headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` }
+    this.#tokens = tokens
     this.#now = now
   }
 
@@ -89,20 +95,22 @@ export class Worker {
    * Sends a request, and reads its answer to the end.
    *
    * @throws WorkerUnreachableError where it was not sent, or the worker is about to stop or full; ProblemError where
-   *   the worker refuses, with what it said, or broke off.
+   *   the worker refuses, with what it said, or broke off; `upstream_failed` where it does not know this gateway.
    */
-  async request(path: string, request: Omit<WholeRequest, 'url'> = {}): Promise<WholeAnswer> {
+  async request(path: string, request: WorkerRequest = {}): Promise<WholeAnswer> {
     const answer = await this.#send(path, request)
     if (answer.status < 400) return answer
     const refusal = refusalOf(answer, this.url)
+    // Its reader's token is good: it is ours that is not.
+    if (refusal.statusCode === 401) throw strangerError(this.url, refusal)
     if (refusal.code !== 'draining' && refusal.code !== 'too_many_connections') throw refusal
     this.avoid()
     throw new WorkerUnreachableError(this.url, refusal)
   }
 
-  async #send(path: string, request: Omit<WholeRequest, 'url'>): Promise<WholeAnswer> {
+  async #send(path: string, { as, ...request }: WorkerRequest): Promise<WholeAnswer> {
     const { signal } = new AbortController()
-    const headers = { accept: 'application/json', ...this.#headers, ...request.headers }
+    const headers = { accept: 'application/json', ...(await this.#shown(as)), ...request.headers }
     const whole = { timeoutMs: CONTROL_TIMEOUT_MS, ...request, url: this.url + path, headers }
     try {
       return await requestWhole(this.#client, whole, signal)
@@ -120,9 +128,20 @@ export class Worker {
     }
   }
 
-  /** `fetch` for streams of this worker. */
-  readonly fetch: Fetch = (url, init) =>
-    this.#client.fetch(url, { ...init, method: 'GET', headers: { ...init.headers, ...this.#headers } })
+  /** `fetch` for streams of this worker, which this gateway's readers share. */
+  readonly fetch: Fetch = async (url, init) => {
+    const headers = { ...init.headers, ...(await this.#shown()) }
+    return this.#client.fetch(url, { ...init, method: 'GET', headers })
+  }
+
+  async #shown(as?: Asker): Promise<Record<string, string>> {
+    return this.#tokens === undefined ? {} : { authorization: `Bearer ${await this.#tokens.of(as)}` }
+  }
+}
+
+function strangerError(url: string, cause: ProblemError): ProblemError {
+  const detail = `The worker ${url} does not know this gateway; give both the same WORKER_SECRET.`
+  return new ProblemError('upstream_failed', detail, { cause })
 }
 
 /** What a worker refused, said again as our own refusal. */

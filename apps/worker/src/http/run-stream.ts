@@ -1,5 +1,6 @@
 import type { Naming, RunAccepted, RunEventsQuery, StreamQuery } from '@tributary/protocol'
 import type { KnownRun, StartedOnce } from '@tributary/runs'
+import { requireOwner } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -97,7 +98,10 @@ export async function replyWithStartedRun(
 ): Promise<FastifyReply> {
   const resume = (runId: string) => {
     const run = deps.runs.get(runId)
-    return run === undefined ? undefined : { run, replayed: false }
+    if (run === undefined) return undefined
+    // A cursor says whose it is, and opens nothing.
+    requireOwner(reply.request, run.userId)
+    return { run, replayed: false }
   }
   const find = () => startOrResume(reply, query, { start, find: resume })
   try {

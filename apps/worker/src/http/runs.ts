@@ -1,29 +1,38 @@
 import { CancelAnswer, RunEventsQuery, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
-import { cancelRun } from '@tributary/runs'
-import type { App } from '@tributary/service'
+import { cancelRun, type KnownRun } from '@tributary/runs'
+import { type App, ownerSeenBy, principalOf, requireOwner } from '@tributary/service'
+import type { FastifyRequest } from 'fastify'
 import type { Deps } from '../deps.ts'
 import { replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
 
-/** The routes that tell of runs, stream them and cancel them. */
+type RunRequest = Pick<FastifyRequest, 'principal'> & { readonly params: { readonly runId: string } }
+
+/** The routes that tell of runs, stream them and cancel them: to who started them, and to admins. */
 export function addRuns(app: App, deps: Deps): void {
+  const { runs, clock } = deps
+  const findOwn = (request: RunRequest): KnownRun => {
+    const run = runs.find(request.params.runId)
+    requireOwner(request, run.userId)
+    return run
+  }
   app.get(
     '/api/runs',
     {
       schema: {
         tags,
-        summary: 'The runs there are, newest first',
+        summary: 'The runs of who asks, newest first; all for an admin',
         querystring: RunListQuery,
         response: { 200: RunList },
       },
     },
-    async ({ query }) => deps.runs.list(query),
+    async (request) => runs.list(request.query, ownerSeenBy(principalOf(request))),
   )
   app.get(
     '/api/runs/:runId',
     { schema: { tags, summary: 'Where a run stands', params: RunParams, response: { 200: RunView } } },
-    async ({ params }) => deps.runs.find(params.runId).view(),
+    async (request) => findOwn(request).view(),
   )
   app.get(
     '/api/runs/:runId/events',
@@ -39,7 +48,7 @@ export function addRuns(app: App, deps: Deps): void {
         querystring: RunEventsQuery,
       },
     },
-    ({ params, query }, reply) => replyWithRun(reply, deps.runs.find(params.runId), query, deps),
+    (request, reply) => replyWithRun(reply, findOwn(request), request.query, deps),
   )
   app.post(
     '/api/runs/:runId/cancel',
@@ -54,6 +63,6 @@ export function addRuns(app: App, deps: Deps): void {
         response: { 200: CancelAnswer },
       },
     },
-    async ({ params }) => cancelRun(deps.runs.find(params.runId), deps.runs, deps.clock),
+    async (request) => cancelRun(findOwn(request), runs, clock),
   )
 }

@@ -4,11 +4,18 @@ import type { AnonymousUsers } from './anonymous-users.ts'
 import { type Credentials, cookiesOf, namedUserOf, tokenOf } from './credentials.ts'
 import type { JwtVerifier } from './jwt-verifier.ts'
 import { loopbackRefusal } from './loopback.ts'
-import { isOwnToken } from './own-token.ts'
+import { ownAudienceOf } from './own-token.ts'
 import { isReservedUser, type Principal } from './principal.ts'
 import type { SessionVerifier } from './session-verifier.ts'
 import type { StaticTokens } from './static-tokens.ts'
-import type { StreamTokens } from './stream-tokens.ts'
+
+/** Says whom a token of one kind stands for. */
+export interface TokenVerifier {
+  /** @throws ProblemError as `JwtVerifier.verify` */
+  verify(token: string): Promise<Principal>
+  /** Whether it counts only in requests of this machine. Default false. */
+  readonly localOnly?: boolean
+}
 
 export interface AuthenticatorOptions {
   /** Asked first, in this order. Default: no sessions count. */
@@ -17,8 +24,8 @@ export interface AuthenticatorOptions {
   readonly tokens: StaticTokens
   /** Verifies what is none of them. Default: there are no others. */
   readonly verifier?: JwtVerifier
-  /** Verifies those that we signed ourselves. Default: there are none. */
-  readonly streamTokens?: StreamTokens
+  /** Verify what our services sign themselves, by what it is for. Default: none of that is taken. */
+  readonly own?: ReadonlyMap<string, TokenVerifier>
   /** Lets in who names no more than a session. Default: nobody. */
   readonly anonymous?: AnonymousUsers
   /** Whether a request from this machine that bears no token is `dev`, or whom it names: in development only. */
@@ -33,17 +40,17 @@ export class Authenticator {
   readonly #sessions: readonly SessionVerifier[]
   readonly #tokens: StaticTokens
   readonly #verifier: JwtVerifier | undefined
-  readonly #streamTokens: StreamTokens | undefined
+  readonly #own: ReadonlyMap<string, TokenVerifier>
   readonly #anonymous: AnonymousUsers | undefined
   readonly #trustLoopback: boolean
 
   constructor(options: AuthenticatorOptions) {
-    const { sessions = [], tokens, verifier, streamTokens, anonymous, trustLoopback } = options
+    const { sessions = [], tokens, verifier, own = new Map(), anonymous, trustLoopback } = options
     this.#sessions = sessions
     this.#anonymous = anonymous
     this.#tokens = tokens
     this.#verifier = verifier
-    this.#streamTokens = streamTokens
+    this.#own = own
     this.#trustLoopback = trustLoopback
   }
 
@@ -63,7 +70,7 @@ export class Authenticator {
     const namesUser = this.#trustLoopback && namedUserOf(request) !== undefined
     const session = await this.#sessionOf(request, token !== undefined || namesUser)
     if (session !== undefined) return session
-    if (token !== undefined) return this.#ownerOf(token)
+    if (token !== undefined) return this.#ownerOf(token, request)
     const refusal = this.#trustLoopback ? loopbackRefusal(request) : ''
     if (refusal === undefined && namesUser) return localUser(request)
     const anonymous = this.#anonymous?.principalOf(request)
@@ -97,12 +104,22 @@ export class Authenticator {
     throw new ProblemError(fault.code, detail, { headers: fault.headers, cause: fault })
   }
 
-  async #ownerOf(token: string): Promise<Principal> {
+  async #ownerOf(token: string, request: Credentials): Promise<Principal> {
     const owner = this.#tokens.ownerOf(token)
     if (owner !== undefined) return { ...owner, method: 'static' }
-    if (this.#streamTokens !== undefined && isOwnToken(token)) return this.#streamTokens.verify(token)
+    const audience = ownAudienceOf(token)
+    if (audience !== undefined) return this.#ownVerifier(audience, request).verify(token)
     if (this.#verifier !== undefined && token !== '') return this.#verifier.verify(token)
     throw new ProblemError('token_unknown', 'The token is not known; send another, or none of this kind.', {
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    })
+  }
+
+  #ownVerifier(audience: string, request: Credentials): TokenVerifier {
+    const verifier = this.#own.get(audience)
+    const isLocal = () => this.#trustLoopback && loopbackRefusal(request, { bearer: true }) === undefined
+    if (verifier !== undefined && (verifier.localOnly !== true || isLocal())) return verifier
+    throw new ProblemError('token_wrong_audience', 'The token is for another purpose; send one for this.', {
       headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
     })
   }

@@ -47,9 +47,18 @@ export function authorizeRequests(app: App, permissions: RoutePermissions): void
 
 /** Lets on the principal whose this is, and the admin. @throws ProblemError `forbidden`, `unauthorized` */
 export function requireOwner(request: Pick<FastifyRequest, 'principal'>, userId: string | undefined): void {
-  const principal = principalOf(request)
-  if (principal.userId === userId || principal.roles.includes(ADMIN)) return
+  checkOwner(principalOf(request), userId)
+}
+
+/** The same of a principal. @throws ProblemError `forbidden` */
+export function checkOwner(principal: Pick<Principal, 'userId' | 'roles'>, userId: string | undefined): void {
+  if (ownerSeenBy(principal) === undefined || principal.userId === userId) return
   throw new ProblemError('forbidden', 'This is another user’s; use a token of that user, or of an admin.')
+}
+
+/** Whose things a principal sees: his own alone; `undefined` for the admin, who sees everybody's. */
+export function ownerSeenBy({ userId, roles }: Pick<Principal, 'userId' | 'roles'>): string | undefined {
+  return roles.includes(ADMIN) ? undefined : userId
 }
 
 function requirePermission({ roles, method }: Principal, permission: Permission): void {

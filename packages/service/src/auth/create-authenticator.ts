@@ -3,7 +3,7 @@ import type { JWTVerifyGetKey } from 'jose'
 import { ConfigError, fromVariable } from '../config-error.ts'
 import { AnonymousUsers } from './anonymous-users.ts'
 import type { VerifySession } from './app-sessions.ts'
-import { Authenticator } from './authenticator.ts'
+import { Authenticator, type TokenVerifier } from './authenticator.ts'
 import { createSessions } from './create-sessions.ts'
 import {
   fileKeys,
@@ -14,10 +14,9 @@ import {
   secretKeys,
 } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
-import { OWN_ISSUER } from './own-token.ts'
+import { OWN_ISSUER, STREAM_AUDIENCE, WORKER_AUDIENCE } from './own-token.ts'
 import type { SessionCookies } from './session-cookies.ts'
-import { readStaticTokens, type StaticTokens } from './static-tokens.ts'
-import type { StreamTokens } from './stream-tokens.ts'
+import { readStaticTokens } from './static-tokens.ts'
 
 /** What a configuration says of authentication. */
 export interface AuthConfig {
@@ -37,10 +36,10 @@ export interface AuthConfig {
 
 export interface CreateAuthenticatorOptions {
   readonly clock: Clock
-  /** Further tokens that stand for somebody. */
-  readonly addTokens?: (tokens: StaticTokens) => void
-  /** Those that we sign ourselves. Default: none. */
-  readonly streamTokens?: StreamTokens | undefined
+  /** Verifies those that we sign ourselves. Default: there are none. */
+  readonly streamTokens?: TokenVerifier | undefined
+  /** Verifies what the gateway shows, at its workers; absent at the gateway. Default: that is nobody. */
+  readonly workerTokens?: TokenVerifier | undefined
   /** Those that we sign for browsers. Default: none. */
   readonly sessionCookies?: SessionCookies | undefined
   /** How the application that this is a part of finds sessions of its own. Default: it has none. */
@@ -65,24 +64,33 @@ export async function createAuthenticator(
   config: AuthConfig,
   options: CreateAuthenticatorOptions,
 ): Promise<Authenticator> {
-  const { clock, addTokens, streamTokens } = options
+  const { clock, streamTokens, workerTokens } = options
   const production = config.NODE_ENV === 'production'
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
-  addTokens?.(tokens)
   const verifier = await readVerifier(config, clock)
   const sessions = createSessions(config, options)
-  if (production && verifier === undefined && sessions.length === 0 && tokens.size === 0) {
-    const names = [...KEY_VARIABLES, ...(addTokens === undefined ? [] : ['WORKER_SECRET'])]
+  if (production && verifier === undefined && sessions.length === 0 && workerTokens === undefined) {
+    const names = [...KEY_VARIABLES, ...('workerTokens' in options ? ['WORKER_SECRET'] : [])]
     throw new ConfigError([`One of ${names.join(', ')} must be set where NODE_ENV is production`])
   }
   return new Authenticator({
     sessions,
     tokens,
     ...(verifier === undefined ? {} : { verifier }),
-    ...(streamTokens === undefined ? {} : { streamTokens }),
+    own: ownVerifiers({ [STREAM_AUDIENCE]: streamTokens, [WORKER_AUDIENCE]: workerTokens }),
     ...(config.AUTH_ANONYMOUS ? { anonymous: new AnonymousUsers(config.AUTH_ANONYMOUS_GROUPS) } : {}),
     trustLoopback: !production,
   })
+}
+
+function ownVerifiers(
+  verifiers: Readonly<Record<string, TokenVerifier | undefined>>,
+): ReadonlyMap<string, TokenVerifier> {
+  return new Map(
+    Object.entries(verifiers).flatMap(([audience, verifier]) =>
+      verifier === undefined ? [] : [[audience, verifier] as const],
+    ),
+  )
 }
 
 /** `undefined` where no signed tokens are accepted. */

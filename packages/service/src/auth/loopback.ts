@@ -13,12 +13,17 @@ const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 
  *
  * The socket alone does not say it: a proxy may stand before the server, and a web page from anywhere may make
  * the browser on this machine send (with its `Origin`), also to a name of its own that points here (`Host`).
+ *
+ * @param bearer whether it may hold a token, which is looked at elsewhere. Default false.
  */
-export function loopbackRefusal({ socket, headers }: Credentials): string | undefined {
+export function loopbackRefusal(
+  { socket, headers }: Credentials,
+  { bearer = false } = {},
+): string | undefined {
   if (!isLoopbackAddress(socket.remoteAddress ?? '')) return 'the request is not from this machine'
   const forwarded = FORWARDING_HEADERS.find((name) => headers[name] !== undefined)
   if (forwarded !== undefined) return `the request was forwarded, it has ${forwarded}`
-  if (headers.authorization !== undefined) return 'its Authorization is not Bearer'
+  if (headers.authorization !== undefined && !bearer) return 'its Authorization is not Bearer'
   if (headers.host !== undefined && !isLoopbackUrl(`http://${headers.host}`))
     return 'its Host is not this machine'
   const { origin } = headers

@@ -9,11 +9,19 @@ export const STREAM_AUDIENCE = 'tributary:stream'
 /** The `aud` of the token in a session cookie. */
 export const SESSION_AUDIENCE = 'tributary:session'
 
-/** Whether a token says that it is one of ours. It is not verified by that. */
-export function isOwnToken(token: string): boolean {
+/** The `aud` of what the gateway shows its workers. */
+export const WORKER_AUDIENCE = 'tributary:worker'
+
+/**
+ * What a token that says that it is one of ours is for; empty where it does not say that, and `undefined` of one that
+ * is none of ours. It is not verified by that: it only decides by which key it will be.
+ */
+export function ownAudienceOf(token: string): string | undefined {
   try {
-    return decodeJwt(token).iss === OWN_ISSUER
+    const { iss, aud } = decodeJwt(token)
+    if (iss !== OWN_ISSUER) return undefined
+    return typeof aud === 'string' ? aud : ''
   } catch {
-    return false
+    return undefined
   }
 }
