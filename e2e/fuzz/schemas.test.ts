@@ -1,5 +1,12 @@
 import * as protocol from '@tributary/protocol'
-import { createApp, createAuthenticator, createLogger, Drain } from '@tributary/service'
+import {
+  createApp,
+  createAuthenticator,
+  createLogger,
+  Drain,
+  readConfig,
+  serviceConfig,
+} from '@tributary/service'
 import fc from 'fast-check'
 import Type, { type TSchema } from 'typebox'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
@@ -23,10 +30,9 @@ beforeAll(async () => {
     description: 'A route for each schema.',
     logger,
     drain: new Drain({ limitMs: 1_000, logger }),
-    authenticator: await createAuthenticator(
-      { NODE_ENV: 'test', AUTH_JWT_LEEWAY_S: 5 },
-      { clock: protocol.systemClock },
-    ),
+    authenticator: await createAuthenticator(readConfig(Type.Object(serviceConfig), { NODE_ENV: 'test' }), {
+      clock: protocol.systemClock,
+    }),
   })
   for (const [name, body] of SCHEMAS) {
     app.post(`/${name}`, { schema: { body } }, async () => ({ ok: true }))

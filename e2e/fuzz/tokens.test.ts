@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto'
 import { ERROR_CODES, systemClock } from '@tributary/protocol'
-import { createAuthenticator } from '@tributary/service'
+import { createAuthenticator, readConfig, serviceConfig } from '@tributary/service'
 import fc from 'fast-check'
+import Type from 'typebox'
 import { beforeAll, expect } from 'vitest'
 import { fuzz } from './fuzz.ts'
 import { anyJson } from './values-of.ts'
@@ -10,7 +11,10 @@ const SECRET = 'a secret of thirty-two characters'
 let authenticate: (token: string) => Promise<unknown>
 
 beforeAll(async () => {
-  const config = { NODE_ENV: 'production', AUTH_JWT_SECRET: SECRET, AUTH_JWT_LEEWAY_S: 5 }
+  const config = readConfig(Type.Object(serviceConfig), {
+    NODE_ENV: 'production',
+    AUTH_JWT_SECRET: SECRET,
+  })
   const authenticator = await createAuthenticator(config, { clock: systemClock })
   authenticate = (token) =>
     authenticator.authenticate({

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 /** A JSON Schema, as far as our schemas use it. */
 type Schema = Readonly<Record<string, unknown>>
 
-export function isSchema(value: unknown): value is Schema {
+function isSchema(value: unknown): value is Schema {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -119,7 +119,7 @@ const CLAIMS: readonly Row[] = [
   ['of no issuer', ofClaims({ iss: undefined }), 'token_wrong_issuer'],
   ['of an issuer with a slash behind', ofClaims({ iss: `${ISSUER}/` }), 'token_wrong_issuer'],
   ['of a list of issuers', ofClaims({ iss: [ISSUER] }), 'token_wrong_issuer'],
-  ['of what calls itself us', ofClaims({ iss: 'tributary' }), 'token_wrong_issuer'],
+  ['of what calls itself us', ofClaims({ iss: 'tributary' }), 'token_wrong_audience'],
   ['of no user', ofClaims({ sub: undefined })],
   ['of an empty user', ofClaims({ sub: '' })],
   ['of a number', ofClaims({ sub: 1 })],
