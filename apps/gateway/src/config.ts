@@ -42,6 +42,10 @@ export const GatewayConfigSchema = Type.Object({
     'Streams from one address at a time, or one /64 of IPv6. 0: no limit.',
   ),
   CONNECT_RATE_PER_S: Limit(0, 'New streams in a second; after a quiet one so many at once. 0: no limit.'),
+  CONNECTION_EVENTS_PER_S: Limit(
+    0,
+    'Events that one stream sends in a second; what comes faster waits in its outbox, `low` ones are left out. 0: no limit.',
+  ),
   HISTORY_MAX_EVENTS: Type.Integer({ minimum: 0, default: 1_000, description: 'Events kept of a topic.' }),
   HISTORY_MAX_BYTES: Type.Integer({
     minimum: 1_048_576,

@@ -93,6 +93,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxStreams: config.MAX_CONNECTIONS,
     maxStreamsPerAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
     streamsPerS: config.CONNECT_RATE_PER_S,
+    framesPerS: config.CONNECTION_EVENTS_PER_S,
     random,
   })
   const hubMetrics = new HubMetrics(metrics.registry)

@@ -61,10 +61,11 @@ export class FanOut {
       // In the midst of a replay it would be out of order, and might find no room for no fault of the reader.
       if (stream === undefined || !stream.live || !connection.wants(event.type)) continue
       const frame = frames.frame(form)
-      if (stream.stream.hasRoomFor(frame.byteLength, event.conflate)) {
+      const isLow = event.priority === 'low'
+      if (stream.stream.hasRoomFor(frame.byteLength, event.conflate) && !(isLow && stream.stream.paced)) {
         stream.send(frame, event.conflate)
         taken += 1
-      } else if (event.priority === 'low') stream.drop()
+      } else if (isLow) stream.drop()
       else stream.end('slow_consumer')
     }
     this.#dispatched += taken

@@ -128,6 +128,11 @@ export class EventStream implements SinkOwner {
     return this.#fits(bytes, key)
   }
 
+  /** Whether its reader has got as much as it may at its pace, so that what is of low priority is left out. */
+  get paced(): boolean {
+    return this.#sink.room === 0
+  }
+
   /** Resolves when nothing waits for its reader any more, or the stream has ended. */
   drained(): Promise<void> {
     if (this.ended || this.pendingBytes === 0) return Promise.resolve()
@@ -198,7 +203,7 @@ export class EventStream implements SinkOwner {
 
   onSinkDrained(): void {
     this.#stalledSince = undefined
-    this.#handOver()
+    this.#handOver(this.#sink.room)
     // What it has gathered may go out without another word from it, and who waits would not hear of that.
     this.#sink.flush()
     if (this.pendingBytes === 0) this.#wake()
@@ -232,12 +237,13 @@ export class EventStream implements SinkOwner {
     if (this.#outbox.add(frame, key)) this.countDropped('conflated')
   }
 
-  /** Gives the sink all that waits. */
-  #handOver(): void {
+  /** Gives the sink what waits. @param max how many. Default: all. */
+  #handOver(max?: number): void {
     const outbox = this.#outbox
     if (outbox === undefined) return
-    this.#outbox = undefined
-    for (const frame of outbox.take()) this.#sink.write(frame)
+    const frames = outbox.take(max)
+    if (outbox.size === 0) this.#outbox = undefined
+    for (const frame of frames) this.#sink.write(frame)
     this.#sink.flush()
   }
 

@@ -133,7 +133,8 @@ export class LogReader {
       return false
     }
     const frame = entryFrame(entry, form)
-    if (!stream.hasRoomFor(frame.byteLength, entry.event.conflate)) {
+    const { priority, conflate } = entry.event
+    if (!stream.hasRoomFor(frame.byteLength, conflate) || (priority === 'low' && stream.paced)) {
       this.#overflow(entry)
       return false
     }

@@ -29,6 +29,20 @@ describe('Outbox', () => {
     expect(outbox.bytesOf('key')).toBeUndefined()
   })
 
+  it('gives the first ones, and keeps the others and their keys in their places', () => {
+    const outbox = new Outbox()
+    for (const [text, key] of [['a'], ['old', 'key'], ['bb', 'other'], ['latest', 'key'], ['c']] as const) {
+      outbox.add(frame(text), key)
+    }
+    const texts = (frames: readonly Frame[]) => frames.map(({ bytes }) => Buffer.from(bytes).toString())
+    expect(texts(outbox.take(2))).toEqual(['a', 'bb'])
+    expect([outbox.size, outbox.byteLength, outbox.bytesOf('other')]).toEqual([2, 7, undefined])
+    expect(outbox.add(frame('newest'), 'key')).toBe(true)
+    expect(texts(outbox.take(1))).toEqual(['c'])
+    expect(texts(outbox.take(5))).toEqual(['newest'])
+    expect([outbox.size, outbox.byteLength]).toEqual([0, 0])
+  })
+
   it('keeps order and place over a thousand replacements', () => {
     const outbox = new Outbox()
     const first = frame('first')

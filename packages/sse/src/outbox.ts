@@ -36,14 +36,31 @@ export class Outbox {
     return isReplacing
   }
 
-  /** Takes all, and leaves it empty. */
-  take(): Frame[] {
+  /** Takes the first ones. Default: all, which leaves it empty. */
+  take(max = this.#size): Frame[] {
+    if (max < this.#size) return this.#takeFirst(max)
     const frames = this.#frames.filter((frame) => frame !== undefined)
     this.#frames = []
     this.#places.clear()
     this.#size = 0
     this.#byteLength = 0
     return frames
+  }
+
+  #takeFirst(count: number): Frame[] {
+    const taken: Frame[] = []
+    let end = 0
+    for (; taken.length < count; end += 1) {
+      const frame = this.#frames[end]
+      if (frame === undefined) continue
+      taken.push(frame)
+      this.#byteLength -= frame.byteLength
+    }
+    this.#size -= count
+    this.#frames = this.#frames.slice(end)
+    const later = [...this.#places].filter(([, place]) => place >= end)
+    this.#places = new Map(later.map(([key, place]) => [key, place - end]))
+    return taken
   }
 
   #frameOf(key: string): Frame | undefined {

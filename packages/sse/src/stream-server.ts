@@ -9,12 +9,14 @@ import {
 import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
+import { PacedSink } from './paced-sink.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
 import { StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import type { RevocationCheck, StreamCredential } from './stream-credential.ts'
 import { NO_METER, type StreamMeter } from './stream-meter.ts'
+import type { StreamSink } from './stream-sink.ts'
 import { StreamTimer, type StreamTimerOptions } from './stream-timer.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TurnGate } from './turn-gate.ts'
@@ -37,6 +39,11 @@ export interface StreamServerOptions extends StreamLimits {
   readonly outboxMaxBytes?: number
   /** Events that wait for a reader at most. Default 4,096. */
   readonly outboxMaxEvents?: number
+  /**
+   * Frames that a stream sends in a second at most. What comes faster waits in its outbox; what is of low priority is
+   * left out, and told. Default 0: any number.
+   */
+  readonly framesPerS?: number
   /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
   readonly maxWaitingPolls?: number
   /**
@@ -167,10 +174,12 @@ export class StreamServer {
 
   #open(options: ServeOptions, slot: StreamSlot | undefined, start: StartingPoint | undefined): LogStream {
     const { log, sink, cursor, cursorText, startAt, connectionId, runId, internal = false } = options
-    const { retryMs = 3_000 } = this.#options
+    const { retryMs = 3_000, framesPerS = 0 } = this.#options
     const after: Position = start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 })
     const streamOptions = internal ? { ...this.#streamOptions, meter: NO_METER } : this.#streamOptions
-    const stream = new EventStream(sink(this.#turn), streamOptions)
+    const own = sink(this.#turn)
+    const isPaced = framesPerS > 0 && !internal
+    const stream = new EventStream(isPaced ? this.#paced(own, framesPerS) : own, streamOptions)
     // A time is answered with the place that it came to: a clock that is ahead would have it skip what comes next.
     const isTime = cursor?.kind === 'time' && cursor.ms > 0
     const from = isTime ? log.idOf(after) : (cursorText ?? log.idOf(after))
@@ -257,6 +266,15 @@ export class StreamServer {
     const streams = [...this.#streams.keys()].map((opened) => () => opened.end('drain'))
     await spread([...this.#polls.close(), ...streams], { clock: this.#options.clock, overMs, limit })
     this.endAll('drain')
+  }
+
+  #paced(sink: StreamSink, framesPerS: number): StreamSink {
+    const { clock } = this.#options
+    return new PacedSink(sink, {
+      framesPerS,
+      elapsedMs: () => clock.elapsed(),
+      after: (delayMs, callback) => this.#wheel.schedule(delayMs, callback),
+    })
   }
 
   #keep(opened: LogStream, { timeoutMs, credential }: ServeOptions, slot: StreamSlot | undefined): void {
