@@ -27,6 +27,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     description: "Keeps users' and groups' streams; relays, merges and runs.",
     logger,
     authenticator,
+    web: config,
     permissions: ROUTE_PERMISSIONS,
     ...serverLimitsOf(config),
     refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),

@@ -20,6 +20,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     description: 'Runs many calls to external APIs in parallel, and streams what happens.',
     logger,
     authenticator,
+    web: config,
     permissions: ROUTE_PERMISSIONS,
     ...serverLimitsOf(config),
     refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),

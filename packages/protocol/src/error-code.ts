@@ -61,6 +61,7 @@ export const ERROR_CODES = {
   token_wrong_audience: rule(401, 'authentication', 'reauthenticate', 'The token is for somebody else.'),
   forbidden: rule(403, 'authentication', 'none', 'This is not allowed.'),
   origin_refused: rule(403, 'validation', 'fix_request', 'The endpoint is not among the allowed origins.'),
+  cross_site_refused: rule(403, 'authentication', 'none', 'The request came from a page of another origin.'),
   not_found: rule(404, 'client', 'fix_request', 'There is nothing here.'),
   run_not_found: rule(404, 'client', 'none', 'There is no such run.'),
   connection_not_found: rule(404, 'client', 'none', 'There is no such connection.'),

@@ -11,3 +11,8 @@ export function isHeaderName(name: string): boolean {
 export function isHeaderValue(value: string): boolean {
   return VALUE.test(value)
 }
+
+/** What scripts of other origins may read of an answer, beside what they always may. */
+export const EXPOSED_HEADERS =
+  'Run-Id, Location, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy, RateLimit-Limit, ' +
+  'RateLimit-Remaining, RateLimit-Reset'

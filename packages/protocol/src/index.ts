@@ -93,7 +93,7 @@ export {
   ResetAnswer,
   UpstreamView,
 } from './health.ts'
-export { isHeaderName, isHeaderValue } from './http-header.ts'
+export { EXPOSED_HEADERS, isHeaderName, isHeaderValue } from './http-header.ts'
 export { DEFAULT_MONITOR_LIMIT, MonitorAnswer, MonitorQuery } from './monitor.ts'
 export {
   DEFAULT_POLL_LIMIT,

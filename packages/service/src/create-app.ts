@@ -1,3 +1,4 @@
+import cookie from '@fastify/cookie'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type Clock, type ProblemError, systemClock } from '@tributary/protocol'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
@@ -7,6 +8,8 @@ import type { App } from './app.ts'
 import { authenticateRequests } from './auth/authenticate-requests.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { authorizeRequests, type RoutePermissions } from './auth/authorize-requests.ts'
+import { OriginCheck } from './auth/origin-check.ts'
+import { refuseCrossSite } from './auth/refuse-cross-site.ts'
 import { type Drain, refuseWhileDraining } from './drain.ts'
 import { addHealth, type ComponentsCheck, type ReadyCheck } from './health.ts'
 import { acceptJsonOnly } from './json-body.ts'
@@ -20,6 +23,8 @@ import { answerProblems, writeProblem } from './problem-answers.ts'
 import { toProblemError } from './request-error.ts'
 import { RequestValidator } from './request-validator.ts'
 import { SocketErrors } from './socket-errors.ts'
+import { allowOrigins, type CrossOriginConfig, originsOf } from './web/cross-origin.ts'
+import { secureAnswers } from './web/security-headers.ts'
 
 export interface AppOptions extends ApiDescription {
   readonly logger: FastifyBaseLogger
@@ -27,6 +32,8 @@ export interface AppOptions extends ApiDescription {
   readonly authenticator: Authenticator
   /** What each route that needs a principal asks of him; one that is missing is an error. Default: nothing more. */
   readonly permissions?: RoutePermissions
+  /** Which pages may ask, and what answers tell browsers. Default: pages of its own, in development. */
+  readonly web?: WebConfig
   /** What refuses new requests once it has begun. */
   readonly drain: Drain
   /** How the parts of the service are, for `/healthz`. Default: none to tell of. */
@@ -55,6 +62,12 @@ export interface AppOptions extends ApiDescription {
   readonly maxSockets?: number
 }
 
+/** What a configuration says of browsers. */
+interface WebConfig extends CrossOriginConfig {
+  readonly NODE_ENV: string
+}
+
+const DEFAULT_WEB: WebConfig = { NODE_ENV: 'development', CORS_ORIGINS: [], CORS_CREDENTIALS: false }
 const DEFAULT_BODY_LIMIT = 1_048_576
 const DEFAULT_REQUEST_TIMEOUT_MS = 60_000
 const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
@@ -106,6 +119,11 @@ export async function createApp(options: AppOptions): Promise<App> {
   const validator = new RequestValidator()
   app.setValidatorCompiler((route) => validator.compile(route))
   acceptJsonOnly(app)
+  const { web = DEFAULT_WEB } = options
+  // Before what may refuse: a page is to read why.
+  await allowOrigins(app, web)
+  await secureAnswers(app, web.NODE_ENV)
+  await app.register(cookie)
   // In this order: a draining server says so first, and what does not exist needs no token.
   refuseWhileDraining(app, options.drain)
   const limiter = await openLimiter(app, options)
@@ -117,6 +135,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   authenticateRequests(app, options.authenticator)
   // Before it is asked what may be done: to be refused counts too.
   limiter?.watch(app)
+  refuseCrossSite(app, new OriginCheck(originsOf(web)))
   if (options.permissions !== undefined) authorizeRequests(app, options.permissions)
   await documentApi(app, options)
   const { drain, components, ready, metrics } = options

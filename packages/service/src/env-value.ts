@@ -6,6 +6,7 @@ export function parseEnvValue(schema: TSchema, text: string): unknown {
   if (Type.IsInteger(schema) || Type.IsNumber(schema)) return parseNumber(text)
   if (Type.IsBoolean(schema)) return BOOLEANS[text.toLowerCase()]
   if (Type.IsArray(schema)) return parseList(schema.items, text)
+  if (isCorsOrigin(schema) && text === '*') return text
   if (isOrigin(schema)) return isHttpOrigin(text) ? text : undefined
   return isWebAddress(schema) && !isHttpUrl(text) ? undefined : text
 }
@@ -30,6 +31,7 @@ export function expectation(schema: TSchema): string {
   if (Type.IsBoolean(schema)) return 'true or false'
   if (Type.IsArray(schema)) return `a comma-separated list, each ${expectation(schema.items)}`
   if (Type.IsEnum(schema)) return `one of ${schema.enum.join(', ')}`
+  if (isCorsOrigin(schema)) return 'an http or https address without a path, or *'
   if (isOrigin(schema)) return 'an http or https address without a path'
   if (isWebAddress(schema)) return 'an http or https address'
   return `text${length(schema)}${pattern(schema)}`
@@ -65,7 +67,12 @@ function isHttpUrl(text: string): boolean {
 }
 
 function isOrigin(schema: object): boolean {
-  return 'format' in schema && schema.format === 'origin'
+  return ('format' in schema && schema.format === 'origin') || isCorsOrigin(schema)
+}
+
+/** An origin, or `*` for all. */
+function isCorsOrigin(schema: object): boolean {
+  return 'format' in schema && schema.format === 'cors-origin'
 }
 
 // What is more than an origin would be dropped in silence, and more be allowed than was meant.

@@ -5,6 +5,9 @@ import { AllowedMethods, type AllowedMethodsOptions } from './allowed-methods.ts
 import type { App } from './app.ts'
 import { toProblemError } from './request-error.ts'
 
+/** The route of @fastify/cors, by which a preflight finds its hook. It stands for no path of ours. */
+const EVERY_PATH = '*'
+
 /** The headers of a problem answer: its own, and `Retry-After` where it names a wait. */
 export function problemHeaders({ headers, retryAfterS }: ProblemError): Record<string, string> {
   return {
@@ -31,8 +34,8 @@ function sendProblem(reply: FastifyReply, error: ProblemError): void {
 /** The same for what fails before there is a route, as a path that is not percent-encoded. */
 export function writeProblem(response: ServerResponse, error: ProblemError): void {
   const body = JSON.stringify(error.toProblem())
-  const length = { 'Content-Length': String(Buffer.byteLength(body)) }
-  response.writeHead(error.statusCode, { ...problemHeaders(error), ...length }).end(body)
+  const headers = { 'Content-Length': String(Buffer.byteLength(body)), 'X-Content-Type-Options': 'nosniff' }
+  response.writeHead(error.statusCode, { ...problemHeaders(error), ...headers }).end(body)
 }
 
 export interface ProblemAnswersOptions extends AllowedMethodsOptions {
@@ -49,7 +52,9 @@ export interface ProblemAnswersOptions extends AllowedMethodsOptions {
 /** Makes every error of an app a problem: what handlers throw, what does not exist, what is not valid. */
 export function answerProblems(app: App, { onProblem, instead, ...options }: ProblemAnswersOptions): void {
   const methods = new AllowedMethods(options)
-  app.addHook('onRoute', ({ method, url }) => methods.add(method, url))
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url !== EVERY_PATH) methods.add(method, url)
+  })
 
   app.setErrorHandler(async (thrown, request, reply) => {
     const first = toProblemError(thrown, request)
@@ -75,7 +80,7 @@ export function answerProblems(app: App, { onProblem, instead, ...options }: Pro
     if (countOf('host', request.raw.rawHeaders) > 1) {
       throw new ProblemError('invalid_request', 'The request names more than one Host; send one.')
     }
-    if (!request.is404) return
+    if (!request.is404 && request.routeOptions.url !== EVERY_PATH) return
     const allowed = methods.of(pathOf(request))
     if (allowed.length === 0) throw notFound(request)
     if (request.method !== 'OPTIONS') throw notAllowed(request, allowed)

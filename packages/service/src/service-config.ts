@@ -41,6 +41,15 @@ export const serviceConfig = {
       'What a write waits for. `normal` survives the end of the process in any way; `full` a power loss too.',
   }),
   ...authConfig,
+  CORS_ORIGINS: Type.Array(Type.String({ format: 'cors-origin' }), {
+    default: [],
+    description:
+      'The origins whose pages may read answers, and write with the cookies of who uses them; `*`: all may read.',
+  }),
+  CORS_CREDENTIALS: Type.Boolean({
+    default: false,
+    description: 'Whether they may send cookies along. Not with `*`.',
+  }),
   WORKER_SECRET: Type.Optional(
     Type.String({
       minLength: 32,

@@ -35,13 +35,6 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-const SECURITY_HEADERS = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-}
-
 /** Serves one page and the files beside it from memory; a browser asks each time, and gets a 304 if it has them. */
 export async function addStaticPage(app: App, { directory, name }: StaticPageOptions): Promise<void> {
   for (const path of await readdir(directory, { recursive: true })) {
@@ -51,7 +44,7 @@ export async function addStaticPage(app: App, { directory, name }: StaticPageOpt
     const content = await readFile(new URL(file, directory))
     const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 27)}"`
     app.get(`/${file}`, { schema: { hide: true }, logLevel: 'warn' }, async (request, reply) => {
-      reply.headers({ ...SECURITY_HEADERS, etag, 'cache-control': 'no-cache' })
+      reply.headers({ 'content-security-policy': CONTENT_SECURITY_POLICY, etag, 'cache-control': 'no-cache' })
       if (hasIt(request.headers['if-none-match'], etag)) return reply.code(304).send()
       return reply.type(contentType).send(content)
     })

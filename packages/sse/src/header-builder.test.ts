@@ -1,5 +1,6 @@
+import { EXPOSED_HEADERS } from '@tributary/protocol'
 import { describe, expect, it } from 'vitest'
-import { EXPOSED_HEADERS, HeaderError, sseHeaders } from './header-builder.ts'
+import { HeaderError, sseHeaders } from './header-builder.ts'
 
 describe('sseHeaders', () => {
   it('are pairs wherever fetch takes headers', () => {
@@ -26,7 +27,7 @@ describe('sseHeaders', () => {
     const any = sseHeaders.withCors('*')
     expect(any['access-control-allow-origin']).toBe('*')
     expect(any['access-control-allow-credentials']).toBeUndefined()
-    expect(EXPOSED_HEADERS).toBe('Run-Id, Location, Retry-After, Idempotent-Replayed')
+    expect(EXPOSED_HEADERS).toMatch(/^Run-Id, Location, Retry-After, Idempotent-Replayed, RateLimit, /)
   })
 
   it('add security, the compression hint and one’s own, in any order', () => {

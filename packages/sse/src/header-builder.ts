@@ -1,4 +1,4 @@
-import { isHeaderName, isHeaderValue } from '@tributary/protocol'
+import { EXPOSED_HEADERS, isHeaderName, isHeaderValue } from '@tributary/protocol'
 
 /** The headers of a stream, ready for `writeHead` or a `Response`. */
 export type StreamHeaders = Record<string, string>
@@ -9,9 +9,6 @@ const BASE_HEADERS: Readonly<StreamHeaders> = {
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 }
-
-/** What scripts of other origins may read of an answer. */
-export const EXPOSED_HEADERS = 'Run-Id, Location, Retry-After, Idempotent-Replayed'
 
 /** A header that HTTP does not allow. */
 export class HeaderError extends TypeError {
@@ -25,7 +22,7 @@ export class SseHeaderBuilder {
   readonly #headers: StreamHeaders = { ...BASE_HEADERS }
 
   /**
-   * Lets pages of another origin read the stream, and `Run-Id`, `Location` and `Retry-After` with it.
+   * Lets pages of another origin read the stream, and with it the headers that `EXPOSED_HEADERS` names.
    *
    * @param origin as the browser sends it, or `*`. With a single origin cookies are allowed, too.
    */

@@ -10,7 +10,6 @@ export { EventStream, type EventStreamOptions } from './event-stream.ts'
 export { FlowProbe, type FlowProbeOptions, PROBE_EVENT, PROBE_RETENTION } from './flow-probe.ts'
 export { Frame } from './frame.ts'
 export {
-  EXPOSED_HEADERS,
   HeaderError,
   SseHeaderBuilder,
   type StreamHeaders,
