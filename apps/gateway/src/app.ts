@@ -1,8 +1,17 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
 import { hubPlugin } from '@tributary/hub/fastify'
-import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE, serverLimitsOf } from '@tributary/service'
+import {
+  type App,
+  addRevocations,
+  addStaticPage,
+  addStreamTokens,
+  createApp,
+  SSE_CLIENT_PAGE,
+  serverLimitsOf,
+} from '@tributary/service'
 import { cursorQueryOf, refuseStream } from '@tributary/sse/fastify'
 import type { Deps } from './deps.ts'
+import { addConnectionToken } from './http/connection-token.ts'
 import { addConnections } from './http/connections.ts'
 import { addHealth } from './http/health.ts'
 import { addManagedStreams } from './http/managed-streams.ts'
@@ -45,6 +54,9 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addPolling(app, deps)
   addPublishing(app, deps)
   addConnections(app, deps)
+  addConnectionToken(app, deps)
+  if (deps.streamTokens !== undefined) addStreamTokens(app, deps.streamTokens)
+  addRevocations(app, { revocations: deps.revocations, endRevoked: () => streams.endRevoked() })
   addMonitor(app, deps)
   addMetrics(app, deps)
   addHealth(app, deps)

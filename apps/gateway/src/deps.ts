@@ -15,6 +15,7 @@ import {
   Drain,
   fromVariable,
   messageFirst,
+  Revocations,
   readSessionKey,
   ServiceMetrics,
   type VerifySession,
@@ -83,8 +84,15 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
+  const revocations = new Revocations({
+    store: await store.open('revocations', { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) }),
+    clock,
+    keptS: config.AUTH_REVOCATION_KEPT_S,
+  })
   const streams = new StreamServer({
     clock,
+    expiryWarningMs: config.AUTH_EXPIRY_WARNING_MS,
+    isRevoked: (credential) => revocations.isRevoked(credential),
     heartbeatMs: config.HEARTBEAT_MS,
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
@@ -174,6 +182,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     clock,
     streamTokens,
     sessionCookies,
+    revocations,
     verifySession: options.verifySession,
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
@@ -197,6 +206,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     relays,
     streamTokens,
     sessionCookies,
+    revocations,
     authenticator,
     drain,
     async close(): Promise<void> {

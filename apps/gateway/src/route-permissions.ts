@@ -8,6 +8,9 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'GET /api/sse/managed/connect': 'connect',
   'GET /api/sse/managed/connect/group/:groupId': 'connect',
 
+  'GET /api/auth/sse-token': 'connect',
+  'POST /api/auth/sse-token': 'connect',
+
   'GET /api/sse/health': 'connect',
 
   'POST /api/sse-proxy/reactive/parallel-tasks/sse-emitter': 'run',
@@ -32,6 +35,7 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'GET /api/sse/managed/connections/:id': 'own',
   'DELETE /api/sse/managed/connections/:id': 'own',
   'POST /api/sse/managed/connections/:id/subscriptions': 'own',
+  'POST /api/sse/managed/connections/:id/token': 'own',
 
   'GET /api/sse/managed/status': 'admin',
   'GET /api/sse/managed/status/group/:groupId': 'admin',
@@ -41,4 +45,7 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'POST /api/sse/reset': 'admin',
   'POST /api/sse/health': 'admin',
   'GET /api/realtime/monitor': 'admin',
+  'POST /api/auth/revocations': 'admin',
+  'GET /api/auth/revocations': 'admin',
+  'DELETE /api/auth/revocations': 'admin',
 }

@@ -1,5 +1,12 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
-import { type App, addStaticPage, createApp, SSE_CLIENT_PAGE, serverLimitsOf } from '@tributary/service'
+import {
+  type App,
+  addRevocations,
+  addStaticPage,
+  createApp,
+  SSE_CLIENT_PAGE,
+  serverLimitsOf,
+} from '@tributary/service'
 import { cursorQueryOf, refuseStream } from '@tributary/sse/fastify'
 import type { Deps } from './deps.ts'
 import { addDemonstrations } from './http/demonstrations.ts'
@@ -35,6 +42,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
   })
   addParallelTasks(app, deps)
   addRuns(app, deps)
+  addRevocations(app, { revocations: deps.revocations, endRevoked: () => streams.endRevoked() })
   if (config.NODE_ENV !== 'production') {
     addSampleApi(app)
     addDemonstrations(app, deps)

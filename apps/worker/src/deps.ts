@@ -13,6 +13,7 @@ import {
   createStreamTokens,
   Drain,
   fromVariable,
+  Revocations,
   readSessionKey,
   ServiceMetrics,
   type VerifySession,
@@ -85,8 +86,15 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
+  const revocations = new Revocations({
+    store: await store.open('revocations', { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) }),
+    clock,
+    keptS: config.AUTH_REVOCATION_KEPT_S,
+  })
   const streams = new StreamServer({
     clock,
+    expiryWarningMs: config.AUTH_EXPIRY_WARNING_MS,
+    isRevoked: (credential) => revocations.isRevoked(credential),
     heartbeatMs: config.HEARTBEAT_MS,
     retryMs: config.RETRY_MS,
     outboxMaxBytes: config.OUTBOX_MAX_BYTES,
@@ -108,6 +116,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     sessionCookies: createSessionCookies(config, { key: sessionKey, clock }),
     verifySession: options.verifySession,
     workerTokens: workerTokenVerifier(config, clock),
+    revocations,
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   return {
@@ -125,6 +134,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     streams,
     scheduler,
     probe,
+    revocations,
     authenticator,
     drain,
     async close(): Promise<void> {

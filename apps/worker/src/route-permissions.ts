@@ -11,4 +11,8 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'GET /api/runs/:runId': 'own',
   'GET /api/runs/:runId/events': 'own',
   'POST /api/runs/:runId/cancel': 'own',
+
+  'POST /api/auth/revocations': 'admin',
+  'GET /api/auth/revocations': 'admin',
+  'DELETE /api/auth/revocations': 'admin',
 }

@@ -64,6 +64,7 @@ export const ERROR_CODES = {
   cross_site_refused: rule(403, 'authentication', 'none', 'The request came from a page of another origin.'),
   not_found: rule(404, 'client', 'fix_request', 'There is nothing here.'),
   run_not_found: rule(404, 'client', 'none', 'There is no such run.'),
+  revocation_not_found: rule(404, 'client', 'none', 'There is no such revocation.'),
   connection_not_found: rule(404, 'client', 'none', 'There is no such connection.'),
   method_not_allowed: rule(405, 'client', 'fix_request', 'The method is not allowed here.'),
   connection_exists: rule(409, 'client', 'fix_request', 'A connection of this id is open.'),

@@ -16,6 +16,17 @@ export {
   userTopic,
   Where,
 } from './audience.ts'
+export {
+  ConnectionTokenAnswer,
+  ConnectionTokenRequest,
+  DEFAULT_REVOCATION_LIMIT,
+  RevocationAnswer,
+  RevocationList,
+  RevocationListQuery,
+  RevocationTarget,
+  RevocationView,
+  StreamTokenAnswer,
+} from './auth.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { CONNECTION_STATES, ConnectionState, ConnectionStates } from './connection-state.ts'
 export {

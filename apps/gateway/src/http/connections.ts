@@ -17,25 +17,28 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 
-const ConnectionParams = Type.Object({ id: Name })
+export const ConnectionParams = Type.Object({ id: Name })
 type ConnectionRequest = Pick<FastifyRequest, 'principal'> & { readonly params: { readonly id: string } }
+
+/** The connection that a request names. @throws ProblemError `connection_not_found`; `forbidden` where it is another's. */
+export function ownConnection(request: ConnectionRequest, { hub }: Pick<Deps, 'hub'>): Connection {
+  const { id } = request.params
+  const connection = hub.getConnection(id)
+  if (connection === undefined) throw notFound(id)
+  requireOwner(request, connection.userId)
+  return connection
+}
+
+export function notFound(id: string): ProblemError {
+  const message = `There is no connection ${JSON.stringify(id)}; it may have ended.`
+  return new ProblemError('connection_not_found', message)
+}
 
 const tags = ['connections']
 
 /** The routes that tell who is connected, and change or close connections. */
 export function addConnections(app: App, { hub }: Deps): void {
-  const findOwn = (request: ConnectionRequest): Connection => {
-    const { id } = request.params
-    const connection = hub.getConnection(id)
-    if (connection !== undefined) {
-      requireOwner(request, connection.userId)
-      return connection
-    }
-    throw new ProblemError(
-      'connection_not_found',
-      `There is no connection ${JSON.stringify(id)}; it may have ended.`,
-    )
-  }
+  const findOwn = (request: ConnectionRequest) => ownConnection(request, { hub })
   const views = (connections: readonly Connection[]) => connections.map((connection) => connection.view())
 
   app.get(

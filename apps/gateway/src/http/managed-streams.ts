@@ -57,6 +57,7 @@ export function memberOf(
   const wanted = [...(group === undefined ? [] : [group]), ...groupsOf(groups)]
   requireGroups(principal, wanted)
   return {
+    credential: principal,
     userId: principal.userId,
     roles: principal.roles,
     groups: wanted,

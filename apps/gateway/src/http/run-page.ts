@@ -1,5 +1,5 @@
 import type { RunEventsQuery } from '@tributary/protocol'
-import { principalOf } from '@tributary/service'
+import { credentialOf, principalOf } from '@tributary/service'
 import { replyWithPoll } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
@@ -19,20 +19,34 @@ export async function replyWithRunPage(
   const run = ownRun(runId, asker, deps)
   if (run === undefined) {
     const { headers, body } = await deps.remoteRuns.page(runId, asker, {
-      query,
+      query: withinToken(query, asker.expiresAt, deps),
       lastEventId: lastEventIdOf(reply),
     })
+    // It may have been while the worker waited.
+    deps.revocations.check(asker)
     return reply.headers(headers).send(body)
   }
   // It counts as a reader while it waits.
   const release = run.hold()
   try {
     const { streams } = deps
-    await replyWithPoll(reply, { streams, log: await run.openLog(), runId, query, naming: 'standard' })
+    const credential = credentialOf(reply.request)
+    const log = await run.openLog()
+    await replyWithPoll(reply, { streams, log, credential, runId, query, naming: 'standard' })
   } finally {
     release()
   }
   return reply
+}
+
+/** A poll waits no longer than its token counts. */
+function withinToken(
+  query: RunEventsQuery,
+  expiresAt: number | undefined,
+  { clock }: Pick<Deps, 'clock'>,
+): RunEventsQuery {
+  if (query.wait === undefined || expiresAt === undefined) return query
+  return { ...query, wait: Math.max(0, Math.min(query.wait, expiresAt - clock.now())) }
 }
 
 function lastEventIdOf({ request }: FastifyReply): string | undefined {

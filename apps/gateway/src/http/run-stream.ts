@@ -1,6 +1,6 @@
 import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
-import { type Asker, checkOwner, principalOf } from '@tributary/service'
+import { type Asker, checkOwner, credentialOf, principalOf } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -112,6 +112,7 @@ function openLog(
     streams,
     log,
     runId,
+    credential: credentialOf(reply.request),
     timeoutMs: config.STREAM_TIMEOUT_MS,
     maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
     onError: (error) => logger.error({ err: error, runId }, 'log cannot be read'),

@@ -1,6 +1,6 @@
 import type { Naming, RunAccepted, RunEventsQuery, StreamQuery } from '@tributary/protocol'
 import type { KnownRun, StartedOnce } from '@tributary/runs'
-import { requireOwner } from '@tributary/service'
+import { credentialOf, requireOwner } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -33,7 +33,8 @@ async function replyWithPage(
   const release = run.hold()
   try {
     const log = await run.openLog()
-    await replyWithPoll(reply, { streams, log, runId: run.id, query, naming: 'standard' })
+    const credential = credentialOf(reply.request)
+    await replyWithPoll(reply, { streams, log, credential, runId: run.id, query, naming: 'standard' })
   } finally {
     release()
   }
@@ -59,6 +60,7 @@ async function open(
       streams,
       log: await run.openLog(),
       runId: run.id,
+      credential: credentialOf(reply.request),
       timeoutMs: config.STREAM_TIMEOUT_MS,
       maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
       onError: (error) => logger.error({ err: error, runId: run.id }, 'log cannot be read'),

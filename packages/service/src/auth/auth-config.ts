@@ -69,6 +69,19 @@ export const authConfig = {
     default: 86_400,
     description: 'How many seconds it can be refreshed, from when it was got with something else.',
   }),
+  AUTH_EXPIRY_WARNING_MS: Type.Integer({
+    minimum: 0,
+    maximum: 2_147_483_647,
+    default: 60_000,
+    description:
+      'How long before its token ends a stream is told; a tenth of the time that is left when it gets it, if that is less.',
+  }),
+  AUTH_REVOCATION_KEPT_S: Type.Integer({
+    minimum: 60,
+    maximum: 315_360_000,
+    default: 2_592_000,
+    description: 'How many seconds a revocation holds: no token may count longer.',
+  }),
   AUTH_ANONYMOUS: Type.Boolean({
     default: false,
     description: 'Whether a stream may be opened by `?sessionId=` alone.',

@@ -25,6 +25,14 @@ export function principalOf(request: Pick<FastifyRequest, 'principal'>): Princip
   throw new ProblemError('unauthorized', 'This needs a token.', { headers: { 'WWW-Authenticate': 'Bearer' } })
 }
 
+/**
+ * What the streams and polls of a request end with: its principal. Nothing where that is the gateway, who asks its
+ * worker for others and sees to their ends itself.
+ */
+export function credentialOf({ principal }: Pick<FastifyRequest, 'principal'>): Principal | undefined {
+  return principal === null || principal.method === 'worker' ? undefined : principal
+}
+
 /** Lets on who has this role. @throws ProblemError `forbidden`, `unauthorized` */
 export function requireRole(request: Pick<FastifyRequest, 'principal'>, role: string): void {
   if (principalOf(request).roles.includes(role)) return

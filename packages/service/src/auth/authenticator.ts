@@ -6,6 +6,7 @@ import type { JwtVerifier } from './jwt-verifier.ts'
 import { loopbackRefusal } from './loopback.ts'
 import { ownAudienceOf } from './own-token.ts'
 import { isReservedUser, type Principal } from './principal.ts'
+import type { Revocations } from './revocations.ts'
 import type { SessionVerifier } from './session-verifier.ts'
 import type { StaticTokens } from './static-tokens.ts'
 
@@ -28,6 +29,8 @@ export interface AuthenticatorOptions {
   readonly own?: ReadonlyMap<string, TokenVerifier>
   /** Lets in who names no more than a session. Default: nobody. */
   readonly anonymous?: AnonymousUsers
+  /** Who, though what he shows is good, is refused. Default: nobody. */
+  readonly revocations?: Revocations
   /** Whether a request from this machine that bears no token is `dev`, or whom it names: in development only. */
   readonly trustLoopback: boolean
 }
@@ -42,16 +45,18 @@ export class Authenticator {
   readonly #verifier: JwtVerifier | undefined
   readonly #own: ReadonlyMap<string, TokenVerifier>
   readonly #anonymous: AnonymousUsers | undefined
+  readonly #revocations: Revocations | undefined
   readonly #trustLoopback: boolean
 
   constructor(options: AuthenticatorOptions) {
-    const { sessions = [], tokens, verifier, own = new Map(), anonymous, trustLoopback } = options
+    const { sessions = [], tokens, verifier, own = new Map(), anonymous, revocations } = options
     this.#sessions = sessions
     this.#anonymous = anonymous
     this.#tokens = tokens
     this.#verifier = verifier
     this.#own = own
-    this.#trustLoopback = trustLoopback
+    this.#revocations = revocations
+    this.#trustLoopback = options.trustLoopback
   }
 
   /**
@@ -63,9 +68,22 @@ export class Authenticator {
    * who it is.
    *
    * @throws ProblemError `token_unknown`, or as `JwtVerifier.verify`, where a carrier holds nothing valid: nothing else
-   * is tried then. `unauthorized` where there is none. `invalid_request` where `?userId=` or `?sessionId=` is no name.
+   * is tried then. `token_revoked` where it counts no more. `unauthorized` where there is none. `invalid_request` where `?userId=` or `?sessionId=` is no name.
    */
   async authenticate(request: Credentials): Promise<Principal> {
+    const principal = await this.#principalOf(request)
+    this.#revocations?.check(principal)
+    return principal
+  }
+
+  /** Whom a token stands for that a request brings otherwise. @throws ProblemError as `authenticate`. */
+  async verify(token: string, request: Credentials): Promise<Principal> {
+    const principal = await this.#ownerOf(token, request)
+    this.#revocations?.check(principal)
+    return principal
+  }
+
+  async #principalOf(request: Credentials): Promise<Principal> {
     const token = tokenOf(request)
     const namesUser = this.#trustLoopback && namedUserOf(request) !== undefined
     const session = await this.#sessionOf(request, token !== undefined || namesUser)
@@ -93,7 +111,9 @@ export class Authenticator {
     for (const sessions of this.#sessions) {
       try {
         const principal = await sessions.verify(asked)
-        if (principal !== undefined) return principal
+        if (principal === undefined) continue
+        this.#revocations?.check(principal)
+        return principal
       } catch (error) {
         if (!(error instanceof ProblemError) || error.statusCode !== 401) throw error
         fault ??= error

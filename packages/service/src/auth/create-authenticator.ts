@@ -15,6 +15,7 @@ import {
 } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
 import { OWN_ISSUER, STREAM_AUDIENCE, WORKER_AUDIENCE } from './own-token.ts'
+import type { Revocations } from './revocations.ts'
 import type { SessionCookies } from './session-cookies.ts'
 import { readStaticTokens } from './static-tokens.ts'
 
@@ -44,6 +45,8 @@ export interface CreateAuthenticatorOptions {
   readonly sessionCookies?: SessionCookies | undefined
   /** How the application that this is a part of finds sessions of its own. Default: it has none. */
   readonly verifySession?: VerifySession | undefined
+  /** Who is refused though what he shows is good. Default: nobody. */
+  readonly revocations?: Revocations
 }
 
 /** The variables of which production needs one, for it to be known who comes. */
@@ -64,7 +67,7 @@ export async function createAuthenticator(
   config: AuthConfig,
   options: CreateAuthenticatorOptions,
 ): Promise<Authenticator> {
-  const { clock, streamTokens, workerTokens } = options
+  const { clock, streamTokens, workerTokens, revocations } = options
   const production = config.NODE_ENV === 'production'
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
   const verifier = await readVerifier(config, clock)
@@ -79,6 +82,7 @@ export async function createAuthenticator(
     ...(verifier === undefined ? {} : { verifier }),
     own: ownVerifiers({ [STREAM_AUDIENCE]: streamTokens, [WORKER_AUDIENCE]: workerTokens }),
     ...(config.AUTH_ANONYMOUS ? { anonymous: new AnonymousUsers(config.AUTH_ANONYMOUS_GROUPS) } : {}),
+    ...(revocations === undefined ? {} : { revocations }),
     trustLoopback: !production,
   })
 }

@@ -6,14 +6,20 @@ import type { Principal } from './principal.ts'
  *
  * @throws ProblemError `forbidden`, which names the first that may not be joined.
  */
-export function requireGroups({ roles, groups: patterns }: Principal, groups: readonly string[]): void {
-  if (patterns === undefined || roles.includes('admin')) return
-  const refused = groups.find((group) => !patterns.some((pattern) => matches(pattern, group)))
+export function requireGroups(principal: Principal, groups: readonly string[]): void {
+  const refused = groups.find((group) => !mayJoin(principal, group))
   if (refused === undefined) return
+  const { groups: patterns = [] } = principal
   throw new ProblemError(
     'forbidden',
     `The token lets you join ${patterns.length === 0 ? 'no group' : patterns.join(', ')}, not ${JSON.stringify(refused)}.`,
   )
+}
+
+/** Whether he may be in a group. */
+export function mayJoin({ roles, groups: patterns }: Principal, group: string): boolean {
+  if (patterns === undefined || roles.includes('admin')) return true
+  return patterns.some((pattern) => matches(pattern, group))
 }
 
 /** A pattern is a name, or the beginning of names with a `*` behind. */

@@ -92,6 +92,7 @@ describe('a signed token', () => {
     ['with metadata that is a list', () => signed({ ...CLAIMS, metadata: ['x'] }), 'token_invalid'],
     ['whose time is over', () => signed({ ...CLAIMS, exp: START_S - 6 }), 'token_expired'],
     ['whose time has not begun', () => signed({ ...CLAIMS, nbf: START_S + 6 }), 'token_not_yet_valid'],
+    ['that is issued in the future', () => signed({ ...CLAIMS, iat: START_S + 6 }), 'token_not_yet_valid'],
     ['of another issuer', () => signed({ ...CLAIMS, iss: 'somebody' }), 'token_wrong_issuer'],
     ['for somebody else', () => signed({ ...CLAIMS, aud: 'other' }), 'token_wrong_audience'],
     ['of 9,000 characters', () => signed({ ...CLAIMS, x: 'x'.repeat(9_000) }), 'token_invalid'],
@@ -112,6 +113,7 @@ describe('a signed token', () => {
     const { verifier } = verifierOf()
     await verifier.verify(await signed({ ...CLAIMS, exp: START_S - 4 }))
     await verifier.verify(await signed({ ...CLAIMS, nbf: START_S + 4 }))
+    await verifier.verify(await signed({ ...CLAIMS, iat: START_S + 4 }))
   })
 
   test('is remembered until its time is over, and no longer', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Clock, type ErrorCode, ProblemError } from '@tributary/protocol'
-import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose'
+import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
 import { TokenClaims } from './claims.ts'
@@ -72,13 +72,19 @@ export class JwtVerifier {
     return expiresAt !== undefined && this.#options.clock.now() >= expiresAt + this.#leewayS * 1_000
   }
 
+  #checkForeign({ iss, iat = 0 }: JWTPayload): void {
+    if (iss === OWN_ISSUER) throw refusal('token_wrong_issuer', 'Its issuer is not the one that is accepted')
+    // By it a revocation tells what is older: one that is ahead would outlast all of them.
+    if (iat * 1_000 > this.#options.clock.now() + this.#leewayS * 1_000)
+      throw refusal('token_not_yet_valid', 'It says that it was issued in the future')
+  }
+
   async #read(token: string): Promise<Principal> {
     const { keys, clock, issuer, principalOf = principalOfPayload } = this.#options
     try {
       const currentDate = new Date(clock.now())
       const { payload } = await jwtVerify(token, keys, { ...this.#expected, currentDate })
-      if (payload.iss === OWN_ISSUER && issuer !== OWN_ISSUER)
-        throw refusal('token_wrong_issuer', 'Its issuer is not the one that is accepted')
+      if (issuer !== OWN_ISSUER) this.#checkForeign(payload)
       const principal = principalOf(payload)
       if (isReservedUser(principal.userId))
         throw refusal('token_invalid', 'Its user is one of an anonymous stream')
