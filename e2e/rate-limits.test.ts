@@ -53,10 +53,11 @@ it('lets a user in again when the time is over', async () => {
 })
 
 it('limits what a user sends, polls and starts, each for itself', async () => {
-  await using worker = await startWorker()
+  const clock = new FakeClock()
+  await using worker = await startWorker({ clock })
   await using gateway = await startGateway({
     workers: [worker],
-    clock: new FakeClock(),
+    clock,
     env: { RATE_LIMIT_PUBLISHES: '1', RATE_LIMIT_REQUESTS: '1', RATE_LIMIT_RUNS: '1' },
   })
   const send = () => postJson(gateway.url + SEND, { event: 'note', data: 1 }, ADMIN)
@@ -83,6 +84,40 @@ it('a worker limits each user too', async () => {
     await answer.body?.cancel()
   }
   expect(statuses).toEqual([200, 429, 200])
+})
+
+describe('through a gateway', () => {
+  const start = (url: string, headers: Readonly<Record<string, string>>) =>
+    postJson(url + PARALLEL_TASKS, { tasks: ['one'] }, { ...headers, accept: 'application/json' })
+
+  it('the worker limits who asks, and says so', async () => {
+    const clock = new FakeClock()
+    await using worker = await startWorker({ clock, env: { RATE_LIMIT_RUNS: '1' } })
+    await using gateway = await startGateway({ workers: [worker], clock })
+    const [first, second, other] = [
+      await start(gateway.url, ALICE),
+      await start(gateway.url, ALICE),
+      await start(gateway.url, ADMIN),
+    ]
+    expect([first.status, second.status, other.status]).toEqual([202, 429, 202])
+    expect([second.headers.get('retry-after'), await second.json()]).toMatchObject([
+      '60',
+      { code: 'rate_limited', category: 'rate_limit' },
+    ])
+  })
+
+  it('what the gateway reads for itself is not limited', async () => {
+    const limits = { RATE_LIMIT_CONNECTS: '1', RATE_LIMIT_REQUESTS: '1' }
+    await using worker = await startWorker({ env: limits })
+    await using gateway = await startGateway({ workers: [worker] })
+    for (let n = 0; n < 4; n += 1) {
+      const { runId } = await (await start(gateway.url, ADMIN)).json()
+      await using reader = await EventCollector.open(`${gateway.url}/api/runs/${runId}/events`, {
+        headers: ADMIN,
+      })
+      expect(await reader.waitFor('complete')).toMatchObject({ data: { status: 'succeeded' } })
+    }
+  })
 })
 
 describe('the client', () => {

@@ -107,13 +107,8 @@ export class RateLimiter {
   }
 }
 
-/** As text, which a method that this service does not have can be compared with. */
-function methodOf({ method }: Principal): string {
-  return method
-}
-
 function keyOf({ principal, ip, socket }: FastifyRequest): string {
-  const isKnown = principal !== null && methodOf(principal) !== 'anonymous'
+  const isKnown = principal !== null && principal.method !== 'anonymous'
   if (isKnown) return principal.userId
   // A trusted proxy may pass on what is no address, of any length.
   return ADDRESS_KEY + normalizeIP(isIP(ip) === 0 ? (socket.remoteAddress ?? '') : ip)
@@ -121,12 +116,7 @@ function keyOf({ principal, ip, socket }: FastifyRequest): string {
 
 /** What a gateway asks of its worker for itself, as the events of a run that many read, is nobody's to be limited for. */
 function isOfGateway(principal: Principal | null): boolean {
-  return (
-    principal !== null &&
-    methodOf(principal) === 'worker' &&
-    principal.userId === 'gateway' &&
-    principal.roles.includes('admin')
-  )
+  return principal?.method === 'worker' && principal.userId === 'gateway' && principal.roles.includes('admin')
 }
 
 /** Whether what is refused would have been a stream, whose reader may be an EventSource that comes back. */
