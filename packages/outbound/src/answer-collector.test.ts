@@ -105,4 +105,34 @@ describe('an answer that is collected', () => {
     })
     await expect(reading).rejects.toBe(failure)
   })
+
+  it('keeps the order of pieces of any size', async () => {
+    const pieces = Array.from({ length: 300 }, (_, at) =>
+      String.fromCharCode(97 + (at % 26)).repeat((at * 997) % 9_000 || 1),
+    )
+    await using server = await serveHttp(async (_, answer) => {
+      for (const piece of pieces) await new Promise((resolve) => answer.write(piece, resolve))
+      answer.end()
+    })
+    const { bytes } = await read(server, { maxBytes: 1e7 })
+    expect(bytes.toString() === pieces.join('')).toBe(true)
+  })
+
+  it('takes memory of about its size for a body of single bytes', async () => {
+    const count = 1_000_000
+    await using server = await serveTcp((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
+      socket.end(`${'1\r\nx\r\n'.repeat(count)}0\r\n\r\n`)
+    })
+    let most = 0
+    let seen = 0
+    const before = process.memoryUsage().heapUsed
+    const onBytes = () => {
+      seen += 1
+      if (seen % 100_000 === 0) most = Math.max(most, process.memoryUsage().heapUsed - before)
+    }
+    const { bytes } = await read(server, { maxBytes: count, onBytes })
+    expect(bytes.length).toBe(count)
+    expect(most).toBeLessThan(60 * count)
+  })
 })

@@ -20,6 +20,47 @@ export interface CollectedAnswer {
   readonly truncated: boolean
 }
 
+/** Shorter pieces are copied together: kept as they are, a body of single bytes would take a hundred times its size. */
+const MIN_PIECE_BYTES = 4_096
+const BLOCK_BYTES = 65_536
+
+/** The pieces of a body, in memory of about its size. */
+class BodyPieces {
+  #pieces: Buffer[] = []
+  /** What short pieces are copied into, up to `#end`; what is before `#begin` is among the pieces. */
+  #block = Buffer.alloc(0)
+  #begin = 0
+  #end = 0
+
+  add(piece: Buffer): void {
+    // Most answers are one piece, which needs no copy.
+    if (piece.length >= MIN_PIECE_BYTES || (this.#pieces.length === 0 && this.#end === 0)) {
+      this.#closeBlock()
+      this.#pieces.push(piece)
+      return
+    }
+    if (this.#end + piece.length > this.#block.length) {
+      this.#closeBlock()
+      this.#block = Buffer.allocUnsafe(BLOCK_BYTES)
+      this.#begin = 0
+      this.#end = 0
+    }
+    piece.copy(this.#block, this.#end)
+    this.#end += piece.length
+  }
+
+  join(): Buffer {
+    this.#closeBlock()
+    const [only] = this.#pieces
+    return this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces)
+  }
+
+  #closeBlock(): void {
+    if (this.#end > this.#begin) this.#pieces.push(this.#block.subarray(this.#begin, this.#end))
+    this.#begin = this.#end
+  }
+}
+
 export interface CollectorOptions {
   readonly limitOf: (status: number, headers: AnswerHeaders) => BodyLimit
   /** Called with what has come, and with the `Content-Length` where there is one. */
@@ -42,7 +83,7 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
   #limit: BodyLimit = { maxBytes: 0, overflow: 'truncate' }
   #total: number | undefined
   #received = 0
-  #chunks: Buffer[] = []
+  #body = new BodyPieces()
 
   constructor(options: CollectorOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<CollectedAnswer>()
@@ -81,11 +122,11 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
     if (over && overflow === 'error') {
       this.abort(new OutboundError('body_too_large', 'Body too large'))
     } else if (over && this.#received >= maxBytes) {
-      this.#chunks.push(chunk.subarray(0, chunk.length - (this.#received - maxBytes)))
+      this.#body.add(chunk.subarray(0, chunk.length - (this.#received - maxBytes)))
       const controller = this.#controller
       this.#finish(true)
       controller?.abort(new OutboundError('cancelled', 'Cut'))
-    } else this.#chunks.push(chunk)
+    } else this.#body.add(chunk)
   }
 
   onResponseEnd(): void {
@@ -98,10 +139,7 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
   }
 
   #finish(truncated: boolean): void {
-    const [only] = this.#chunks
-    // Most answers are one chunk, which needs no copy.
-    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
-    this.#resolve({ status: this.#status, headers: this.#headers, bytes, truncated })
+    this.#resolve({ status: this.#status, headers: this.#headers, bytes: this.#body.join(), truncated })
     this.#letGo()
   }
 
@@ -109,7 +147,7 @@ export class AnswerCollector implements Dispatcher.DispatchHandler {
   #letGo(): void {
     this.#controller = undefined
     this.#options = undefined
-    this.#chunks = []
+    this.#body = new BodyPieces()
     this.#headers = {}
   }
 }
