@@ -42,7 +42,7 @@ export class AppSessions implements SessionVerifier {
 }
 
 /** @throws TypeError where an application names a user that cannot be: a mistake of its own. */
-function principalOfUser(user: SessionUser): Principal {
+export function principalOfUser(user: SessionUser): Principal {
   if (!userCheck.Check(user)) {
     const [fault] = userCheck.Errors(user)
     throw new TypeError(`A session's ${fault?.instancePath.slice(1) || 'user'} ${fault?.message}`)
