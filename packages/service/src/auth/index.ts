@@ -1,8 +1,17 @@
-export type { SessionUser, VerifySession } from './app-sessions.ts'
+export type {
+  /** @public For applications. */
+  SessionUser,
+  /** @public For applications. */
+  VerifySession,
+} from './app-sessions.ts'
 export {
+  /** @public For applications. */
   type Authenticated,
+  /** @public For applications. */
   type Authentication,
+  /** @public For applications. */
   type AuthenticationOptions,
   Authentications,
+  /** @public For applications. */
   type NotAuthenticated,
 } from './authentication.ts'
