@@ -8,8 +8,8 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'GET /api/sse/managed/connect': 'connect',
   'GET /api/sse/managed/connect/group/:groupId': 'connect',
 
-  'GET /api/auth/sse-token': 'connect',
-  'POST /api/auth/sse-token': 'connect',
+  'GET /api/auth/sse-token': 'own',
+  'POST /api/auth/sse-token': 'own',
 
   'GET /api/sse/health': 'connect',
 

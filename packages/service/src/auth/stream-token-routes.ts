@@ -10,8 +10,6 @@ export function addStreamTokens(app: App, streamTokens: StreamTokens): void {
   app.route({
     method: ['GET', 'POST'],
     url: URL,
-    // Cheap, and asked for by each open page once in a while.
-    config: { rateClass: 'requests' },
     schema: {
       tags: ['auth'],
       summary: 'A short-lived token for streams',

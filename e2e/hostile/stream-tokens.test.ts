@@ -1,0 +1,322 @@
+import { postJson } from '../services.ts'
+import { sendBytes } from './answer.ts'
+import { type Attacked, bytesOf, type HostileCase } from './hostile-case.ts'
+import { inHostileWorld } from './hostile-world.ts'
+import { type Forgery, FUTURE_S, forge, GOOD_CLAIMS, PAST_S, tokenOf } from './tokens.ts'
+
+const hostile = inHostileWorld()
+const SSE_TOKEN = '/api/auth/sse-token'
+const REVOCATIONS = '/api/auth/revocations'
+const MANAGED = '/api/sse/managed'
+const WORKER_SECRET = 'another secret of more than 32 characters'
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+/** Claims of a stream token that would let `user` in. */
+const STREAM_CLAIMS = {
+  sub: 'user',
+  iss: 'tributary',
+  aud: 'tributary:stream',
+  exp: FUTURE_S,
+  jti: 'forged',
+  sid: 'forged',
+  session_end: FUTURE_S,
+}
+const stream = (claims: Readonly<Record<string, unknown>> = {}, more: Forgery = {}) =>
+  forge({ ...more, payload: { ...STREAM_CLAIMS, ...claims } })
+
+const opens = (name: string, token: string, to: 'gateway' | 'worker' = 'gateway'): HostileCase => ({
+  name,
+  to,
+  path: to === 'gateway' ? `${MANAGED}/connect` : '/api/runs',
+  headers: bearer(token),
+  status: 200,
+})
+const bears = (name: string, token: string, code: string, to?: 'gateway' | 'worker'): HostileCase => ({
+  ...opens(name, token, to),
+  status: 401,
+  code,
+})
+const SESSION = { aud: 'tributary:session' }
+const WORKER = { aud: 'tributary:worker' }
+const BY_WORKER = { secret: WORKER_SECRET }
+
+hostile('as a stream token', [
+  opens('a good one', stream()),
+  opens('a good one at a worker', stream(), 'worker'),
+  bears('the token of a session', stream(SESSION), 'token_wrong_audience'),
+  bears('the token of a session at a worker', stream(SESSION), 'token_wrong_audience', 'worker'),
+  bears('what a gateway shows a worker', stream(WORKER, BY_WORKER), 'token_wrong_audience'),
+  bears('one for a worker by the key of streams', stream(WORKER), 'token_wrong_audience'),
+  bears('one by the key of workers', stream({}, BY_WORKER), 'token_invalid'),
+  bears('one by the key of workers at a worker', stream({}, BY_WORKER), 'token_invalid', 'worker'),
+  bears('one for a worker by the key of streams, there', stream(WORKER), 'token_invalid', 'worker'),
+  bears('one of two purposes', stream({ aud: [STREAM_CLAIMS.aud, SESSION.aud] }), 'token_wrong_audience'),
+  bears('one in a list', stream({ aud: [STREAM_CLAIMS.aud] }), 'token_wrong_audience'),
+  bears('one without a purpose', stream({ aud: undefined }), 'token_wrong_audience'),
+  bears('one in capitals', stream({ aud: 'TRIBUTARY:STREAM' }), 'token_wrong_audience'),
+  bears('one with a space', stream({ aud: 'tributary:stream ' }), 'token_wrong_audience'),
+  bears('one whose purpose is a number', stream({ aud: 7 }), 'token_wrong_audience'),
+  bears("one with the issuer's audience", stream({ aud: GOOD_CLAIMS.aud }), 'token_wrong_audience'),
+  bears("one in the issuer's name", stream({ iss: GOOD_CLAIMS.iss }), 'token_wrong_audience'),
+  bears('one of two issuers', stream({ iss: ['tributary', GOOD_CLAIMS.iss] }), 'token_wrong_issuer'),
+  bears('one in our name in capitals', stream({ iss: 'Tributary' }), 'token_wrong_issuer'),
+  bears('one whose time is over', stream({ exp: PAST_S }), 'token_expired'),
+  bears('one without an end', stream({ exp: undefined }), 'token_invalid'),
+  bears('one without an id', stream({ jti: undefined }), 'token_invalid'),
+  bears('one without its sign-in', stream({ sid: undefined }), 'token_invalid'),
+  bears('one whose sign-in is a list', stream({ sid: ['a'] }), 'token_invalid'),
+  bears('one without the end of its sign-in', stream({ session_end: undefined }), 'token_invalid'),
+  bears('one whose sign-in never ends', stream({ session_end: null }), 'token_invalid'),
+  bears('one of a user of no name', stream({ sub: '' }), 'token_invalid'),
+  bears('one of an anonymous user', stream({ sub: 'anonymous:x' }), 'token_invalid'),
+  bears('one of roles that are no list', stream({ roles: 'admin' }), 'token_invalid'),
+  bears('one that is not signed', stream({}, { header: { alg: 'none' }, signature: '' }), 'token_invalid'),
+  bears('one by HS512', stream({}, { header: { alg: 'HS512' }, hash: 'sha512' }), 'token_invalid'),
+  bears('one whose signature is cut', stream().slice(0, -1), 'token_invalid'),
+])
+
+const asksFor = (name: string, one: Partial<HostileCase>, status: number, code?: string): HostileCase => ({
+  name,
+  path: SSE_TOKEN,
+  ...one,
+  status,
+  ...(code === undefined ? {} : { code }),
+})
+hostile('asking for a stream token', [
+  asksFor('without any', {}, 401, 'unauthorized'),
+  asksFor('without any, to renew', { method: 'POST' }, 401, 'unauthorized'),
+  asksFor('with one whose time is over', { headers: bearer(stream({ exp: PAST_S })) }, 401, 'token_expired'),
+  asksFor('with one of a session', { headers: bearer(stream(SESSION)) }, 401, 'token_wrong_audience'),
+  asksFor(
+    'with one of a worker',
+    { headers: bearer(stream(WORKER, BY_WORKER)) },
+    401,
+    'token_wrong_audience',
+  ),
+  asksFor(
+    'past the end of its sign-in',
+    { method: 'POST', headers: bearer(stream({ session_end: PAST_S })) },
+    401,
+    'token_expired',
+  ),
+  asksFor('of another user', { as: 'user', path: `${SSE_TOKEN}?userId=admin` }, 200),
+  asksFor('by DELETE', { as: 'user', method: 'DELETE' }, 405, 'method_not_allowed'),
+  asksFor('at a worker', { as: 'user', to: 'worker' }, 404, 'not_found'),
+])
+
+/** Gives the stream of `healthy` another token, or what is none. */
+const gives = (
+  name: string,
+  body: unknown,
+  [status, code]: [number, string],
+  as = tokenOf('healthy'),
+): HostileCase => ({
+  name,
+  status,
+  code,
+  request: ({ gateway }) => {
+    const [connection] = gateway.deps.hub.connectionsOfUser('healthy')
+    const path = `${MANAGED}/connections/${connection?.connectionId}/token`
+    return sendBytes(gateway.url, bytesOf({ name, path, body, headers: bearer(as), status }, tokenOf))
+  },
+})
+const token = tokenOf('healthy')
+const INVALID: [number, string] = [400, 'invalid_request']
+
+hostile('giving a stream', [
+  gives('the token of another user', { token: tokenOf('user') }, [403, 'forbidden']),
+  gives('the token of an admin', { token: tokenOf('admin') }, [403, 'forbidden']),
+  gives('his token, by another user', { token }, [403, 'forbidden'], tokenOf('user')),
+  gives("another's token, by an admin", { token: tokenOf('admin') }, [403, 'forbidden'], tokenOf('admin')),
+  gives('the token of his session', { token: stream({ ...SESSION, sub: 'healthy' }) }, [
+    401,
+    'token_wrong_audience',
+  ]),
+  gives('one for a worker', { token: stream({ ...WORKER, sub: 'healthy' }, BY_WORKER) }, [
+    401,
+    'token_wrong_audience',
+  ]),
+  gives('one that is over', { token: stream({ sub: 'healthy', exp: PAST_S }) }, [401, 'token_expired']),
+  gives('one that ends earlier', { token: stream({ sub: 'healthy', exp: FUTURE_S - 1 }) }, [
+    409,
+    'token_ends_earlier',
+  ]),
+  gives('one of a forged key', { token: forge({ claims: { sub: 'healthy' }, secret: 'x' }) }, [
+    401,
+    'token_invalid',
+  ]),
+  gives('a development token', { token: 'test-token' }, [401, 'token_invalid']),
+  gives('nothing', {}, INVALID),
+  gives('an empty token', { token: '' }, INVALID),
+  gives('a number', { token: 7 }, INVALID),
+  gives('a list of tokens', { token: [token] }, INVALID),
+  gives('a token of 9,000 characters', { token: 'x'.repeat(9_000) }, INVALID),
+  gives('a token and roles', { token, roles: ['admin'] }, INVALID),
+  gives('a token and a user', { token, userId: 'user' }, INVALID),
+  {
+    name: 'that is not there a token',
+    as: 'user',
+    path: `${MANAGED}/connections/nobody/token`,
+    body: { token: tokenOf('user') },
+    status: 404,
+    code: 'connection_not_found',
+  },
+])
+
+const revokes = (name: string, body: unknown, status: number, code?: string): HostileCase => ({
+  name,
+  as: 'admin',
+  path: REVOCATIONS,
+  body,
+  status,
+  ...(code === undefined ? {} : { code }),
+})
+
+hostile('revoking', [
+  { name: 'as nobody', path: REVOCATIONS, body: { userId: 'healthy' }, status: 401, code: 'unauthorized' },
+  { ...revokes('as a user', { userId: 'healthy' }, 403, 'forbidden'), as: 'user' },
+  { ...revokes('oneself, as a user', { userId: 'user' }, 403, 'forbidden'), as: 'user' },
+  { ...revokes('as a publisher', { userId: 'healthy' }, 403, 'forbidden'), as: 'publisher' },
+  { ...revokes('at a worker, as a user', { userId: 'healthy' }, 403, 'forbidden'), as: 'user', to: 'worker' },
+  revokes('nobody', {}, 400, 'invalid_request'),
+  revokes('a user and a token', { userId: 'a', tokenId: 'b' }, 400, 'invalid_request'),
+  revokes('a list of users', { userId: ['healthy'] }, 400, 'invalid_request'),
+  revokes('a pattern that is a list', { userId: { $ne: 1 } }, 400, 'invalid_request'),
+  revokes('a user of no name', { userId: '' }, 400, 'invalid_request'),
+  revokes('a user of a split line', { userId: 'a\nb' }, 400, 'invalid_request'),
+  revokes('a user of 200 characters', { userId: 'x'.repeat(200) }, 400, 'invalid_request'),
+  revokes('a token of 257 characters', { tokenId: 'x'.repeat(257) }, 400, 'invalid_request'),
+  revokes('more than that', { userId: 'a', until: 0 }, 400, 'invalid_request'),
+  revokes('a user whose name all objects have', { userId: '__proto__' }, 200),
+  revokes('a user whose name is a pattern', { userId: '*' }, 200),
+  revokes('a user who is a part of another', { userId: 'healt' }, 200),
+  revokes('a token that is named as a user', { tokenId: 'healthy' }, 200),
+  {
+    name: 'back what is not',
+    as: 'admin',
+    method: 'DELETE',
+    path: `${REVOCATIONS}?userId=nobody`,
+    status: 404,
+    code: 'revocation_not_found',
+  },
+  {
+    name: 'back all',
+    as: 'admin',
+    method: 'DELETE',
+    path: REVOCATIONS,
+    status: 400,
+    code: 'invalid_request',
+  },
+  { name: 'to see', as: 'user', path: REVOCATIONS, status: 403, code: 'forbidden' },
+])
+
+/** Revokes, then asks with what was revoked. */
+const revoked = (
+  name: string,
+  target: object,
+  one: Partial<HostileCase>,
+  [status, code]: [number, string?] = [401, 'token_revoked'],
+): HostileCase => ({
+  name,
+  status,
+  ...(code === undefined ? {} : { code }),
+  request: async (attacked) => {
+    await postJson(attacked.gateway.url + REVOCATIONS, target, bearer(tokenOf('admin')))
+    return sendBytes(
+      attacked.gateway.url,
+      bytesOf({ path: `${MANAGED}/connect`, ...one, name, status }, tokenOf),
+    )
+  },
+})
+const GONE = { userId: 'gone' }
+const ofGone = forge({ claims: { sub: 'gone', iat: PAST_S } })
+const undated = forge({ claims: { sub: 'gone' } })
+const streamOfGone = stream({ sub: 'gone', auth_time: PAST_S })
+const lost = (claims = {}) => stream({ jti: 'renewed', sid: 'lost', ...claims })
+const cookieOf = (claims: object) =>
+  `tributary_session=${forge({ payload: { ...STREAM_CLAIMS, ...claims } })}`
+
+hostile('what is revoked', [
+  revoked('of a user, in a header', GONE, { headers: bearer(ofGone) }),
+  revoked('of a user, in X-Auth-Token', GONE, { headers: { 'x-auth-token': ofGone } }),
+  revoked('of a user, in an address', GONE, { path: `${MANAGED}/connect?token=${ofGone}` }),
+  revoked('of a user, as a stream token', GONE, { headers: bearer(streamOfGone) }),
+  revoked('of a user, undated', GONE, { headers: bearer(undated) }),
+  revoked('of a user, for a poll', GONE, { path: `/api/realtime/polling?token=${ofGone}` }),
+  revoked('of a user, for a stream token', GONE, { path: SSE_TOKEN, headers: bearer(ofGone) }),
+  revoked('of a user, to renew one', GONE, {
+    path: SSE_TOKEN,
+    method: 'POST',
+    headers: bearer(streamOfGone),
+  }),
+  revoked('of a user, for his runs', GONE, { path: '/api/runs', headers: bearer(ofGone) }),
+  revoked('of a user who is an admin besides', GONE, {
+    path: REVOCATIONS,
+    headers: bearer(forge({ claims: { sub: 'gone', roles: ['admin'], iat: PAST_S } })),
+  }),
+  revoked('of a user, with an end of his stream', GONE, {
+    headers: { ...bearer(ofGone), 'last-event-id': '1-1.closed' },
+  }),
+  revoked('of a user, beside a good header', GONE, {
+    path: `${MANAGED}/connect?token=${ofGone}`,
+    headers: bearer(tokenOf('user')),
+  }),
+  revoked(
+    'of a user, issued in the future',
+    GONE,
+    { headers: bearer(forge({ claims: { sub: 'gone', iat: FUTURE_S - 1 } })) },
+    [401, 'token_not_yet_valid'],
+  ),
+  revoked('of a token', { tokenId: 'stolen' }, { headers: bearer(forge({ claims: { jti: 'stolen' } })) }),
+  revoked('of a token that it was got with', { tokenId: 'lost' }, { headers: bearer(lost()) }),
+  revoked(
+    'of a token, in a session cookie',
+    { tokenId: 'lost' },
+    { headers: { cookie: cookieOf({ ...SESSION, jti: 'lost' }) } },
+  ),
+  revoked(
+    'of a cookie, beside a good header',
+    { tokenId: 'lost' },
+    { headers: { cookie: cookieOf({ ...SESSION, jti: 'lost' }), ...bearer(tokenOf('user')) } },
+    [200],
+  ),
+  revoked(
+    'of another',
+    { tokenId: 'FORGED' },
+    { headers: bearer(stream({ jti: 'forged', sid: 'forge' })) },
+    [200],
+  ),
+])
+
+hostile('as a session cookie', [
+  {
+    name: 'a stream token',
+    path: `${MANAGED}/connect`,
+    headers: { cookie: cookieOf({}) },
+    status: 401,
+    code: 'token_wrong_audience',
+  },
+  {
+    name: 'one for a worker',
+    path: `${MANAGED}/connect`,
+    headers: { cookie: `tributary_session=${stream(WORKER, BY_WORKER)}` },
+    status: 401,
+    code: 'token_invalid',
+  },
+])
+
+const giveRevoked = async ({ gateway }: Attacked) => {
+  const [connection] = gateway.deps.hub.connectionsOfUser('healthy')
+  const next = forge({ claims: { sub: 'healthy', jti: 'stolen' } })
+  await postJson(gateway.url + REVOCATIONS, { tokenId: 'stolen' }, bearer(tokenOf('admin')))
+  const path = `${MANAGED}/connections/${connection?.connectionId}/token`
+  const headers = bearer(tokenOf('healthy'))
+  return sendBytes(
+    gateway.url,
+    bytesOf({ name: '', path, headers, body: { token: next }, status: 0 }, tokenOf),
+  )
+}
+hostile('an open stream', [
+  { name: 'given a revoked token', request: giveRevoked, status: 401, code: 'token_revoked' },
+])
