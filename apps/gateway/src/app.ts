@@ -21,7 +21,7 @@ import { addPolling } from './http/polling.ts'
 import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
 import { addRuns } from './http/runs.ts'
-import { ROUTE_PERMISSIONS } from './route-permissions.ts'
+import { routePermissions } from './route-permissions.ts'
 
 /** The part of a drain's time in which runs may finish and readers of the hub leave; what is left is for the readers of runs. */
 const RUNS_SHARE = 0.8
@@ -37,7 +37,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     logger,
     authenticator,
     web: config,
-    permissions: ROUTE_PERMISSIONS,
+    permissions: routePermissions(config.NODE_ENV),
     ...serverLimitsOf(config),
     refuseStream: (reply, error) => refuseStream(reply, error, cursorQueryOf(reply.request)),
     clock,

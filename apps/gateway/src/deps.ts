@@ -34,9 +34,13 @@ import { SourceBuilder } from './relay/source-builder.ts'
 import { Worker } from './relay/worker.ts'
 import { WorkerChecks } from './relay/worker-checks.ts'
 import { WorkerPool } from './relay/worker-pool.ts'
+import { SessionOwners } from './session-owners.ts'
 
 /** The handlers that come with the gateway. */
 const SHIPPED_HANDLERS = fileURLToPath(new URL('../handlers/', import.meta.url))
+
+/** How long a session stays whose it was when nothing of it is open or kept any more, in ms: a day. */
+const SESSION_KEEP_MS = 86_400_000
 
 /** What an event has on the wire beside its data: its id, its names, and the quotes of an envelope. */
 const MAX_FRAME_OVERHEAD_CHARS = 16_384
@@ -122,6 +126,16 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     history: historyOf(config),
     idempotencyWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
+  const sessionOwners = await SessionOwners.open({
+    store,
+    clock,
+    keepMs: SESSION_KEEP_MS + config.STREAM_MAX_TIMEOUT_MS + sessionHistoryMs(config),
+    onTaken: (userId) => {
+      for (const { connectionId } of hub.connectionsOfUser(userId)) {
+        hub.close(connectionId, 'The session is that of a user from now on')
+      }
+    },
+  })
   const tokens = workerTokens(config, clock)
   const pool = new WorkerPool(
     config.WORKER_URLS.map(
@@ -203,6 +217,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     mirrors,
     ownRuns,
     owedCancels,
+    sessionOwners,
     relays,
     streamTokens,
     sessionCookies,
@@ -220,6 +235,11 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       metrics.close()
     },
   }
+}
+
+/** How long events of a session can be read. */
+function sessionHistoryMs(config: GatewayConfig): number {
+  return config.HISTORY_SESSION_MAX_AGE_MS ?? config.HISTORY_MAX_AGE_MS
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */

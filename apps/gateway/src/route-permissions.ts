@@ -1,7 +1,7 @@
 import type { RoutePermissions } from '@tributary/service'
 
 /** What may be done by whom: every route of the gateway that needs a principal, and what it asks of him. */
-export const ROUTE_PERMISSIONS: RoutePermissions = {
+const ROUTE_PERMISSIONS = {
   'GET /api/sse': 'connect',
   'GET /api/realtime/sse': 'connect',
   'GET /api/realtime/polling': 'connect',
@@ -25,10 +25,10 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'POST /api/runs/:runId/cancel': 'own',
 
   'POST /api/sse': 'publish',
-  'POST /api/sse/managed/send/user/:userId': 'publish',
-  'POST /api/sse/managed/send/filtered': 'publish',
-  'POST /api/sse/managed/broadcast': 'publish',
-  'POST /api/sse/managed/broadcast/group/:groupId': 'publish',
+  'POST /api/sse/managed/send/user/:userId': 'publish:user',
+  'POST /api/sse/managed/send/filtered': 'publish:all',
+  'POST /api/sse/managed/broadcast': 'publish:all',
+  'POST /api/sse/managed/broadcast/group/:groupId': 'publish:group',
   'POST /api/realtime/test': 'publish',
 
   'GET /api/sse/managed/status/user/:userId': 'own',
@@ -48,4 +48,10 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'POST /api/auth/revocations': 'admin',
   'GET /api/auth/revocations': 'admin',
   'DELETE /api/auth/revocations': 'admin',
+} satisfies RoutePermissions
+
+/** The same in an environment: in production test events are an admin's. */
+export function routePermissions(nodeEnv: string): RoutePermissions {
+  if (nodeEnv !== 'production') return ROUTE_PERMISSIONS
+  return { ...ROUTE_PERMISSIONS, 'POST /api/realtime/test': 'admin' }
 }

@@ -47,21 +47,28 @@ export function addManagedStreams(app: App, deps: Deps): void {
   )
 }
 
-/** Whom a request gets events for. @throws ProblemError `forbidden` where a group may not be joined. */
+/**
+ * Whom a request gets events for.
+ *
+ * @throws ProblemError `forbidden` where a group may not be joined, or the session is another user's.
+ */
 export function memberOf(
   principal: Principal,
   { groups, sessionId, metadata }: Pick<ManagedStreamQuery, 'groups' | 'sessionId' | 'metadata'>,
-  { config: { NODE_ENV } }: Pick<Deps, 'config'>,
+  { config: { NODE_ENV }, sessionOwners }: Pick<Deps, 'config' | 'sessionOwners'>,
   group?: string,
 ) {
   const wanted = [...(group === undefined ? [] : [group]), ...groupsOf(groups)]
   requireGroups(principal, wanted)
+  const said = metadataOf(metadata, NODE_ENV !== 'production')
+  if (sessionId !== undefined) sessionOwners.claim(sessionId, principal)
   return {
     credential: principal,
     userId: principal.userId,
+    // Not of the address: nobody gives himself a role.
     roles: principal.roles,
     groups: wanted,
-    metadata: { ...principal.metadata, ...metadataOf(metadata, NODE_ENV !== 'production') },
+    metadata: { ...said, ...principal.metadata },
     ...(sessionId === undefined ? {} : { sessionId }),
   }
 }

@@ -9,7 +9,7 @@ import {
   SendAnswer,
   TestEvent,
 } from '@tributary/protocol'
-import { type App, principalOf } from '@tributary/service'
+import { type App, principalOf, requireAudience } from '@tributary/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -45,7 +45,9 @@ export function addPublishing(app: App, { hub }: Deps): void {
     audience: Audience,
     { event = 'message', data, ...options }: ManagedSend,
   ): Promise<SendAnswer> => {
-    const { userId } = principalOf(request)
+    const principal = principalOf(request)
+    requireAudience(principal, audience)
+    const { userId } = principal
     const key = request.headers['idempotency-key']
     const { replayed, ...answer } = await hub.publish(audience, event, data, {
       ...options,

@@ -27,25 +27,14 @@ const schema = {
 
 /** The routes that relay, merge and run: each starts a run and answers with its stream. */
 export function addRelays(app: App, deps: Deps): void {
-  const { relays } = deps
+  const { relays, config } = deps
   app.post(
     '/api/sse-proxy/reactive/parallel-tasks/sse-emitter',
     { schema: { ...schema, summary: 'Run tasks on a worker', body: ParallelTasksRequest } },
     async (request, reply) =>
       replyWithNewRun(reply, request.query, () => relays.parallelTasks(request.body, askedBy(request)), deps),
   )
-  app.get(
-    '/api/sse-proxy/reactive/sample-parallel/sse-emitter',
-    {
-      // As the events of a run.
-      config: { whileDraining: 'serve' },
-      schema: { ...schema, summary: "A worker's sample tasks" },
-    },
-    async (request, reply) => {
-      const start = () => relays.startOnWorker(SAMPLE_PARALLEL, askedBy(request))
-      return replyWithStartedRun(reply, request.query, start, deps)
-    },
-  )
+  if (config.NODE_ENV !== 'production') addSample(app, deps)
   app.post(
     '/api/sse-proxy/merge-streams/sse-emitter',
     { schema: { ...schema, summary: 'Merge several streams into one', body: MergeRequest } },
@@ -63,6 +52,23 @@ export function addRelays(app: App, deps: Deps): void {
     { schema: { ...schema, summary: 'Run local and remote tasks as one run', body: HybridRequest } },
     async (request, reply) =>
       replyWithNewRun(reply, request.query, () => relays.hybrid(request.body, askedBy(request)), deps),
+  )
+}
+
+/** What the sample API gives, in development only: as its worker has none in production. */
+function addSample(app: App, deps: Deps): void {
+  const { relays } = deps
+  app.get(
+    '/api/sse-proxy/reactive/sample-parallel/sse-emitter',
+    {
+      // As the events of a run.
+      config: { whileDraining: 'serve' },
+      schema: { ...schema, summary: "A worker's sample tasks" },
+    },
+    async (request, reply) => {
+      const start = () => relays.startOnWorker(SAMPLE_PARALLEL, askedBy(request))
+      return replyWithStartedRun(reply, request.query, start, deps)
+    },
   )
 }
 

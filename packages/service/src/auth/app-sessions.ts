@@ -1,6 +1,7 @@
 import { Name } from '@tributary/protocol'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { PublishPattern } from './claims.ts'
 import { isReservedUser, type Principal } from './principal.ts'
 import type { SessionRequest, SessionVerifier } from './session-verifier.ts'
 
@@ -10,6 +11,8 @@ export const SessionUser = Type.Object({
   roles: Type.Optional(Type.Array(Name)),
   /** Which groups may be joined: names, or `chat-*`. Default: any. */
   groups: Type.Optional(Type.Array(Name)),
+  /** What may be sent to, beside what the roles allow: `user:42`, `group:chat-*`, `all`, … Default: nothing. */
+  publish: Type.Optional(Type.Array(PublishPattern)),
   /** What `where` is compared with. */
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   /** When the session ends, in milliseconds since 1970. Default: never. */
@@ -48,13 +51,14 @@ export function principalOfUser(user: SessionUser): Principal {
     throw new TypeError(`A session's ${fault?.instancePath.slice(1) || 'user'} ${fault?.message}`)
   }
   if (isReservedUser(user.userId)) throw new TypeError("A session's userId is one of an anonymous stream")
-  const { userId, roles = [], metadata = {}, groups, expiresAt } = user
+  const { userId, roles = [], metadata = {}, groups, publish, expiresAt } = user
   return {
     userId,
     roles,
     metadata,
     method: 'session',
     ...(groups === undefined ? {} : { groups }),
+    ...(publish === undefined ? {} : { publish }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   }
 }

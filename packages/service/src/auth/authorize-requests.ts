@@ -3,12 +3,21 @@ import type { FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import { principalOf } from './authenticate-requests.ts'
 import type { Principal } from './principal.ts'
+import { maySend, type PublishKind } from './publish-rights.ts'
 
 /**
  * What a route asks of who is signed in: `connect`, `run` and `relay` everybody may, `own` what is his own, which the
- * route itself sees to; `publish` the role `publisher`, and all of it the role `admin`.
+ * route itself sees to; `publish:…` the role `publisher` or a claim to send to such, `publish` to anything at all, and
+ * what is addressed in the end the route sees to again; all of it the role `admin`.
  */
-export type Permission = 'connect' | 'run' | 'relay' | 'own' | 'publish' | 'admin'
+export type Permission =
+  | 'connect'
+  | 'run'
+  | 'relay'
+  | 'own'
+  | 'publish'
+  | `publish:${'user' | 'group' | 'role' | 'all'}`
+  | 'admin'
 
 /** What each route that needs a principal asks of him, by method and address: `POST /api/sse`. */
 export type RoutePermissions = Readonly<Record<string, Permission>>
@@ -22,7 +31,14 @@ declare module 'fastify' {
 
 const EVERYBODYS: readonly Permission[] = ['connect', 'run', 'relay', 'own']
 const ADMIN = 'admin'
-const PUBLISHER = 'publisher'
+/** What those that let somebody send ask of him. */
+const PUBLISHING: ReadonlyMap<Permission, PublishKind | undefined> = new Map([
+  ['publish', undefined],
+  ['publish:user', 'user'],
+  ['publish:group', 'group'],
+  ['publish:role', 'role'],
+  ['publish:all', 'all'],
+])
 
 /**
  * Refuses requests whose principal may not do what they ask for.
@@ -61,12 +77,20 @@ export function ownerSeenBy({ userId, roles }: Pick<Principal, 'userId' | 'roles
   return roles.includes(ADMIN) ? undefined : userId
 }
 
-function requirePermission({ roles, method }: Principal, permission: Permission): void {
+function requirePermission(principal: Principal, permission: Permission): void {
+  const { roles, method } = principal
   if (method === 'anonymous' && permission !== 'connect') {
     throw new ProblemError('forbidden', 'An anonymous stream may do no more than connect; send a token.')
   }
   if (roles.includes(ADMIN) || EVERYBODYS.includes(permission)) return
-  if (permission === 'publish' && roles.includes(PUBLISHER)) return
-  const needed = permission === 'publish' ? `${PUBLISHER} or ${ADMIN}` : ADMIN
-  throw new ProblemError('forbidden', `This needs the role ${needed}; use a token that has it.`)
+  if (!PUBLISHING.has(permission)) {
+    throw new ProblemError('forbidden', `This needs the role ${ADMIN}; use a token that has it.`)
+  }
+  const kind = PUBLISHING.get(permission)
+  if (maySend(principal, kind)) return
+  const claim = kind === undefined ? '' : ` for ${JSON.stringify(kind)}`
+  throw new ProblemError(
+    'forbidden',
+    `This needs the role publisher or ${ADMIN}, or a claim "publish"${claim}; use a token that has it.`,
+  )
 }

@@ -4,6 +4,12 @@ import Type, { type Static } from 'typebox'
 /** A name, or one that ends with `*` for all that begin so. `*` alone is any. */
 const NamePattern = Type.String({ minLength: 1, maxLength: 128 })
 
+/** What may be sent to, as `requireAudience` reads it: a target, or the beginning of targets with a `*` behind. */
+export const PublishPattern = Type.String({
+  maxLength: 160,
+  pattern: '^(?:\\*|all|(?:user|group|role|session|connection):[^\\u0000-\\u001f\\u007f]+)$',
+})
+
 const Names = Type.Array(Name, { maxItems: 100 })
 const NamePatterns = Type.Array(NamePattern, { maxItems: 1_000 })
 
@@ -24,6 +30,8 @@ export const TokenClaims = Type.Object({
   roles: Type.Optional(Names),
   /** Which groups the user may join. Default: any. */
   groups: Type.Optional(NamePatterns),
+  /** What the user may send to, beside what his roles let him. Default: nothing. */
+  publish: Type.Optional(Type.Array(PublishPattern, { maxItems: 1_000 })),
   /** What `where` is compared with. */
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 })

@@ -108,6 +108,7 @@ export function principalOfClaims({
   iat,
   roles = [],
   groups,
+  publish,
   metadata = {},
 }: TokenClaims): Principal {
   return {
@@ -119,6 +120,7 @@ export function principalOfClaims({
     ...(jti === undefined ? {} : { tokenId: jti }),
     ...(iat === undefined ? {} : { issuedAt: iat * 1_000 }),
     ...(groups === undefined ? {} : { groups }),
+    ...(publish === undefined ? {} : { publish }),
   }
 }
 

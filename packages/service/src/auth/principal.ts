@@ -21,6 +21,11 @@ export interface Principal {
   readonly signIn?: { readonly tokenId: string; readonly endsAt: number }
   /** Which groups may be joined: names, or the beginnings of names with a `*` behind. Default: any. */
   readonly groups?: readonly string[]
+  /**
+   * What may be sent to, beside what the roles allow: `all`, `user:42`, `group:chat`, `role:ops`, `session:…`,
+   * `connection:…`, or the beginnings of these with a `*` behind. Default: nothing.
+   */
+  readonly publish?: readonly string[]
 }
 
 /** What the user ids of anonymous streams begin with. Nobody who signs in may have such a one. */

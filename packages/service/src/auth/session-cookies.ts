@@ -88,7 +88,13 @@ export class SessionCookies implements SessionVerifier {
 }
 
 /** What of a principal a cookie holds. What the token that he came with is revoked by, the cookie is revoked by too. */
-function claimsOf({ userId, roles, groups, metadata, tokenId, signIn }: Principal) {
-  const jti = signIn?.tokenId ?? tokenId ?? globalThis.crypto.randomUUID()
-  return { sub: userId, roles, metadata, jti, ...(groups === undefined ? {} : { groups }) }
+function claimsOf({ userId, roles, groups, publish, metadata, tokenId, signIn }: Principal) {
+  return {
+    sub: userId,
+    roles,
+    metadata,
+    jti: signIn?.tokenId ?? tokenId ?? globalThis.crypto.randomUUID(),
+    ...(groups === undefined ? {} : { groups }),
+    ...(publish === undefined ? {} : { publish }),
+  }
 }

@@ -104,8 +104,13 @@ export class StreamTokens {
   }
 }
 
-function rightsOf({ roles, groups, metadata }: Principal) {
-  return { roles, metadata, ...(groups === undefined ? {} : { groups }) }
+function rightsOf({ roles, groups, publish, metadata }: Principal) {
+  return {
+    roles,
+    metadata,
+    ...(groups === undefined ? {} : { groups }),
+    ...(publish === undefined ? {} : { publish }),
+  }
 }
 
 function principalOfStreamToken(payload: unknown): Principal {

@@ -16,6 +16,10 @@ const CLASS_OF: Readonly<Record<Permission, RateClass>> = {
   run: 'runs',
   relay: 'runs',
   publish: 'publishes',
+  'publish:user': 'publishes',
+  'publish:group': 'publishes',
+  'publish:role': 'publishes',
+  'publish:all': 'publishes',
   own: 'requests',
   admin: 'requests',
 }

@@ -1,0 +1,129 @@
+import type { EventLog, EventStore } from '@tributary/eventlog'
+import { type Clock, ProblemError } from '@tributary/protocol'
+import type { Principal } from '@tributary/service'
+import Type, { type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+
+/** The log whose attributes say whose a session is. It holds no events. */
+const LOG = 'sessions'
+/** Sessions that are remembered of one user, and of all; past it his least recently used is forgotten, or the one of all. */
+const MAX_PER_USER = 100
+const MAX_SESSIONS = 100_000
+/** How far the stored time of use may be behind, so that not each connect is stored. */
+const STORE_EVERY_MS = 3_600_000
+
+const Owner = Type.Object({ userId: Type.String(), usedAt: Type.Number() })
+type Owner = Static<typeof Owner>
+const ownerCheck = Compile(Owner)
+
+export interface SessionOwnersOptions {
+  readonly store: EventStore
+  readonly clock: Pick<Clock, 'now'>
+  /** How long a session stays whose it was after its last use, in ms. As long as anything of it can still be read. */
+  readonly keepMs: number
+  /** Called where an anonymous session becomes that of a user, with what its anonymous user was called. */
+  readonly onTaken: (userId: string) => void
+}
+
+/**
+ * Whose the sessions are that clients name: each is whose it was first named by, so that nobody gets another's events by
+ * naming it. An anonymous one becomes that of the user who signs in with it, for good.
+ */
+export class SessionOwners {
+  readonly #options: SessionOwnersOptions
+  readonly #log: EventLog
+  // The least recently used first, of all and of each user.
+  readonly #owners = new Map<string, Owner>()
+  readonly #byUser = new Map<string, Set<string>>()
+
+  private constructor(options: SessionOwnersOptions, log: EventLog) {
+    this.#options = options
+    this.#log = log
+  }
+
+  static async open(options: SessionOwnersOptions): Promise<SessionOwners> {
+    const log = await options.store.open(LOG, { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) })
+    const sessions = new SessionOwners(options, log)
+    const stored = [...log.attributes].flatMap(([sessionId, text]): [string, Owner][] => {
+      const owner: unknown = JSON.parse(text)
+      return ownerCheck.Check(owner) ? [[sessionId, owner]] : []
+    })
+    for (const [sessionId, owner] of stored.sort(([, a], [, b]) => a.usedAt - b.usedAt)) {
+      sessions.#set(sessionId, owner)
+    }
+    return sessions
+  }
+
+  get size(): number {
+    return this.#owners.size
+  }
+
+  /** Lets on whose the session is, or is from now on, and the admin. @throws ProblemError `forbidden` */
+  claim(sessionId: string, { userId, roles, method }: Principal): void {
+    const now = this.#options.clock.now()
+    const owner = this.#owners.get(sessionId)
+    const isKept = owner !== undefined && now - owner.usedAt < this.#options.keepMs
+    if (isKept && owner.userId !== userId) {
+      if (roles.includes('admin')) return
+      if (method === 'anonymous' || !isAnonymous(owner.userId)) throw othersSession(sessionId)
+      this.#options.onTaken(owner.userId)
+    }
+    this.#set(sessionId, { userId, usedAt: now })
+    const isStored = isKept && owner.userId === userId && this.#isFresh(sessionId, now)
+    if (!isStored) this.#store({ [sessionId]: JSON.stringify({ userId, usedAt: now }) })
+    this.#forgetSurplus(userId, now)
+  }
+
+  #set(sessionId: string, owner: Owner): void {
+    this.#delete(sessionId)
+    this.#owners.set(sessionId, owner)
+    const ofUser = this.#byUser.get(owner.userId) ?? new Set()
+    this.#byUser.set(owner.userId, ofUser.add(sessionId))
+  }
+
+  #delete(sessionId: string): void {
+    const owner = this.#owners.get(sessionId)
+    if (owner === undefined) return
+    this.#owners.delete(sessionId)
+    const ofUser = this.#byUser.get(owner.userId)
+    if (ofUser?.delete(sessionId) && ofUser.size === 0) this.#byUser.delete(owner.userId)
+  }
+
+  #isFresh(sessionId: string, now: number): boolean {
+    const text = this.#log.attributes.get(sessionId)
+    const stored: unknown = text === undefined ? undefined : JSON.parse(text)
+    return ownerCheck.Check(stored) && now - stored.usedAt < STORE_EVERY_MS
+  }
+
+  #forgetSurplus(userId: string, now: number): void {
+    const forgotten: string[] = []
+    const [usersOldest] = this.#byUser.get(userId) ?? []
+    if (usersOldest !== undefined && (this.#byUser.get(userId)?.size ?? 0) > MAX_PER_USER) {
+      forgotten.push(usersOldest)
+    }
+    for (const [sessionId, { usedAt }] of this.#owners) {
+      if (this.#owners.size - forgotten.length <= MAX_SESSIONS && now - usedAt < this.#options.keepMs) break
+      if (!forgotten.includes(sessionId)) forgotten.push(sessionId)
+      if (forgotten.length === MAX_PER_USER) break
+    }
+    if (forgotten.length === 0) return
+    for (const sessionId of forgotten) this.#delete(sessionId)
+    this.#store(Object.fromEntries(forgotten.map((sessionId) => [sessionId, null])))
+  }
+
+  /** Not awaited: a stream is opened also while nothing can be stored, and this process remembers. */
+  #store(attributes: Readonly<Record<string, string | null>>): void {
+    this.#log.append([], { attributes }).catch(() => undefined)
+  }
+}
+
+function isAnonymous(userId: string): boolean {
+  return userId.startsWith('anonymous:')
+}
+
+function othersSession(sessionId: string): ProblemError {
+  return new ProblemError(
+    'forbidden',
+    `The session ${JSON.stringify(sessionId)} is another user’s; take a "sessionId" of your own.`,
+  )
+}
