@@ -14,6 +14,7 @@ function project(name: string, include: string[], test: TestProjectInlineConfigu
       environment: 'node',
       pool: 'forks',
       execArgv: [`--conditions=${SOURCE}`],
+      setupFiles: ['packages/testkit/src/true-answers.ts'],
       ...test,
     },
   } satisfies TestProjectInlineConfiguration

@@ -17,7 +17,7 @@ describe('the API documents', () => {
       for (const operation of Object.values(item)) expect(operation.responses).toHaveProperty('default')
     }
     expect(documents.components.schemas.Problem.properties).toHaveProperty('code')
-    expect(documents.paths['/api/tasks'].post.security).toHaveLength(3)
+    expect(documents.paths['/api/tasks'].post.security).toHaveLength(4)
     expect(documents.paths['/healthz'].get.security).toEqual([])
     expect(
       documents.paths['/api/tasks'].post.requestBody.content['application/json'].schema.required,

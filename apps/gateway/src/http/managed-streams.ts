@@ -10,7 +10,7 @@ const groupsCheck = Compile(Type.Array(Name, { maxItems: 1_000 }))
 const metadataCheck = Compile(Type.Record(Type.String(), Type.Unknown()))
 
 const tags = ['streams']
-const schema = { tags, querystring: ManagedStreamQuery }
+const schema = { tags, querystring: ManagedStreamQuery, produces: ['text/event-stream'] }
 // The hub answers while it drains: who comes back with a cursor is told to come again, within a stream.
 const config = { whileDraining: 'serve' } as const
 

@@ -22,6 +22,7 @@ const schema = {
     'The same `Idempotency-Key` answers the same run.',
   querystring: StreamQuery,
   headers: IdempotencyHeaders,
+  produces: ['text/event-stream'],
   response: { 202: RunAccepted },
 }
 

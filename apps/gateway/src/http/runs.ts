@@ -65,6 +65,7 @@ export function addRuns(app: App, deps: Deps): void {
           'A stream; with `Accept: application/json`, a page, which waits for its first event if asked to.',
         params: RunParams,
         querystring: RunEventsQuery,
+        produces: ['text/event-stream'],
         response: { 200: PollAnswer },
       },
     },

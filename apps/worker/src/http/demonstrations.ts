@@ -1,4 +1,4 @@
-import { IdempotencyHeaders, StreamQuery, streamQuery, type TaskSpec } from '@tributary/protocol'
+import { IdempotencyHeaders, RunAccepted, StreamQuery, streamQuery, type TaskSpec } from '@tributary/protocol'
 import { type App, principalOf } from '@tributary/service'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
@@ -8,8 +8,12 @@ import { type PlannedRun, planParallelTasks } from '../tasks/parallel-tasks.ts'
 import { replyWithStartedRun } from './run-stream.ts'
 import { startRun } from './start-run.ts'
 
-const tags = ['demonstrations']
-const headers = IdempotencyHeaders
+const common = {
+  tags: ['demonstrations'],
+  headers: IdempotencyHeaders,
+  produces: ['text/event-stream'],
+  response: { 202: RunAccepted },
+}
 
 const FlowQuery = Type.Object({
   ...streamQuery,
@@ -32,8 +36,8 @@ export function addDemonstrations(app: App, deps: Deps): void {
 
   app.get(
     '/api/sse/sample-parallel',
-    { schema: { tags, headers, summary: 'Five calls of the sample API at once', querystring: StreamQuery } },
-    (request, reply) => {
+    { schema: { ...common, summary: 'Five calls of the sample API at once', querystring: StreamQuery } },
+    async (request, reply) => {
       const tasks = [
         { id: 'users', name: 'Fetch users', url: `${sampleUrl}/users` },
         { id: 'orders', name: 'Fetch orders', url: `${sampleUrl}/orders` },
@@ -46,8 +50,8 @@ export function addDemonstrations(app: App, deps: Deps): void {
   )
   app.get(
     '/api/sse/parallel-tasks-progress',
-    { schema: { tags, headers, summary: 'Three downloads with their progress', querystring: StreamQuery } },
-    (request, reply) => {
+    { schema: { ...common, summary: 'Three downloads with their progress', querystring: StreamQuery } },
+    async (request, reply) => {
       const tasks = [1_000, 2_000, 3_000].map((ms, index) => ({
         id: `download-${index + 1}`,
         name: `Download ${index + 1}`,
@@ -59,9 +63,9 @@ export function addDemonstrations(app: App, deps: Deps): void {
   app.get(
     '/api/sse/flow-example',
     {
-      schema: { tags, headers, summary: 'One user of the sample API after another', querystring: FlowQuery },
+      schema: { ...common, summary: 'One user of the sample API after another', querystring: FlowQuery },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const { count = 10, intervalMs = 500 } = request.query
       const begin = () => start(request, planFlow({ count, intervalMs }, deps))
       return replyWithStartedRun(reply, request.query, begin, deps)

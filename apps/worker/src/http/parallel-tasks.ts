@@ -20,6 +20,7 @@ export function addParallelTasks(app: App, deps: Deps): void {
         headers: IdempotencyHeaders,
         querystring: StreamQuery,
         body: ParallelTasksRequest,
+        produces: ['text/event-stream'],
         response: { 202: RunAccepted },
       },
     },

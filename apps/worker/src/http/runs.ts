@@ -1,4 +1,12 @@
-import { CancelAnswer, RunEventsQuery, RunList, RunListQuery, RunParams, RunView } from '@tributary/protocol'
+import {
+  CancelAnswer,
+  PollAnswer,
+  RunEventsQuery,
+  RunList,
+  RunListQuery,
+  RunParams,
+  RunView,
+} from '@tributary/protocol'
 import { cancelRun, type KnownRun } from '@tributary/runs'
 import { type App, ownerSeenBy, principalOf, requireOwner } from '@tributary/service'
 import type { FastifyRequest } from 'fastify'
@@ -46,9 +54,11 @@ export function addRuns(app: App, deps: Deps): void {
           'end of the run a stream is answered 204.',
         params: RunParams,
         querystring: RunEventsQuery,
+        produces: ['text/event-stream'],
+        response: { 200: PollAnswer },
       },
     },
-    (request, reply) => replyWithRun(reply, findOwn(request), request.query, deps),
+    async (request, reply) => replyWithRun(reply, findOwn(request), request.query, deps),
   )
   app.post(
     '/api/runs/:runId/cancel',

@@ -75,7 +75,11 @@ export function addMetrics(app: App, { registry, requests }: ServiceMetrics): vo
     {
       config: { auth: 'none', whileDraining: 'serve', watching: true },
       logLevel: 'warn',
-      schema: { tags: ['health'], summary: 'What the service counts, in the text format of Prometheus' },
+      schema: {
+        tags: ['health'],
+        summary: 'What the service counts, in the text format of Prometheus',
+        produces: ['text/plain'],
+      },
     },
     async (_request, reply) => {
       reply.headers({ 'content-type': registry.contentType, 'cache-control': 'no-store' })
