@@ -10,12 +10,14 @@ export interface Target {
   readonly port: number
   /** Its process, to tell what it uses. */
   readonly pid: number
-  /** The path of a stream; `%d` is its number. */
+  /** The path of a stream; `%d` is its number, `%s` its word. */
   readonly get: string
   readonly post: string
   /** Of a POST; `%s` is the event's data. */
   readonly body: string
   readonly postHeader?: string
+  /** A file with a word a line. */
+  readonly words?: string
 }
 
 export interface Opened {
@@ -58,8 +60,16 @@ export class LoadClient implements AsyncDisposable {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #answers: AsyncIterator<string>
 
-  constructor({ port, pid, get, post, body, postHeader }: Target) {
-    const options = { port, pid, get, post, body, ...(postHeader && { 'post-header': postHeader }) }
+  constructor({ port, pid, get, post, body, postHeader, words }: Target) {
+    const options = {
+      port,
+      pid,
+      get,
+      post,
+      body,
+      ...(postHeader && { 'post-header': postHeader }),
+      ...(words && { words }),
+    }
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
     const [program = '', ...rest] = pinned('client', [nativeProgram('load-client'), ...args])
     this.#child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] })

@@ -162,11 +162,31 @@ static void allow_many_files(void) {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// One word a line.
+static void read_words(Options *o, const char *path) {
+  FILE *file = fopen(path, "r");
+  char *line = NULL;
+  size_t size = 0;
+  int room = 0;
+  for (ssize_t length; file != NULL && (length = getline(&line, &size, file)) > 0;) {
+    if (line[length - 1] == '\n') line[length - 1] = '\0';
+    if (o->word_count == room) o->words = realloc(o->words, sizeof(char *) * (size_t)(room = room * 2 + 1024));
+    o->words[o->word_count++] = strdup(line);
+  }
+  if (o->word_count == 0) {
+    fprintf(stderr, "%s holds no words\n", path);
+    exit(1);
+  }
+  free(line);
+  fclose(file);
+}
+
 static Options read_options(int argc, char **argv) {
   Options o = {.get = "/", .post = "/", .body = "%s", .post_headers = "", .window = 200};
   static const struct option known[] = {
       {"port", 1, 0, 'p'},  {"get", 1, 0, 'g'},         {"post", 1, 0, 'P'},   {"body", 1, 0, 'b'},
-      {"post-header", 1, 0, 'h'}, {"window", 1, 0, 'w'}, {"pid", 1, 0, 'i'}, {0, 0, 0, 0},
+      {"post-header", 1, 0, 'h'}, {"window", 1, 0, 'w'}, {"pid", 1, 0, 'i'}, {"words", 1, 0, 'W'},
+      {0, 0, 0, 0},
   };
   static char header[1024];
   for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -176,6 +196,7 @@ static Options read_options(int argc, char **argv) {
     case 'P': o.post = optarg; break;
     case 'b': o.body = optarg; break;
     case 'w': o.window = atoi(optarg); break;
+    case 'W': read_words(&o, optarg); break;
     case 'i': o.server_pid = atoi(optarg); break;
     case 'h':
       snprintf(header, sizeof header, "%s\r\n", optarg);

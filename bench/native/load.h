@@ -4,11 +4,14 @@
 #include <stdint.h>
 #include <time.h>
 
-// Where the load goes, and what is sent. A `%d` in `get` becomes the number of the stream, a `%s` in `body` the data.
+// Where the load goes, and what is sent. A `%d` in `get` becomes the number of the stream, a `%s` its word; a `%s` in
+// `body` the data.
 typedef struct {
   int port;
   const char *get, *post, *body;
   const char *post_headers;
+  char **words; // one for each stream; from the first again where there are fewer
+  int word_count;
   int window; // connects under way at a time
   int server_pid;
 } Options;

@@ -74,8 +74,11 @@ void streams_dial(Streams *s, int index) {
 
 static void send_request(Streams *s, Stream *stream, int index) {
   char request[4096], path[2048];
-  const char *get = s->options->get, *mark = strstr(get, "%d");
-  if (mark != NULL) snprintf(path, sizeof path, "%.*s%d%s", (int)(mark - get), get, index, mark + 2);
+  const char *get = s->options->get, *mark = strstr(get, "%d"), *word = strstr(get, "%s");
+  if (word != NULL && s->options->word_count > 0)
+    snprintf(path, sizeof path, "%.*s%s%s", (int)(word - get), get, s->options->words[index % s->options->word_count],
+             word + 2);
+  else if (mark != NULL) snprintf(path, sizeof path, "%.*s%d%s", (int)(mark - get), get, index, mark + 2);
   else snprintf(path, sizeof path, "%s", get);
   int length = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n\r\n", path,

@@ -2,6 +2,7 @@ import { BenchProcess, type StartOptions } from '../child-process.ts'
 import { LoadClient, type Target } from '../load-client.ts'
 import { nativeProgram } from '../native-program.ts'
 import { nchanMissing, startNchan } from './nchan.ts'
+import { signedTokens, type Words } from './signed-tokens.ts'
 import { GROUP, startTributary } from './tributary.ts'
 
 /** A server that does the same work: a GET is a stream, a POST goes to all streams. */
@@ -10,6 +11,8 @@ export interface Rival {
   readonly title: string
   readonly target: Pick<Target, 'get' | 'post' | 'body' | 'postHeader'>
   start(options?: StartOptions): Promise<BenchProcess>
+  /** A file of words for its streams, and who takes it away. */
+  words?(): Promise<Words>
   /** Why it cannot run here. */
   missing?(): string | undefined
 }
@@ -53,6 +56,16 @@ export const RIVALS = {
     },
     start: startTributary,
   },
+  'tributary-signed': {
+    title: 'Tributary, signed tokens',
+    target: {
+      get: `/api/sse/managed/connect/group/${GROUP}?token=%s`,
+      post: `/api/sse/managed/broadcast/group/${GROUP}`,
+      body: '{"event":"tick","data":%s}',
+    },
+    start: startTributary,
+    words: signedTokens,
+  },
 } satisfies Readonly<Record<string, Rival>>
 
 export type RivalName = keyof typeof RIVALS
@@ -82,8 +95,10 @@ export interface Trial extends AsyncDisposable {
 /** Starts a server anew, and a client beside it. */
 export async function startTrial(name: RivalName, options: StartOptions = {}): Promise<Trial> {
   const rival: Rival = RIVALS[name]
+  const words = await rival.words?.()
   const server = await rival.start(options)
-  const client = new LoadClient({ ...rival.target, port: server.port, pid: server.pid })
+  const file = words === undefined ? {} : { words: words.file }
+  const client = new LoadClient({ ...rival.target, ...file, port: server.port, pid: server.pid })
   return {
     server,
     client,
@@ -91,6 +106,7 @@ export async function startTrial(name: RivalName, options: StartOptions = {}): P
       // The client first: a server that is asked to end would wait for its streams.
       await client[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()
+      await words?.[Symbol.asyncDispose]()
     },
   }
 }

@@ -1,5 +1,8 @@
 import { BenchProcess, type StartOptions } from '../child-process.ts'
 
+/** What tokens are signed with; a request of this machine that has none needs none. */
+export const SECRET = 'a secret of thirty-two characters'
+
 /** The group of all streams. */
 export const GROUP = 'bench'
 
@@ -17,6 +20,7 @@ const ENV = {
   CONNECT_RATE_PER_S: '0',
   STREAM_TIMEOUT_MS: '3600000',
   DRAIN_MS: '100',
+  AUTH_JWT_SECRET: SECRET,
 }
 
 export function startTributary(options: StartOptions = {}): Promise<BenchProcess> {
