@@ -11,7 +11,7 @@ import { isReservedUser, type Principal } from './principal.ts'
 /** Longer ones are not looked at. */
 const MAX_TOKEN_LENGTH = 8_192
 /** Verified tokens that are remembered: the newest, so that a reader who comes back costs no signature. */
-const MAX_REMEMBERED = 10_000
+const MAX_REMEMBERED = 20_000
 
 const claimsCheck = Compile(TokenClaims)
 
