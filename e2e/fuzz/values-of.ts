@@ -23,13 +23,16 @@ export const anyJson = (): fc.Arbitrary<unknown> =>
     },
   )
 
+/** Values that a property has by its name, instead of any that its schema takes. */
+type OwnValues = Readonly<Record<string, fc.Arbitrary<unknown>>>
+
 /** Values that a schema takes. @throws Error at a schema of a kind that it does not know. */
-export function valuesOf(schema: unknown): fc.Arbitrary<unknown> {
+export function valuesOf(schema: unknown, own: OwnValues = {}): fc.Arbitrary<unknown> {
   const one = schemaOf(schema)
   if ('const' in one) return fc.constant(one.const)
   if ('enum' in one) return fc.constantFrom(...listOf(one.enum))
   const forms = one.anyOf ?? one.oneOf
-  if (forms !== undefined) return fc.oneof(...listOf(forms).map(valuesOf))
+  if (forms !== undefined) return fc.oneof(...listOf(forms).map((form) => valuesOf(form, own)))
   switch (one.type) {
     case undefined:
       return fc.jsonValue({ maxDepth: 2 })
@@ -49,12 +52,12 @@ export function valuesOf(schema: unknown): fc.Arbitrary<unknown> {
     case 'string':
       return stringOf(one)
     case 'array':
-      return fc.array(valuesOf(one.items), {
+      return fc.array(valuesOf(one.items, own), {
         minLength: numberOf(one.minItems, 0),
         maxLength: Math.min(numberOf(one.maxItems, 5), numberOf(one.minItems, 0) + 5),
       })
     case 'object':
-      return objectOf(one)
+      return objectOf(one, own)
     default:
       throw new Error(`There are no values for ${JSON.stringify(schema)}`)
   }
@@ -76,19 +79,22 @@ function stringOf({ pattern, minLength, maxLength, format }: Schema): fc.Arbitra
     : usual.filter((text) => text.length >= min && text.length <= max)
 }
 
-function objectOf(schema: Schema): fc.Arbitrary<unknown> {
+function objectOf(schema: Schema, own: OwnValues): fc.Arbitrary<unknown> {
   const properties = Object.entries(schemaOf(schema.properties))
   const required = listOf(schema.required)
-  const fields = fc.record(Object.fromEntries(properties.map(([key, value]) => [key, valuesOf(value)])), {
-    requiredKeys: properties.map(([key]) => key).filter((key) => required.includes(key)),
-    noNullPrototype: true,
-  })
+  const fields = fc.record(
+    Object.fromEntries(properties.map(([key, value]) => [key, own[key] ?? valuesOf(value, own)])),
+    {
+      requiredKeys: properties.map(([key]) => key).filter((key) => required.includes(key)),
+      noNullPrototype: true,
+    },
+  )
   const [values] = Object.values(schemaOf(schema.patternProperties))
   const others = values ?? schema.additionalProperties
   if (others === undefined || others === false || others === true) return fields
   // `__proto__` as a key would be no key of the object that is made of it.
   const keys = fc.string().filter((key) => key !== '__proto__')
-  const more = fc.dictionary(keys, valuesOf(others), { maxKeys: 4, noNullPrototype: true })
+  const more = fc.dictionary(keys, valuesOf(others, own), { maxKeys: 4, noNullPrototype: true })
   return fc.tuple(more, fields).map(([free, named]) => ({ ...free, ...schemaOf(named) }))
 }
 
