@@ -75,11 +75,11 @@ export async function documentApi(app: App, { name, version, description }: ApiD
 }
 
 const EVENT_STREAM = 'text/event-stream'
-/** Of what starts a run, whether it is answered with the stream or with where to read it. */
-const RUN_HEADERS = {
-  'Run-Id': { description: 'The run.', required: true, schema: { type: 'string' } },
-  Location: { description: 'Where the run stands.', required: true, schema: { type: 'string' } },
-}
+/** Of what starts a run. A stream that only tells its reader to come again has none. */
+const runHeaders = (required: boolean) => ({
+  'Run-Id': { description: 'The run.', required, schema: { type: 'string' } },
+  Location: { description: 'Where the run stands.', required, schema: { type: 'string' } },
+})
 
 function withoutProduces({ produces: _, ...schema }: FastifySchema = {}): FastifySchema {
   return schema
@@ -118,7 +118,7 @@ function completeResponses(operation: Record<string, unknown>): void {
   if (isRecord(said[202])) {
     for (const status of [200, 202]) {
       const response = said[status]
-      if (isRecord(response)) responses[status] = { ...response, headers: RUN_HEADERS }
+      if (isRecord(response)) responses[status] = { ...response, headers: runHeaders(status === 202) }
     }
   }
   operation.responses = responses
