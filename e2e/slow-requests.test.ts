@@ -36,12 +36,14 @@ describe('a stream that is open misses nothing, while', () => {
     await using gateway = await startGateway({
       env: { HEADERS_TIMEOUT_MS: '300', REQUEST_TIMEOUT_MS: '400' },
     })
+    const { metrics } = gateway.deps
     await using reader = await EventCollector.open(gateway.url + CONNECT)
     await reader.waitFor('connection')
     const sockets = Array.from({ length: 200 }, () => begin(gateway.url, text))
     const answers = await Promise.all(sockets.map(answerOn))
     for (const answer of answers) expect(answer).toContain(`HTTP/1.1 ${status} `)
     expect(answers[0]).toContain('"code":"request_timeout"')
+    expect(metrics.requests.problemsByCategory().timeout).toBe(200)
     const sent = await postJson(gateway.url + SEND, { event: 'note', data: 1 })
     expect(await sent.json()).toMatchObject({ delivered: 1 })
     expect(await reader.waitFor('note')).toMatchObject({ data: 1 })

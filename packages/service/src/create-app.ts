@@ -1,6 +1,6 @@
 import cookie from '@fastify/cookie'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { type Clock, type ProblemError, systemClock } from '@tributary/protocol'
+import { type Clock, type ErrorCode, type ProblemError, systemClock } from '@tributary/protocol'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { fastify } from 'fastify'
 import { type ApiDescription, documentApi } from './api-documents.ts'
@@ -86,7 +86,8 @@ const TIMEOUT_CHECK_MS = 1000
  * Routes are added to what it answers with. Errors leave it as problems (RFC 9457), whatever went wrong.
  */
 export async function createApp(options: AppOptions): Promise<App> {
-  const socketErrors = new SocketErrors(MAX_HEADER_BYTES)
+  const onProblem = (code: ErrorCode) => options.metrics?.requests.problem(code)
+  const socketErrors = new SocketErrors(MAX_HEADER_BYTES, onProblem)
   const instance = fastify({
     loggerInstance: options.logger.child({}, { serializers: requestSerializers }),
     logController: new RequestLog(),
@@ -107,7 +108,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     clientErrorHandler: (error, socket) => socketErrors.answer(error, socket),
-    frameworkErrors: (error, request, reply) => writeProblem(reply.raw, toProblemError(error, request)),
+    frameworkErrors: (error, request, reply) => {
+      const problem = toProblemError(error, request)
+      onProblem(problem.code)
+      writeProblem(reply.raw, problem)
+    },
   })
   const app: App = instance.withTypeProvider<TypeBoxTypeProvider>()
   socketErrors.watch(app.server)
@@ -129,7 +134,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const limiter = await openLimiter(app, options)
   answerProblems(app, {
     maxParamLength: MAX_PARAM_LENGTH,
-    onProblem: (code) => options.metrics?.requests.problem(code),
+    onProblem,
     instead: async (error, request, reply) => limiter?.ofRefused(error, request, reply),
   })
   authenticateRequests(app, options.authenticator)

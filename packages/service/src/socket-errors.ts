@@ -13,12 +13,17 @@ interface ClientError extends Error {
 /** Answers what never becomes a request: broken HTTP, headers that are too large, requests that come too slowly. */
 export class SocketErrors {
   readonly #maxHeaderBytes: number
+  readonly #onProblem: ((code: ErrorCode) => void) | undefined
   /** The latest response of each connection. Not kept for it: the socket of a stream outlives its response. */
   readonly #responses = new WeakMap<Socket, WeakRef<ServerResponse>>()
 
-  /** @param maxHeaderBytes Node's `maxHeaderSize`, which counts the address too. */
-  constructor(maxHeaderBytes: number) {
+  /**
+   * @param maxHeaderBytes Node's `maxHeaderSize`, which counts the address too.
+   * @param onProblem told of each that is answered.
+   */
+  constructor(maxHeaderBytes: number, onProblem?: (code: ErrorCode) => void) {
     this.#maxHeaderBytes = maxHeaderBytes
+    this.#onProblem = onProblem
   }
 
   watch(server: Server): void {
@@ -42,6 +47,7 @@ export class SocketErrors {
     }
     const [code, detail] = wordsFor(error, this.#maxHeaderBytes)
     const problem = new ProblemError(code, detail, { cause: error })
+    this.#onProblem?.(code)
     const body = JSON.stringify(problem.toProblem())
     const headers = Object.entries(problemHeaders(problem))
     socket.end(
