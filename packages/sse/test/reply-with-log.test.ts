@@ -1,3 +1,4 @@
+import { EXPOSED_HEADERS } from '@tributary/protocol'
 import { EventCollector } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { RUN, service } from './fastify-fixture.ts'
@@ -15,7 +16,7 @@ describe('replyWithLog', () => {
       'run-id': RUN,
       location: `/api/runs/${RUN}`,
       'access-control-allow-origin': 'https://app.example',
-      'access-control-expose-headers': 'Run-Id, Location, Retry-After, Idempotent-Replayed',
+      'access-control-expose-headers': EXPOSED_HEADERS,
     })
     await reader.waitFor('task_start')
     await s.say('task_progress', 2)
