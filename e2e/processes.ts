@@ -19,6 +19,8 @@ export interface ServiceProcessOptions {
   readonly port?: number
   /** Where it runs, and so where it looks for `.env` and `.data`. Default: an empty folder of its own, removed at its end. */
   readonly cwd?: string
+  /** Called with each line that it writes, to either output. */
+  readonly onLine?: (line: string) => void
 }
 
 /** Starts a worker, and waits until it listens. Its sample API is there. @throws Error with its output if it ends before. */
@@ -72,7 +74,7 @@ export class ServiceProcess implements AsyncDisposable {
   static async start(
     name: 'worker' | 'gateway',
     portVariable: string,
-    { env, port, cwd }: ServiceProcessOptions,
+    { env, port, cwd, onLine }: ServiceProcessOptions,
   ): Promise<ServiceProcess> {
     const ownFolder = cwd === undefined ? await mkdtemp(join(tmpdir(), `tributary-${name}-`)) : undefined
     const main = fileURLToPath(new URL(`../apps/${name}/src/main.ts`, import.meta.url))
@@ -95,7 +97,7 @@ export class ServiceProcess implements AsyncDisposable {
     }
     const service = new ServiceProcess(name, child, release)
     try {
-      service.#url = await service.#listening()
+      service.#url = await service.#listening(onLine)
     } catch (error) {
       await service.kill()
       throw new Error(`the ${name} did not start:\n${service.output}`, { cause: error })
@@ -148,11 +150,12 @@ export class ServiceProcess implements AsyncDisposable {
     await this.stop()
   }
 
-  #listening(): Promise<string> {
+  #listening(onLine?: (line: string) => void): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream === null) continue
       createInterface({ input: stream }).on('line', (line) => {
+        onLine?.(line)
         this.#output.push(line)
         if (this.#output.length > MAX_OUTPUT_LINES) this.#output.shift()
         const url = listeningUrl(line)
