@@ -67,6 +67,7 @@ const GATEWAY_ROUTES: readonly RouteCase[] = [
   { route: 'GET /api/sse/health', mayUse: EVERYBODY },
   { route: 'GET /api/auth/sse-token', mayUse: EVERYBODY },
   { route: 'POST /api/auth/sse-token', mayUse: EVERYBODY },
+  { route: 'POST /api/auth/session', mayUse: EVERYBODY },
   { route: `POST ${PARALLEL_TASKS}`, mayUse: EVERYBODY, body: HELD },
   {
     route: `POST ${HYBRID}`,
@@ -118,7 +119,7 @@ const GATEWAY_ROUTES: readonly RouteCase[] = [
 ]
 
 /** What needs no principal. */
-const OPEN = ['GET /healthz', 'GET /readyz', 'GET /metrics']
+const OPEN = ['DELETE /api/auth/session', 'GET /healthz', 'GET /readyz', 'GET /metrics']
 
 function tokenOf(who: Who): Promise<string> {
   return new SignJWT({ sub: who, roles: who === 'publisher' || who === 'admin' ? [who] : [] })

@@ -3,6 +3,7 @@ import { hubPlugin } from '@tributary/hub/fastify'
 import {
   type App,
   addRevocations,
+  addSessionRoutes,
   addStaticPage,
   addStreamTokens,
   createApp,
@@ -60,6 +61,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addMonitor(app, deps)
   addMetrics(app, deps)
   addHealth(app, deps)
+  addSessionRoutes(app, deps)
   addRelays(app, deps)
   addRuns(app, deps)
   await addStaticPage(app, SSE_CLIENT_PAGE)

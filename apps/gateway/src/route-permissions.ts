@@ -10,6 +10,7 @@ const ROUTE_PERMISSIONS = {
 
   'GET /api/auth/sse-token': 'own',
   'POST /api/auth/sse-token': 'own',
+  'POST /api/auth/session': 'own',
 
   'GET /api/sse/health': 'connect',
 
