@@ -5,6 +5,7 @@ import { readStream } from './read-stream.ts'
 import type { RequestHeaders } from './request-headers.ts'
 import { StreamError } from './stream-error.ts'
 import { StreamErrorEvent } from './stream-error-event.ts'
+import type { TokenSupplier } from './token-supplier.ts'
 import type { HeartbeatInterval } from './watchdog.ts'
 
 /** All of it is optional, and but for `withCredentials` unknown to the native class. */
@@ -13,6 +14,8 @@ export interface EventSourceInit extends BackoffOptions {
   readonly withCredentials?: boolean
   /** Sent with each attempt. A function is called for each, and may be async: for tokens that are renewed. */
   readonly headers?: RequestHeaders
+  /** Gives the token of each attempt, and the next one of an open stream, see `readStream`. Default: none is sent. */
+  readonly token?: TokenSupplier
   /** Default GET. What a POST began is not begun again, see `readStream`. */
   readonly method?: HttpMethod
   /** Its `Content-Type` is the caller's to name. */

@@ -12,4 +12,5 @@ export { type ReadStreamOptions, readStream, readStreamBatches } from './read-st
 export type { RequestHeaders } from './request-headers.ts'
 export { StreamError, type StreamErrorReason } from './stream-error.ts'
 export { StreamErrorEvent } from './stream-error-event.ts'
+export type { TokenSupplier } from './token-supplier.ts'
 export type { HeartbeatInterval } from './watchdog.ts'

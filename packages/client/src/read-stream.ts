@@ -8,9 +8,11 @@ import {
   openBatches,
   type StreamPart,
 } from './open-stream.ts'
+import type { RequestHeaders } from './request-headers.ts'
 import { StreamError } from './stream-error.ts'
 import { SILENT_FAULT } from './stream-fault.ts'
 import { continuation, mayRepeat, type StreamRequest } from './stream-request.ts'
+import { headersWithToken, TokenRefresher, type TokenSupplier } from './token-supplier.ts'
 import { wait, waitingClock } from './wait.ts'
 import { type HeartbeatInterval, Watchdog } from './watchdog.ts'
 
@@ -25,6 +27,11 @@ export interface ReadStreamOptions extends OpenStreamOptions, BackoffOptions {
    * servers that send no heartbeats.
    */
   readonly heartbeatMs?: HeartbeatInterval
+  /**
+   * Called before each attempt for the token to send, as `Authorization: Bearer`; and when the server says that the one
+   * of an open stream is about to end (`auth_expiring`), which then goes on with the next. Default: none is sent.
+   */
+  readonly token?: TokenSupplier
   /** Default: the machine's, kept awake while the reader waits. */
   readonly clock?: Clock
   /** Called each time the stream stands. */
@@ -98,17 +105,21 @@ class StreamReader {
   readonly #clock: Clock
   readonly #backoff: Backoff
   readonly #watchdog: Watchdog
+  readonly #refresher: TokenRefresher | undefined
+  readonly #headers: RequestHeaders
   #request: StreamRequest
   #lastEventId: string | undefined
   #ending: Ending | undefined
   #isOver = false
 
   constructor(options: Omit<ReadStreamOptions, 'onId'>, clock: Clock) {
-    const { url, method = 'GET', body, lastEventId, heartbeatMs } = options
+    const { url, method = 'GET', body, lastEventId, heartbeatMs, headers = {}, token, fetch } = options
     this.#options = options
     this.#clock = clock
     this.#backoff = new Backoff(options)
     this.#watchdog = new Watchdog(clock, heartbeatMs)
+    this.#headers = headersWithToken(headers, token)
+    this.#refresher = token === undefined ? undefined : new TokenRefresher({ token, fetch, url })
     this.#request = { url, method, ...(body === undefined ? {} : { body }) }
     // Who opens a stream anew has decided to: that the one before was closed for good is no reason to refuse it.
     this.#lastEventId = lastEventId?.endsWith(CLOSED_MARK)
@@ -131,7 +142,8 @@ class StreamReader {
 
   /** Opens the stream once, and reads it to its end. */
   async *attempt(controller: AbortController): AsyncGenerator<readonly StreamPart[]> {
-    const { fetch, headers = {}, maxEventChars, onOpen } = this.#options
+    const { fetch, maxEventChars, onOpen } = this.#options
+    const headers = this.#headers
     const { signal } = controller
     this.#ending = undefined
     this.#watchdog.start((limitMs) => {
@@ -151,23 +163,28 @@ class StreamReader {
       this.#watchdog.opened()
       this.#request = continuation(this.#request, stream)
       onOpen?.(stream)
-      yield* this.#batches(stream)
+      yield* this.#batches(stream, signal)
     } finally {
       this.#watchdog.stop()
     }
   }
 
-  async *#batches({ batches }: OpenBatches): AsyncGenerator<readonly StreamPart[]> {
+  async *#batches({ batches, url }: OpenBatches, signal: AbortSignal): AsyncGenerator<readonly StreamPart[]> {
     const openedAtMs = this.#clock.now()
     try {
       for await (const batch of batches) {
         const count = this.#take(batch)
+        if (this.#refresher !== undefined) this.#tell(this.#refresher, batch, url, signal)
         yield count < batch.length ? batch.slice(0, count) : batch
         if (this.#isOver) return
       }
     } finally {
       if (this.#clock.now() - openedAtMs >= STEADY_MS) this.#backoff.reset()
     }
+  }
+
+  #tell(refresher: TokenRefresher, batch: readonly StreamPart[], url: string, signal: AbortSignal): void {
+    for (const part of batch) if ('event' in part) refresher.note(part.event, url, signal)
   }
 
   /** Takes note of the parts. Answers how many of them count: what comes behind the end does not. */
