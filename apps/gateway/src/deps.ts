@@ -17,6 +17,7 @@ import {
   messageFirst,
   Revocations,
   readSessionKey,
+  runLimitsOf,
   ServiceMetrics,
   type VerifySession,
   workerTokens,
@@ -85,6 +86,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
+    ...runLimitsOf(config),
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })

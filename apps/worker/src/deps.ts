@@ -15,6 +15,7 @@ import {
   fromVariable,
   Revocations,
   readSessionKey,
+  runLimitsOf,
   ServiceMetrics,
   type VerifySession,
   workerTokenVerifier,
@@ -83,6 +84,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
+    ...runLimitsOf(config),
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })

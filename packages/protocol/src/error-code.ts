@@ -97,6 +97,8 @@ export const ERROR_CODES = {
     'The address has too many connections.',
   ),
   connect_rate_limited: rule(429, 'rate_limit', 'retry', 'Too many connections are opened at once.'),
+  user_run_limit: rule(429, 'rate_limit', 'retry', 'The user has too many runs.'),
+  user_task_limit: rule(429, 'rate_limit', 'retry', 'The user has too many open tasks.'),
   rate_limited: rule(429, 'rate_limit', 'retry', 'Too many requests were sent.'),
   headers_too_large: rule(431, 'validation', 'fix_request', 'The headers are too large.'),
   request_timeout: rule(408, 'timeout', 'retry', 'The request did not come in time.'),

@@ -3,13 +3,14 @@ import type { Clock } from '@tributary/protocol'
 import type { Run } from './run.ts'
 import type { RunMeter } from './run-meter.ts'
 import type { NewRun } from './run-record.ts'
+import type { UserRunsOptions } from './user-runs.ts'
 
 export const DEFAULT_RUN_MAX_EVENTS = 100_000
 export const DEFAULT_RUN_MAX_AGE_MS = 86_400_000
 export const DEFAULT_RUN_MAX_COUNT = 10_000
 export const DEFAULT_DISCONNECT_GRACE_MS = 10_000
 
-export interface RunRegistryOptions {
+export interface RunRegistryOptions extends UserRunsOptions {
   readonly store: EventStore
   readonly clock: Clock
   /** The `source` of the runs' events. */

@@ -19,6 +19,7 @@ import {
   type RunRegistryOptions,
   type StartOptions,
 } from './run-registry-options.ts'
+import { UserRuns } from './user-runs.ts'
 
 /** The longest that a key of a run is remembered. */
 const MAX_ONCE_WINDOW_MS = 7 * 86_400_000
@@ -44,6 +45,7 @@ export class RunRegistry implements AsyncDisposable {
   readonly #kept: KeptRuns
   readonly #running = new Map<Run, Promise<void>>()
   readonly #once = new OnceRuns()
+  readonly #userRuns: UserRuns
   readonly #graces: DisconnectGraces
   readonly #stopSweeping: () => void
   #draining = false
@@ -51,6 +53,7 @@ export class RunRegistry implements AsyncDisposable {
   private constructor(options: RunRegistryOptions, records: RunRecords) {
     this.#options = options
     this.#records = records
+    this.#userRuns = new UserRuns(options)
     const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = options
     const onError = (error: unknown, runId: string) => this.#report(error, runId)
     this.#kept = new KeptRuns({ records, maxAgeMs, maxCount, onError })
@@ -119,7 +122,8 @@ export class RunRegistry implements AsyncDisposable {
   /**
    * Accepts a run and begins its work.
    *
-   * @throws ProblemError `draining` once the drain has begun, `store_unavailable`; what `prepare` throws.
+   * @throws ProblemError `draining` once the drain has begun, `store_unavailable`; `user_run_limit`, `user_task_limit` and
+   *   `too_many_tasks` where its user has too many; what `prepare` throws.
    */
   async start(options: StartOptions, work: RunWork): Promise<Run> {
     return this.#start(options, work)
@@ -217,7 +221,9 @@ export class RunRegistry implements AsyncDisposable {
 
   async #unfinishedRun({ runId, record }: StoredRun): Promise<Run> {
     const log = await this.#records.openLog(runId)
-    return this.#runOf(runId, { log, record: { ...record, epoch: record.epoch + 1 } })
+    const run = this.#runOf(runId, { log, record: { ...record, epoch: record.epoch + 1 } })
+    this.#hold(run)
+    return run
   }
 
   #endedRun({ runId, record, lastEventId }: Omit<StoredRun, 'closed'>): EndedRun {
@@ -228,13 +234,33 @@ export class RunRegistry implements AsyncDisposable {
     })
   }
 
-  async #start(
-    { prepare, request, ...options }: StartOptions,
-    work: RunWork,
-    once?: RunRecord['once'],
-  ): Promise<Run> {
+  async #start(options: StartOptions, work: RunWork, once?: RunRecord['once']): Promise<Run> {
     this.#refuseWhileDraining()
     const runId = newRunId()
+    const { userId } = options
+    // Also for those that are only about to be accepted: who asks for many at once gets no more.
+    this.#userRuns.take(userId, runId, options.totalTasks)
+    try {
+      const run = await this.#accept(runId, options, once)
+      this.#live.set(runId, run)
+      this.#hold(run)
+      run.meter.started(run.kind)
+      // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
+      if (this.#draining) run.suspend()
+      else this.#execute(run, work)
+      return run
+    } catch (error) {
+      if (!this.#live.has(runId)) this.#userRuns.release(userId, runId)
+      throw error
+    }
+  }
+
+  /** Stores a run, and prepares it. Where that fails there was none. */
+  async #accept(
+    runId: string,
+    { prepare, request, ...options }: StartOptions,
+    once?: RunRecord['once'],
+  ): Promise<Run> {
     const record = newRecord(options, this.#options.clock.now(), once)
     const log = await this.#records.create(runId, record, request)
     const run = this.#runOf(runId, { log, record })
@@ -246,12 +272,12 @@ export class RunRegistry implements AsyncDisposable {
       await this.#records.drop(runId).catch((failure: unknown) => this.#report(failure, runId))
       throw error
     }
-    this.#live.set(runId, run)
-    run.meter.started(run.kind)
-    // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
-    if (this.#draining) run.suspend()
-    else this.#execute(run, work)
     return run
+  }
+
+  #hold(run: Run): void {
+    const openTasks = () => run.record.totalTasks - run.record.successCount - run.record.errorCount
+    this.#userRuns.hold(run.userId, run.id, openTasks)
   }
 
   #runOf(runId: string, { log, record }: { log: Run['log']; record: RunRecord }): Run {
@@ -278,6 +304,7 @@ export class RunRegistry implements AsyncDisposable {
       // What is left of a run that has ended is its record. Its log is the store's to keep.
       const { id: runId, log, record } = run
       this.#live.delete(runId)
+      this.#userRuns.release(record.userId, runId)
       this.#kept.add(this.#endedRun({ runId, record, lastEventId: log.idOf(log.head) }))
       await this.sweep()
     })

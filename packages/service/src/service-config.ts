@@ -103,6 +103,19 @@ export const serviceConfig = {
     default: [],
     description: 'The proxies whose `X-Forwarded-For` is believed: addresses and CIDR.',
   }),
+  MAX_RUNS_PER_USER: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: 'Runs of one user at a time. Default: 100 in production, elsewhere none. 0: no limit.',
+    }),
+  ),
+  MAX_TASKS_PER_USER: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description:
+        'Tasks of one user that have not ended. Default: 10000 in production, elsewhere none. 0: no limit.',
+    }),
+  ),
   RATE_LIMIT_WINDOW_MS: Milliseconds(60_000, 'In which time the rate limits count.', 1_000),
   RATE_LIMIT_REQUESTS: RateLimit('Requests of one user in that time, but those below.'),
   RATE_LIMIT_PUBLISHES: RateLimit('Sends.'),
