@@ -34,7 +34,7 @@ describe('a stream that is open misses nothing, while', () => {
     ],
   ])('%s on sockets beside it, which are closed in time', async (_what, text, status) => {
     await using gateway = await startGateway({
-      env: { HEADERS_TIMEOUT_MS: '300', REQUEST_TIMEOUT_MS: '400' },
+      env: { HEADERS_TIMEOUT_MS: '1000', REQUEST_TIMEOUT_MS: '1000' },
     })
     const { metrics } = gateway.deps
     await using reader = await EventCollector.open(gateway.url + CONNECT)
