@@ -1,5 +1,6 @@
 import { type HttpMethod, type MergeRequest, ProblemError, type RelayRequest } from '@tributary/protocol'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
+import { sourceName } from './source-name.ts'
 import type { StartRequest } from './worker-pool.ts'
 
 /** A stream that a run is to read. */
@@ -25,14 +26,14 @@ const RUN_EVENTS = /^\/api\/runs\/([^/?]+)\/events(?:\?|$)/
 export function relaySpec(request: RelayRequest, allowedOrigins: ReadonlySet<string>): SourceSpec {
   const { endpoint, body } = request
   const method = request.method ?? (body === undefined ? 'GET' : 'POST')
-  return specOf(endpoint, parseEndpoint(endpoint, allowedOrigins, 'body/endpoint'), method, body)
+  return specOf(sourceName(endpoint), parseEndpoint(endpoint, allowedOrigins, 'body/endpoint'), method, body)
 }
 
 /** What the endpoints of a merge name. @throws ProblemError `invalid_endpoint`, `origin_refused`, `duplicate_source`. */
 export function mergeSpecs(request: MergeRequest, allowedOrigins: ReadonlySet<string>): SourceSpec[] {
   const names = new Set<string>()
   return request.map((given, index) => {
-    const { endpoint, name = endpoint } = typeof given === 'string' ? { endpoint: given } : given
+    const { endpoint, name = sourceName(endpoint) } = typeof given === 'string' ? { endpoint: given } : given
     const parsed = parseEndpoint(endpoint, allowedOrigins, `body/${index}`)
     if (names.has(name)) throw duplicateSource(name, index)
     names.add(name)

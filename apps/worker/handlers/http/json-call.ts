@@ -17,7 +17,8 @@ export async function callSuccessfully(
   const response = await context.request(request)
   const { status } = response
   if (status >= 200 && status <= 299) return response
-  context.log.warn('refused by the API', { url: request.url, status })
+  // What is in a query may be a credential.
+  context.log.warn('refused by the API', { url: request.url.split('?', 1)[0], status })
   throw new TaskError(`${request.url} answered ${status}`, {
     code: status >= 500 ? 'http_5xx' : 'http_4xx',
     retryable: status >= 500 || status === 429,
