@@ -40,7 +40,8 @@ describe.skipIf(executable === undefined)('a session in a browser', () => {
   }
 
   const start = async (env: Record<string, string> = {}) => {
-    const base = { NODE_ENV: 'production', LOG_LEVEL: 'info', AUTH_JWT_SECRET: SECRET }
+    // A GET that starts a run is there outside production alone.
+    const base = { NODE_ENV: 'test', LOG_LEVEL: 'info', AUTH_JWT_SECRET: SECRET }
     return owned.use(await startGateway({ logTo, env: { ...base, ...env } }))
   }
 
@@ -123,7 +124,7 @@ describe.skipIf(executable === undefined)('a session in a browser', () => {
 
   test('is of use to a listed page, with its cookie: it reads streams, refusals and the headers of a run', async () => {
     const origin = await servePage()
-    const open = await start({ CORS_ORIGINS: origin, CORS_CREDENTIALS: 'true' })
+    const open = await start({ CORS_ORIGINS: origin, CORS_CREDENTIALS: 'true', RATE_LIMIT_PUBLISHES: '100' })
     await (await signIn(open.url)).close()
     const listed = await chromium.context.newPage()
     onTestFinished(() => listed.close())

@@ -59,9 +59,16 @@ export function addSessionRoutes(app: App, { sessionCookies, config }: SessionRo
     URL,
     {
       config: { auth: 'none' },
-      schema: { tags, summary: 'Remove the session cookie', response: { 204: Type.Null() } },
+      schema: {
+        tags,
+        summary: 'Remove the session cookie',
+        response: { 200: Type.Object({ success: Type.Literal(true) }) },
+      },
     },
-    async (_request, reply) => reply.code(204).header('set-cookie', sessionCookies.clear()).send(null),
+    async (_request, reply) => {
+      reply.header('set-cookie', sessionCookies.clear())
+      return { success: true as const }
+    },
   )
 }
 
