@@ -44,15 +44,19 @@ interface Asked {
 /** Requests that an operation describes, and now and then ones that it does not. */
 function requestsOf(path: string, operation: Part): fc.Arbitrary<Asked> {
   const parameters = listOf(operation.parameters).map(partOf)
-  const of = (place: string) =>
-    fc.record(
-      Object.fromEntries(
-        parameters
-          .filter((one) => one.in === place && one.name !== 'token')
-          .map((one) => [String(one.name), OWN_VALUES[String(one.name)] ?? valuesOf(one.schema)]),
-      ),
-      place === 'path' ? {} : { requiredKeys: [] },
+  const of = (place: string) => {
+    const here = parameters
+      .filter((one) => one.in === place && one.name !== 'token')
+      .map(({ name }) => String(name))
+    const schemaOf = (name: string) => parameters.find((one) => one.in === place && one.name === name)?.schema
+    return fc.record(
+      Object.fromEntries(here.map((name) => [name, OWN_VALUES[name] ?? valuesOf(schemaOf(name))])),
+      {
+        // Without its own value it would have a default, that takes its time.
+        requiredKeys: here.filter((name) => place === 'path' || Object.hasOwn(OWN_VALUES, name)),
+      },
     )
+  }
   const json = partOf(partOf(partOf(operation.requestBody).content)['application/json'])
   const body =
     operation.requestBody === undefined ? fc.constant(undefined) : valuesOf(json.schema, OWN_VALUES)

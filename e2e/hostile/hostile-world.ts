@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startGateway, startWorker } from '../services.ts'
 import { type Answer, codeOf, sendBytes } from './answer.ts'
+import { HealthyRun } from './healthy-run.ts'
 import { HealthyStream } from './healthy-stream.ts'
 import { type Attacked, bytesOf, type HostileCase } from './hostile-case.ts'
 import { LogLines } from './log-lines.ts'
@@ -37,18 +38,21 @@ export class HostileWorld implements Attacked, AsyncDisposable {
   readonly gateway: Attacked['gateway']
   readonly worker: Attacked['worker']
   readonly healthy: HealthyStream
+  /** None where the worker may not call this machine. */
+  readonly healthyRun: HealthyRun | undefined
   /** What both have logged, from `debug` on. */
   readonly log: LogLines
 
   readonly #tokenOf: (who: Who) => string
 
   private constructor(
-    parts: Pick<HostileWorld, 'gateway' | 'worker' | 'healthy' | 'log'>,
+    parts: Pick<HostileWorld, 'gateway' | 'worker' | 'healthy' | 'healthyRun' | 'log'>,
     makeToken: (who: Who) => string,
   ) {
     this.gateway = parts.gateway
     this.worker = parts.worker
     this.healthy = parts.healthy
+    this.healthyRun = parts.healthyRun
     this.log = parts.log
     this.#tokenOf = makeToken
   }
@@ -63,7 +67,9 @@ export class HostileWorld implements Attacked, AsyncDisposable {
     })
     const makeToken = options.tokenOf ?? tokenOf
     const healthy = await HealthyStream.open(gateway.url, makeToken)
-    return new HostileWorld({ gateway, worker, log, healthy }, makeToken)
+    const healthyRun =
+      options.worker?.OUTBOUND_ALLOW === undefined ? await HealthyRun.open(worker.url, makeToken) : undefined
+    return new HostileWorld({ gateway, worker, log, healthy, healthyRun }, makeToken)
   }
 
   /** Sends a case. */
@@ -73,7 +79,11 @@ export class HostileWorld implements Attacked, AsyncDisposable {
 
   /** Sends a case, and holds that it is answered as it says, that nobody else felt it, and that the log is whole. */
   async hold(one: HostileCase): Promise<Answer> {
-    const answer = await this.healthy.during(() => this.ask(one))
+    const answer = await this.healthy.during(() =>
+      one.to === 'worker' && this.healthyRun !== undefined
+        ? this.healthyRun.during(() => this.ask(one))
+        : this.ask(one),
+    )
     const { status, code } = one
     expect({ status: answer.status, code: codeOf(answer) }, answer.raw.slice(0, 2_000)).toEqual({
       status,
@@ -85,6 +95,7 @@ export class HostileWorld implements Attacked, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.healthy.close()
+    await this.healthyRun?.close()
     await this.gateway.close()
     await this.worker.close()
   }
