@@ -1,4 +1,4 @@
-import type { ErrorCode, TaskErrorCode } from './error-code.ts'
+import type { ErrorCategory, ErrorCode, Recovery, TaskErrorCode } from './error-code.ts'
 import type { CompleteData } from './run.ts'
 import type { TaskFailure, TaskResult } from './task.ts'
 
@@ -37,7 +37,12 @@ export interface RunEvents {
     source?: string
   }
   /** The stream as a whole. */
-  error: { error: string; code: TaskErrorCode | ErrorCode }
+  error: {
+    error: string
+    code: TaskErrorCode | ErrorCode
+    category?: ErrorCategory
+    recovery?: Recovery
+  }
   /** The run as a whole. */
   progress: { step: number; totalSteps: number; progress: number }
   source_error: { source: string; error: string; code: TaskErrorCode | ErrorCode }
