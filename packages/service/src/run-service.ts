@@ -1,10 +1,10 @@
 import { ProblemError } from '@tributary/protocol'
 import type { App } from './app.ts'
-import { describeConfig } from './config.ts'
-import { ConfigError } from './config-error.ts'
+import { describeConfig } from './config/config.ts'
+import { ConfigError } from './config/config-error.ts'
+import { SECRET_VARIABLES } from './config/service-config.ts'
 import type { Drain } from './drain.ts'
 import { isListenError, type ListenAddress, listenErrorMessage } from './listen-error.ts'
-import { SECRET_VARIABLES } from './service-config.ts'
 
 /** A service that is built and does not listen yet. */
 export interface Service {

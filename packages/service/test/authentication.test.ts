@@ -4,7 +4,7 @@ import { ProblemError } from '@tributary/protocol'
 import { fastify } from 'fastify'
 import { SignJWT } from 'jose'
 import { expect, onTestFinished, test } from 'vitest'
-import type { AskedRequest } from '../src/auth/asked-request.ts'
+import type { AskedRequest } from '../src/auth/carriers/asked-request.ts'
 import { type AuthenticationOptions, Authentications } from '../src/auth/index.ts'
 
 const SECRET = 'a secret of thirty-two characters'

@@ -2,8 +2,8 @@ import { systemClock } from '@tributary/protocol'
 import { EncryptJWT } from 'jose'
 
 import { describe, expect, test } from 'vitest'
-import { AuthJsSessions } from '../src/auth/authjs-sessions.ts'
-import type { Cookies } from '../src/auth/credentials.ts'
+import type { Cookies } from '../src/auth/carriers/credentials.ts'
+import { AuthJsSessions } from '../src/auth/sessions/authjs-sessions.ts'
 import { encodeAuthJs, encodeNextAuth } from './authjs-encode.js'
 
 const SECRET = 'the secret of an application, as it is told to it'

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { parseStaticTokens, StaticTokens } from '../src/auth/static-tokens.ts'
+import { parseStaticTokens, StaticTokens } from '../src/auth/tokens/static-tokens.ts'
 import { Authenticator, createApp, createLogger, Drain, readConfig, runService } from '../src/index.ts'
 
 const Config = Type.Object({

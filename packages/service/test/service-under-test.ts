@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { ProblemError } from '@tributary/protocol'
 import Type from 'typebox'
 import { onTestFinished } from 'vitest'
-import { parseStaticTokens } from '../src/auth/static-tokens.ts'
+import { parseStaticTokens } from '../src/auth/tokens/static-tokens.ts'
 import type { AppOptions } from '../src/create-app.ts'
 import { type App, Authenticator, createApp, createLogger, Drain } from '../src/index.ts'
 

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { KEY_PAIR_ALGORITHMS, SECRET_ALGORITHMS } from './jwt-keys.ts'
+import { KEY_PAIR_ALGORITHMS, SECRET_ALGORITHMS } from './tokens/jwt-keys.ts'
 
 /** The variables that say who may come in. */
 export const authConfig = {

@@ -2,7 +2,7 @@ import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import type { Authenticator } from './authenticator.ts'
-import { tokenOf } from './credentials.ts'
+import { tokenOf } from './carriers/credentials.ts'
 import type { Principal } from './principal.ts'
 
 /** `required`: a 401 without a principal; `optional`: one without may come too; `none`: nobody is asked. */

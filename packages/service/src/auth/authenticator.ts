@@ -1,14 +1,14 @@
 import { Name, ProblemError } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
-import type { AnonymousUsers } from './anonymous-users.ts'
-import { type Credentials, cookiesOf, namedUserOf, tokenOf } from './credentials.ts'
-import type { JwtVerifier } from './jwt-verifier.ts'
-import { loopbackRefusal } from './loopback.ts'
-import { ownAudienceOf } from './own-token.ts'
+import type { AnonymousUsers } from './carriers/anonymous-users.ts'
+import { type Credentials, cookiesOf, namedUserOf, tokenOf } from './carriers/credentials.ts'
+import { loopbackRefusal } from './carriers/loopback.ts'
 import { isReservedUser, type Principal } from './principal.ts'
-import type { Revocations } from './revocations.ts'
-import type { SessionVerifier } from './session-verifier.ts'
-import type { StaticTokens } from './static-tokens.ts'
+import type { SessionVerifier } from './sessions/session-verifier.ts'
+import type { JwtVerifier } from './tokens/jwt-verifier.ts'
+import { ownAudienceOf } from './tokens/own-token.ts'
+import type { Revocations } from './tokens/revocations.ts'
+import type { StaticTokens } from './tokens/static-tokens.ts'
 
 /** Says whom a token of one kind stands for. */
 export interface TokenVerifier {

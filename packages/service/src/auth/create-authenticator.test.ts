@@ -1,8 +1,8 @@
 import { systemClock } from '@tributary/protocol'
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
+import type { Credentials } from './carriers/credentials.ts'
 import { type AuthConfig, createAuthenticator } from './create-authenticator.ts'
-import type { Credentials } from './credentials.ts'
 
 const SECRET = 'a secret of thirty-two characters'
 const BASE: AuthConfig = {

@@ -1,10 +1,11 @@
 import type { Clock } from '@tributary/protocol'
 import type { JWTVerifyGetKey } from 'jose'
-import { ConfigError, fromVariable } from '../config-error.ts'
-import { AnonymousUsers } from './anonymous-users.ts'
-import type { VerifySession } from './app-sessions.ts'
+import { ConfigError, fromVariable } from '../config/config-error.ts'
 import { Authenticator, type TokenVerifier } from './authenticator.ts'
-import { createSessions } from './create-sessions.ts'
+import { AnonymousUsers } from './carriers/anonymous-users.ts'
+import type { VerifySession } from './sessions/app-sessions.ts'
+import { createSessions } from './sessions/create-sessions.ts'
+import type { SessionCookies } from './sessions/session-cookies.ts'
 import {
   fileKeys,
   type JwtAlgorithm,
@@ -12,12 +13,11 @@ import {
   remoteKeys,
   SECRET_ALGORITHMS,
   secretKeys,
-} from './jwt-keys.ts'
-import { JwtVerifier } from './jwt-verifier.ts'
-import { OWN_ISSUER, STREAM_AUDIENCE, WORKER_AUDIENCE } from './own-token.ts'
-import type { Revocations } from './revocations.ts'
-import type { SessionCookies } from './session-cookies.ts'
-import { readStaticTokens } from './static-tokens.ts'
+} from './tokens/jwt-keys.ts'
+import { JwtVerifier } from './tokens/jwt-verifier.ts'
+import { OWN_ISSUER, STREAM_AUDIENCE, WORKER_AUDIENCE } from './tokens/own-token.ts'
+import type { Revocations } from './tokens/revocations.ts'
+import { readStaticTokens } from './tokens/static-tokens.ts'
 
 /** What a configuration says of authentication. */
 export interface AuthConfig {

@@ -1,9 +1,3 @@
-export type {
-  /** @public For applications. */
-  SessionUser,
-  /** @public For applications. */
-  VerifySession,
-} from './app-sessions.ts'
 export {
   /** @public For applications. */
   type Authenticated,
@@ -14,4 +8,10 @@ export {
   Authentications,
   /** @public For applications. */
   type NotAuthenticated,
-} from './authentication.ts'
+} from './authentications.ts'
+export type {
+  /** @public For applications. */
+  SessionUser,
+  /** @public For applications. */
+  VerifySession,
+} from './sessions/app-sessions.ts'

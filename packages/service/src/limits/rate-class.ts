@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Permission } from '../auth/authorize-requests.ts'
+import type { Permission } from '../auth/rights/authorize-requests.ts'
 
 /** What is counted together: `connects` opens streams, `publishes` sends, `runs` starts work, `requests` is all else. */
 export type RateClass = 'requests' | 'publishes' | 'connects' | 'runs'

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { ConfigError } from '../config-error.ts'
+import { ConfigError } from '../config/config-error.ts'
 import { type RateLimitConfig, type RateLimits, rateLimitsOf } from './rate-limits.ts'
 
 /** What a configuration says of the limits of a server, and of the proxies before it. */

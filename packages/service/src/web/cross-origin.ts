@@ -2,7 +2,7 @@ import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import { EXPOSED_HEADERS } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
-import { ConfigError } from '../config-error.ts'
+import { ConfigError } from '../config/config-error.ts'
 
 /** What a configuration says of pages of other origins. */
 export interface CrossOriginConfig {

@@ -1,5 +1,5 @@
 import { ProblemError } from '@tributary/protocol'
-import type { Principal } from './principal.ts'
+import type { Principal } from '../principal.ts'
 
 /**
  * Lets on who may join all of these groups: the admin, whose token names no groups, and whose token names them all.

@@ -1,7 +1,7 @@
 import { Name, ProblemError } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
+import { ANONYMOUS_PREFIX, type Principal } from '../principal.ts'
 import { type Credentials, namedSessionOf } from './credentials.ts'
-import { ANONYMOUS_PREFIX, type Principal } from './principal.ts'
 
 const nameCheck = Compile(Name)
 

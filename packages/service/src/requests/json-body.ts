@@ -1,6 +1,6 @@
 import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
-import type { App } from './app.ts'
+import type { App } from '../app.ts'
 
 /** The most levels of arrays and objects in a body. Beyond some thousands JSON.stringify would fail on it. */
 const MAX_JSON_DEPTH = 200

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { ConfigError } from '../config-error.ts'
-import { ANONYMOUS_PREFIX, isReservedUser } from './principal.ts'
+import { ConfigError } from '../../config/config-error.ts'
+import { ANONYMOUS_PREFIX, isReservedUser } from '../principal.ts'
 
 /** Whom a token stands for. */
 export interface TokenOwner {

@@ -1,9 +1,9 @@
 import type { Clock } from '@tributary/protocol'
 import { stringifySetCookie } from 'cookie'
 import { SignJWT } from 'jose'
-import { JwtVerifier } from './jwt-verifier.ts'
-import { OWN_ISSUER, SESSION_AUDIENCE } from './own-token.ts'
-import type { Principal } from './principal.ts'
+import type { Principal } from '../principal.ts'
+import { JwtVerifier } from '../tokens/jwt-verifier.ts'
+import { OWN_ISSUER, SESSION_AUDIENCE } from '../tokens/own-token.ts'
 import type { SessionRequest, SessionVerifier } from './session-verifier.ts'
 
 const ALGORITHM = 'HS256'

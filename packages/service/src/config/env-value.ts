@@ -1,5 +1,5 @@
 import Type, { type TSchema } from 'typebox'
-import { isRecord } from './schema-shape.ts'
+import { isRecord } from '../schema-shape.ts'
 
 /** The value that a variable's text stands for; undefined where the schema cannot have it. */
 export function parseEnvValue(schema: TSchema, text: string): unknown {

@@ -1,6 +1,6 @@
 import { StreamTokenAnswer } from '@tributary/protocol'
-import type { App } from '../app.ts'
-import { principalOf } from './authenticate-requests.ts'
+import type { App } from '../../app.ts'
+import { principalOf } from '../authenticate-requests.ts'
 import type { StreamTokens } from './stream-tokens.ts'
 
 const URL = '/api/auth/sse-token'

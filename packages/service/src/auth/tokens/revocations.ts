@@ -1,8 +1,8 @@
 import { type Clock, ProblemError, type RevocationTarget, type RevocationView } from '@tributary/protocol'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Principal } from '../principal.ts'
 import { refusal } from './jwt-verifier.ts'
-import type { Principal } from './principal.ts'
 
 /** Revocations that are kept at a time; one more is refused, for each that was dropped for it would let somebody in. */
 const MAX_REVOCATIONS = 100_000

@@ -1,5 +1,5 @@
-import type { App } from '../app.ts'
-import type { Permission } from './authorize-requests.ts'
+import type { App } from '../../app.ts'
+import type { Permission } from '../rights/authorize-requests.ts'
 import type { OriginCheck } from './origin-check.ts'
 
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']

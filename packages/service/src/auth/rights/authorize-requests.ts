@@ -1,8 +1,8 @@
 import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
-import type { App } from '../app.ts'
-import { principalOf } from './authenticate-requests.ts'
-import type { Principal } from './principal.ts'
+import type { App } from '../../app.ts'
+import { principalOf } from '../authenticate-requests.ts'
+import type { Principal } from '../principal.ts'
 import { maySend, type PublishKind } from './publish-rights.ts'
 
 /**

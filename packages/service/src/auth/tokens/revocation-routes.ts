@@ -7,8 +7,8 @@ import {
   RevocationTarget,
 } from '@tributary/protocol'
 import Type from 'typebox'
-import type { App } from '../app.ts'
-import { principalOf } from './authenticate-requests.ts'
+import type { App } from '../../app.ts'
+import { principalOf } from '../authenticate-requests.ts'
 import type { Revocations } from './revocations.ts'
 
 const URL = '/api/auth/revocations'

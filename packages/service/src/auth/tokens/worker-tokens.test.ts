@@ -1,8 +1,8 @@
 import { FakeClock } from '@tributary/testkit'
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { createAuthenticator } from './create-authenticator.ts'
-import type { Credentials } from './credentials.ts'
+import type { Credentials } from '../carriers/credentials.ts'
+import { createAuthenticator } from '../create-authenticator.ts'
 import { type WorkerSecretConfig, WorkerTokens, workerTokens, workerTokenVerifier } from './worker-tokens.ts'
 
 const SECRET = 'a secret of thirty-two characters'

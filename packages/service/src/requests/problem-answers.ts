@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { type ErrorCode, PROBLEM_CONTENT_TYPE, ProblemError } from '@tributary/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { App } from '../app.ts'
 import { AllowedMethods, type AllowedMethodsOptions } from './allowed-methods.ts'
-import type { App } from './app.ts'
 import { toProblemError } from './request-error.ts'
 
 /** The route of @fastify/cors, by which a preflight finds its hook. It stands for no path of ours. */

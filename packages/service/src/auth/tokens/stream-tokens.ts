@@ -2,10 +2,10 @@ import { type Clock, ProblemError } from '@tributary/protocol'
 import { SignJWT } from 'jose'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
-import { TokenClaims } from './claims.ts'
+import type { Principal } from '../principal.ts'
 import { JwtVerifier, principalOfClaims, refusal } from './jwt-verifier.ts'
 import { OWN_ISSUER, STREAM_AUDIENCE } from './own-token.ts'
-import type { Principal } from './principal.ts'
+import { TokenClaims } from './token-claims.ts'
 
 const ALGORITHM = 'HS256'
 /** As long as a token may be that is looked at. */

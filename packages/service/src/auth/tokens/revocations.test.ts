@@ -1,6 +1,6 @@
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, test } from 'vitest'
-import type { Principal } from './principal.ts'
+import type { Principal } from '../principal.ts'
 import { type RevocationStore, Revocations } from './revocations.ts'
 
 const KEPT_S = 3_600

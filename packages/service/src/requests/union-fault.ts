@@ -1,5 +1,5 @@
 import type { ErrorObject } from 'ajv'
-import { isRecord, takesTypeOf } from './schema-shape.ts'
+import { isRecord, takesTypeOf } from '../schema-shape.ts'
 
 /**
  * The errors that say what to change.

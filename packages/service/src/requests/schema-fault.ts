@@ -1,5 +1,5 @@
 import type { ErrorObject } from 'ajv'
-import { isRecord, schemaTypes, typeWords } from './schema-shape.ts'
+import { isRecord, schemaTypes, typeWords } from '../schema-shape.ts'
 
 /** A fault in words that follow on its place: `must be a string`. */
 export interface SchemaFault {

@@ -1,8 +1,8 @@
 import { Name } from '@tributary/protocol'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { PublishPattern } from './claims.ts'
-import { isReservedUser, type Principal } from './principal.ts'
+import { isReservedUser, type Principal } from '../principal.ts'
+import { PublishPattern } from '../tokens/token-claims.ts'
 import type { SessionRequest, SessionVerifier } from './session-verifier.ts'
 
 /** Whom an application's own session stands for. */

@@ -1,9 +1,9 @@
 import { FakeClock } from '@tributary/testkit'
 import { decodeJwt, type JWTPayload, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
+import type { Principal } from '../principal.ts'
 import { secretKeys } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
-import type { Principal } from './principal.ts'
 import { StreamTokens } from './stream-tokens.ts'
 
 const START_S = 1_700_000_000

@@ -6,7 +6,7 @@ import {
   sessionTopic,
   userTopic,
 } from '@tributary/protocol'
-import type { Principal } from './principal.ts'
+import type { Principal } from '../principal.ts'
 
 /** What an event can be sent to. A target is `all`, or the kind and a name: `user:42`, `group:chat`. */
 export type PublishKind = 'all' | 'user' | 'group' | 'role' | 'session' | 'connection'

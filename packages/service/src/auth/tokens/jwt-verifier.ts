@@ -3,10 +3,10 @@ import { type Clock, type ErrorCode, ProblemError } from '@tributary/protocol'
 import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
-import { TokenClaims } from './claims.ts'
+import { isReservedUser, type Principal } from '../principal.ts'
 import type { JwtAlgorithm } from './jwt-keys.ts'
 import { OWN_ISSUER } from './own-token.ts'
-import { isReservedUser, type Principal } from './principal.ts'
+import { TokenClaims } from './token-claims.ts'
 
 /** Longer ones are not looked at. */
 const MAX_TOKEN_LENGTH = 8_192

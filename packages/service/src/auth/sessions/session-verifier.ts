@@ -1,5 +1,5 @@
-import type { Cookies, Credentials } from './credentials.ts'
-import type { Principal } from './principal.ts'
+import type { Cookies, Credentials } from '../carriers/credentials.ts'
+import type { Principal } from '../principal.ts'
 
 /** What a session is looked for in. */
 export interface SessionRequest extends Pick<Credentials, 'query' | 'headers'> {

@@ -1,11 +1,11 @@
 import type { Clock } from '@tributary/protocol'
 import { SignJWT } from 'jose'
 import { LRUCache } from 'lru-cache'
-import type { TokenVerifier } from './authenticator.ts'
+import type { TokenVerifier } from '../authenticator.ts'
+import type { Principal } from '../principal.ts'
 import { secretKeys } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
 import { OWN_ISSUER, WORKER_AUDIENCE } from './own-token.ts'
-import type { Principal } from './principal.ts'
 
 const ALGORITHM = 'HS256'
 const LIFETIME_S = 60

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { authConfig } from './auth/auth-config.ts'
+import { authConfig } from '../auth/auth-config.ts'
 
 const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: defaultMs, description })
