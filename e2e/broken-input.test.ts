@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { faultOf } from '@tributary/protocol'
 import { allDataOf, dataOf, EventCollector, ScriptedUpstream, steps } from '@tributary/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ServiceProcess, startGateway, startWorker } from './processes.ts'
@@ -250,7 +251,7 @@ describe('an upstream that', () => {
     const endpoint = upstream.url + path
     await using reader = await EventCollector.open(gateway.url + RELAY, { body: { endpoint } })
     await reader.ended
-    expect(allDataOf(reader, 'source_error')).toEqual([{ source: endpoint, code, error }])
+    expect(allDataOf(reader, 'source_error')).toEqual([{ source: endpoint, code, ...faultOf(code), error }])
     expect(await dataOf(reader, 'complete')).toMatchObject({ status: 'failed', errorCount: 1 })
     await healthy.goesOn()
   })
@@ -259,7 +260,7 @@ describe('an upstream that', () => {
     const body = ['/good', path].map((each) => ({ name: each, endpoint: upstream.url + each }))
     await using reader = await EventCollector.open(gateway.url + MERGE, { body })
     await reader.ended
-    expect(allDataOf(reader, 'source_error')).toEqual([{ source: path, code, error }])
+    expect(allDataOf(reader, 'source_error')).toEqual([{ source: path, code, ...faultOf(code), error }])
     expect(allDataOf(reader, 'source_complete')).toEqual([{ source: '/good' }])
     expect(reader.ofType('tick')).toContainEqual(expect.objectContaining({ data: { n: 1, source: '/good' } }))
     expect(await dataOf(reader, 'complete')).toMatchObject({

@@ -151,7 +151,13 @@ describe('a gateway that is killed', () => {
     await second.ended
     wholeOf(first, second)
     expect(allDataOf(second, 'source_error')).toEqual([
-      { source: endpoint, code: 'worker_lost', error: expect.stringContaining(why) },
+      {
+        source: endpoint,
+        code: 'worker_lost',
+        category: 'server',
+        recovery: 'none',
+        error: expect.stringContaining(why),
+      },
     ])
     expect(await dataOf(second, 'complete')).toMatchObject({ status: 'failed', errorCount: 1 })
     expect(upstream.requests).toHaveLength(1)

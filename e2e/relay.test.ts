@@ -60,7 +60,16 @@ describe('a relay', () => {
     await reader.ended
     expect(typesAndData(reader).slice(0, 2)).toEqual([
       ['tick', { source: endpoint, data: 1 }],
-      ['source_error', { source: endpoint, error: 'Connection reset', code: 'connection_reset' }],
+      [
+        'source_error',
+        {
+          source: endpoint,
+          error: 'Connection reset',
+          code: 'connection_reset',
+          category: 'connection',
+          recovery: 'retry',
+        },
+      ],
     ])
     expect(await dataOf(reader, 'complete')).toMatchObject({
       status: 'failed',
@@ -148,6 +157,8 @@ describe('a relay', () => {
     expect(await dataOf(reader, 'source_error')).toEqual({
       source: endpoint,
       code: 'http_5xx',
+      category: 'server',
+      recovery: 'retry',
       error: 'The answer was HTTP 503',
     })
   })

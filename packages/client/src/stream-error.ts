@@ -1,4 +1,4 @@
-import type { ErrorCategory, Recovery } from '@tributary/protocol'
+import type { ErrorCategory, Fault, Recovery } from '@tributary/protocol'
 
 /** Why a stream could not be read. */
 export type StreamErrorReason =
@@ -32,14 +32,13 @@ export class StreamError extends Error {
   constructor(
     code: StreamErrorReason,
     message: string,
-    options: ErrorOptions & {
-      category: ErrorCategory
-      recovery: Recovery
-      retryable: boolean
-      status?: number
-      body?: string | undefined
-      retryAfterMs?: number | undefined
-    },
+    options: ErrorOptions &
+      Fault & {
+        retryable: boolean
+        status?: number
+        body?: string | undefined
+        retryAfterMs?: number | undefined
+      },
   ) {
     super(message, options)
     this.code = code

@@ -1,9 +1,4 @@
-import { ERROR_CATEGORIES, type ErrorCategory, RECOVERIES, type Recovery } from '@tributary/protocol'
-
-interface Fault {
-  readonly category: ErrorCategory
-  readonly recovery: Recovery
-}
+import { ERROR_CATEGORIES, type ErrorCategory, type Fault, RECOVERIES } from '@tributary/protocol'
 
 /** What is said of a connection that failed, or broke. */
 export const CONNECTION_FAULT = { category: 'connection', recovery: 'retry', retryable: true } as const

@@ -1,6 +1,6 @@
 import { Check } from 'typebox/value'
 import { describe, expect, it } from 'vitest'
-import { ERROR_CODES, type ErrorCode, isTaskErrorCode, TASK_ERROR_CODES } from './error-code.ts'
+import { ERROR_CODES, type ErrorCode, faultOf, isTaskErrorCode, TASK_ERROR_CODES } from './error-code.ts'
 import { Problem, ProblemError } from './problem.ts'
 import { TaskErrorCodeSchema } from './task.ts'
 
@@ -60,6 +60,18 @@ describe.each(codes)('the error %s', (code) => {
       headers: { allow: 'GET' },
     })
     expect(Object.hasOwn(new ProblemError(code, 'x').toProblem(), 'errors')).toBe(false)
+  })
+})
+
+describe('the fault of a code', () => {
+  const rules = { ...ERROR_CODES, ...TASK_ERROR_CODES }
+
+  it.each(Object.entries(rules))('of %s is what its table says', (code, { category, recovery }) => {
+    expect(faultOf(code)).toEqual({ category, recovery })
+  })
+
+  it.each(['', 'toString', 'newer_than_this'])('that is not known (%j) is the service’s', (code) => {
+    expect(faultOf(code)).toEqual({ category: 'server', recovery: 'none' })
   })
 })
 

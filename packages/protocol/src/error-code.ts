@@ -17,12 +17,16 @@ export type ErrorCategory = (typeof ERROR_CATEGORIES)[number]
 export const RECOVERIES = ['retry', 'reauthenticate', 'fallback_polling', 'fix_request', 'none'] as const
 export type Recovery = (typeof RECOVERIES)[number]
 
-/** What a client reads in a problem answer besides its code. */
-export interface ErrorRule {
-  /** The HTTP status. */
-  readonly status: number
+/** What a code means to who need not know it: what kind it is, and what helps. */
+export interface Fault {
   readonly category: ErrorCategory
   readonly recovery: Recovery
+}
+
+/** What a client reads in a problem answer besides its code. */
+export interface ErrorRule extends Fault {
+  /** The HTTP status. */
+  readonly status: number
   /** One short sentence, the same each time. */
   readonly title: string
   /** Whether the same request may succeed later without being changed. */
@@ -121,9 +125,7 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /** What is known of the failure of a task besides its code. */
-export interface TaskErrorRule {
-  readonly category: ErrorCategory
-  readonly recovery: Recovery
+export interface TaskErrorRule extends Fault {
   /** Whether the worker tries it again where the task is idempotent. */
   readonly retryable: boolean
 }
@@ -158,4 +160,19 @@ export type TaskErrorCode = keyof typeof TASK_ERROR_CODES
 
 export function isTaskErrorCode(code: unknown): code is TaskErrorCode {
   return typeof code === 'string' && Object.hasOwn(TASK_ERROR_CODES, code)
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code)
+}
+
+/** What an event of a stream says of a failure beside its code. A code of a service newer than this one is its fault. */
+export function faultOf(code: string): Fault {
+  if (isTaskErrorCode(code)) return faultIn(TASK_ERROR_CODES[code])
+  if (isErrorCode(code)) return faultIn(ERROR_CODES[code])
+  return { category: 'server', recovery: 'none' }
+}
+
+function faultIn({ category, recovery }: Fault): Fault {
+  return { category, recovery }
 }

@@ -62,6 +62,8 @@ export {
   type ErrorCategory,
   type ErrorCode,
   type ErrorRule,
+  type Fault,
+  faultOf,
   isTaskErrorCode,
   RECOVERIES,
   type Recovery,

@@ -1,4 +1,4 @@
-import type { ErrorCategory, ErrorCode, Recovery, TaskErrorCode } from './error-code.ts'
+import type { ErrorCode, Fault, TaskErrorCode } from './error-code.ts'
 import type { CompleteData } from './run.ts'
 import type { TaskFailure, TaskResult } from './task.ts'
 
@@ -35,17 +35,12 @@ export interface RunEvents {
     code: TaskErrorCode
     attempt: number
     source?: string
-  }
+  } & Fault
   /** The stream as a whole. */
-  error: {
-    error: string
-    code: TaskErrorCode | ErrorCode
-    category?: ErrorCategory
-    recovery?: Recovery
-  }
+  error: { error: string; code: TaskErrorCode | ErrorCode } & Fault
   /** The run as a whole. */
   progress: { step: number; totalSteps: number; progress: number }
-  source_error: { source: string; error: string; code: TaskErrorCode | ErrorCode }
+  source_error: { source: string; error: string; code: TaskErrorCode | ErrorCode } & Fault
   source_complete: { source: string } & Record<string, unknown>
   aggregated_result: {
     results: Record<string, TaskResult | TruncatedResult>

@@ -1,5 +1,5 @@
 import { LogClosedError, StaleEpochError, StoreUnavailableError } from '@tributary/eventlog'
-import { type Clock, ERROR_CODES, type FinalRunStatus, ProblemError } from '@tributary/protocol'
+import { type Clock, type FinalRunStatus, faultOf, ProblemError } from '@tributary/protocol'
 import type { Run } from './run.ts'
 import type { RunOutcome } from './run-end.ts'
 import { RunAbort } from './run-error.ts'
@@ -72,8 +72,7 @@ async function tellFailure(run: Run, error: unknown): Promise<RunOutcome> {
       : (['The server made a mistake; the run cannot go on', 'internal_error'] as const)
   const outcome = run.settle(message, 'task_failed')
   // Where the log is what failed, the terminal event is all that can still be tried.
-  const { category, recovery } = ERROR_CODES[code]
-  await run.emit('error', { error: message, code, category, recovery }).catch(() => undefined)
+  await run.emit('error', { error: message, code, ...faultOf(code) }).catch(() => undefined)
   return outcome
 }
 

@@ -138,7 +138,7 @@ describe('RunRegistry, a run’s life', () => {
     })
     await run.ended
     expect(await eventsOf(run.log)).toMatchObject([
-      { type: 'error', data: { error: 'No worker is there', code: 'upstream_unavailable' } },
+      { type: 'error', data: { code: 'upstream_unavailable', category: 'connection', recovery: 'retry' } },
       { type: 'complete', data: { status: 'failed', successCount: 2, errorCount: 1, totalTasks: 3 } },
     ])
   })

@@ -83,6 +83,8 @@ describe('TaskBoard', () => {
           taskName: 'Task 1',
           error: 'Connection timeout',
           code: 'connect_timeout',
+          category: 'timeout',
+          recovery: 'retry',
           attempt: 1,
         },
       },

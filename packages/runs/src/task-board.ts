@@ -1,4 +1,4 @@
-import type { Clock, TaskErrorCode, TaskResult } from '@tributary/protocol'
+import { type Clock, faultOf, type TaskErrorCode, type TaskResult } from '@tributary/protocol'
 import { aggregate } from './aggregated-result.ts'
 import { BoardEvents } from './board-events.ts'
 import { type FittedResult, fitResult } from './fit-result.ts'
@@ -185,7 +185,8 @@ export class TaskBoard {
     const error = this.#fitMessage(message)
     this.#ledger.fail(task, error, code)
     this.#run.meter.taskEnded(code, this.#durationOf(task))
-    this.#events.append('task_error', { taskId, taskName, error, code, attempt, ...this.#tag(task) })
+    const told = { taskId, taskName, error, code, ...faultOf(code), attempt, ...this.#tag(task) }
+    this.#events.append('task_error', told)
     this.#tellRun()
   }
 

@@ -1,4 +1,11 @@
-import { type Clock, COMPLETE, isTaskErrorCode, type RunEvents, type RunEventType } from '@tributary/protocol'
+import {
+  type Clock,
+  COMPLETE,
+  faultOf,
+  isTaskErrorCode,
+  type RunEvents,
+  type RunEventType,
+} from '@tributary/protocol'
 import {
   type HandlerRunner,
   type PlannedNamedTask,
@@ -131,7 +138,7 @@ class HybridRun {
       const end = { failure: { taskId: REMOTE, error: failure.message, code } }
       await this.#run.emit(
         'source_error',
-        { source: REMOTE, error: failure.message, code },
+        { source: REMOTE, error: failure.message, code, ...faultOf(code) },
         record.ended(end),
       )
       board.failRestOf(REMOTE, failure.message, 'worker_lost')

@@ -1,5 +1,6 @@
 import {
   COMPLETE,
+  faultOf,
   isTaskErrorCode,
   type NewEvent,
   type RunEvents,
@@ -83,7 +84,8 @@ async function readSource(
       ? new SourceError(run.signal.reason.code, run.signal.reason.message, error)
       : SourceError.from(error)
     const failure = { taskId: name, error: message, code: taskCode(code) }
-    await run.emit('source_error', { source: name, error: message, code }, record.ended({ failure }))
+    const told = { source: name, error: message, code, ...faultOf(code) }
+    await run.emit('source_error', told, record.ended({ failure }))
     return { failure }
   } finally {
     stop.release()
