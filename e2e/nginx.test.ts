@@ -9,6 +9,8 @@ if (nginxPath === undefined)
   process.stderr.write('the tests of deploy/nginx.conf are skipped: no nginx was found; install one\n')
 
 const ALICE = { authorization: 'Bearer alice-token' }
+/** Who may send, and see what there is. */
+const ADMIN = { authorization: 'Bearer test-token' }
 const STREAM = '/api/sse/managed/connect'
 const STATUS = '/api/sse/managed/status'
 /** Longer than any test: what comes did not wait for a heartbeat to push it on. */
@@ -31,7 +33,7 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
   it('an event comes through while the stream is open, and nothing after it', async () => {
     await using reader = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
     await reader.waitFor('connection')
-    await postJson(`${nginx.url}/api/sse/managed/send/user/alice`, { event: 'hello', data: 1 }, ALICE)
+    await postJson(`${nginx.url}/api/sse/managed/send/user/alice`, { event: 'hello', data: 1 }, ADMIN)
     await reader.waitFor('hello')
     expect(reader.events.map(({ type }) => type)).toEqual(['connection', 'hello'])
     expect(reader.comments).toEqual([])
@@ -67,7 +69,7 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
 
   it('resumes from the id that the reader has', async () => {
     const send = (data: number) =>
-      postJson(`${nginx.url}/api/sse/managed/send/user/alice`, { event: 'count', data }, ALICE)
+      postJson(`${nginx.url}/api/sse/managed/send/user/alice`, { event: 'count', data }, ADMIN)
     await using first = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
     await first.waitFor('connection')
     await send(1)
@@ -81,7 +83,7 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
 
   it('the gateway notices that a reader has left', async () => {
     const url = `${nginx.url}/api/sse/managed/status`
-    const connections = async () => (await fetch(url, { headers: ALICE })).json()
+    const connections = async () => (await fetch(url, { headers: ADMIN })).json()
     const toldConnections = () => expect.poll(connections, { timeout: 10_000 })
     const reader = await EventCollector.open(nginx.url + STREAM, { headers: ALICE })
     await toldConnections().toMatchObject({ totalEmitters: 1 })
@@ -93,7 +95,7 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
     'HEAD of %s is what it is without nginx',
     async (path) => {
       const head = async (url: string) => {
-        const { status, headers } = await fetch(url + path, { method: 'HEAD', headers: ALICE })
+        const { status, headers } = await fetch(url + path, { method: 'HEAD', headers: ADMIN })
         return { status, type: headers.get('content-type') }
       }
       const answer = await head(nginx.url)
@@ -110,14 +112,14 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
 
   it('a body of more than 1 MiB is refused', async () => {
     const data = 'x'.repeat(1_048_576)
-    const answer = await postJson(`${nginx.url}/api/sse/managed/broadcast`, { event: 'x', data }, ALICE)
+    const answer = await postJson(`${nginx.url}/api/sse/managed/broadcast`, { event: 'x', data }, ADMIN)
     expect(answer.status).toBe(413)
   })
 
   it('a body that nginx has to keep on disk goes through', async () => {
     const data = 'x'.repeat(100_000)
     const path = '/api/sse/managed/send/user/alice'
-    const answer = await postJson(nginx.url + path, { event: 'large', data }, ALICE)
+    const answer = await postJson(nginx.url + path, { event: 'large', data }, ADMIN)
     expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ success: true })])
   })
 })
