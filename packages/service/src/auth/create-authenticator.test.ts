@@ -74,6 +74,11 @@ describe('createAuthenticator', () => {
       { AUTH_JWKS_URL: 'https://example.org/jwks', AUTH_JWT_ALGORITHMS: ['HS256'] },
       'AUTH_JWT_ALGORITHMS: HS256 is none of a JWKS; that verifies RS256, ES256, EdDSA',
     ],
+    [
+      'a password for public keys',
+      { AUTH_JWKS_URL: 'https://user:hidden@example.org/jwks' },
+      'AUTH_JWKS_URL must hold no user and password; public keys need none',
+    ],
     ['a file that is not there', { AUTH_JWKS_FILE: '/nowhere/jwks.json' }, 'AUTH_JWKS_FILE: ENOENT'],
     [
       'the name under which we sign as that of the issuer',

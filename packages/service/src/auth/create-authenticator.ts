@@ -130,6 +130,13 @@ async function readKeys(config: AuthConfig, clock: Clock): Promise<JWTVerifyGetK
     .map(([name]) => name)
   if (set.length > 1) throw new ConfigError([`${set.join(' and ')} are set; leave all but one out`])
   if (secret !== undefined) return secretKeys(secret)
-  if (url !== undefined) return remoteKeys(url, clock)
+  if (url !== undefined) return remoteKeys(refuseUserinfo(url), clock)
   return file === undefined ? undefined : fromVariable('AUTH_JWKS_FILE', () => fileKeys(file, clock))
+}
+
+/** No request can be made of such an address, so that no token would ever be verified. @throws ConfigError */
+function refuseUserinfo(url: string): string {
+  const { username, password } = new URL(url)
+  if (username === '' && password === '') return url
+  throw new ConfigError(['AUTH_JWKS_URL must hold no user and password; public keys need none'])
 }

@@ -23,6 +23,8 @@ const COOLDOWN_MS = 30_000
 const MAX_AGE_MS = 600_000
 const TIMEOUT_MS = 5_000
 const RETRY_AFTER_S = 5
+/** More than any issuer has of keys; what is longer is not read to its end. */
+const MAX_JWKS_BYTES = 1_048_576
 
 /** The key of a shared secret. */
 export function secretKeys(secret: string): JWTVerifyGetKey {
@@ -48,13 +50,11 @@ export function remoteKeys(
     timeoutDuration: TIMEOUT_MS,
     cooldownDuration: COOLDOWN_MS,
     cacheMaxAge: MAX_AGE_MS,
-    // Else each token would ask anew while the other side is down.
+    // Else each token would ask anew while the other side is down, or answers what is no JWKS.
     [customFetch]: async (...request) => {
       if (clock.elapsed() - failedAtMs < COOLDOWN_MS) throw new Error('The last attempt failed a moment ago')
       try {
-        const answer = await fetch(...request)
-        if (!answer.ok) failedAtMs = clock.elapsed()
-        return answer
+        return Response.json(await readJwks(await fetch(...request)))
       } catch (error) {
         failedAtMs = clock.elapsed()
         throw error
@@ -70,7 +70,7 @@ export function remoteKeys(
  * @throws where the file cannot be read, or is no JWKS.
  */
 export function fileKeys(path: string, clock: Clock): JWTVerifyGetKey {
-  const read = () => createLocalJWKSet(jwksOf(readFileSync(path, 'utf8')))
+  const read = () => createLocalJWKSet(parseJwks(readFileSync(path, 'utf8')))
   let keys = read()
   let readAtMs = clock.elapsed()
   return sayingWhatIsMissing(async (header, token) => {
@@ -86,8 +86,26 @@ export function fileKeys(path: string, clock: Clock): JWTVerifyGetKey {
   })
 }
 
+/** The JWKS of an answer. @throws Error where it has none, or more than a JWKS can be. */
+async function readJwks(answer: Response): Promise<JSONWebKeySet> {
+  if (answer.status !== 200) {
+    await answer.body?.cancel()
+    throw new Error(`The JWKS was answered with ${answer.status}`)
+  }
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of answer.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > MAX_JWKS_BYTES) throw new Error(`The JWKS has more than ${MAX_JWKS_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  const jwks = parseJwks(Buffer.concat(chunks).toString())
+  createLocalJWKSet(jwks)
+  return jwks
+}
+
 /** createLocalJWKSet itself looks at what is in it. */
-function jwksOf(text: string): JSONWebKeySet {
+function parseJwks(text: string): JSONWebKeySet {
   return JSON.parse(text)
 }
 
