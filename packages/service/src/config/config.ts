@@ -37,7 +37,7 @@ export function readConfig<T extends TObject>(
     if (value !== undefined && Value.Check(property, value)) values[name] = Object.freeze(value)
     else if (text !== '')
       faults.push(
-        `${name} must be ${expectation(property)}${secrets.has(name) ? '' : `, not ${JSON.stringify(text)}`}`,
+        `${name} must be ${expectation(property)}${secrets.has(name) ? '' : `, not ${JSON.stringify(withoutPassword(text))}`}`,
       )
     else if (!Type.IsOptional(property)) faults.push(`${name} must be set: ${expectation(property)}`)
   }
@@ -88,5 +88,5 @@ function shown(value: unknown): string {
 }
 
 function withoutPassword(value: unknown): string {
-  return String(value).replace(/(\/\/[^/@:]*:)[^/@]*@/, '$1[secret]@')
+  return String(value).replace(/(\/\/[^/@:]*:)[^/@]*@/g, '$1[secret]@')
 }
