@@ -110,6 +110,16 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
     expect([local.status, proxied.status]).toEqual([200, 401])
   })
 
+  it('a page writes with its session, by the name and port under which nginx is asked', async () => {
+    const post = (path: string, headers: Readonly<Record<string, string>>) =>
+      postJson(nginx.url + path, { event: 'note', data: 1 }, headers)
+    const session = await post('/api/auth/session', { authorization: 'Bearer test-token', origin: nginx.url })
+    const cookie = String(session.headers.get('set-cookie')).split(';', 1).join()
+    const send = async (origin: string) =>
+      (await post('/api/sse/managed/send/user/demo', { cookie, origin })).status
+    expect([session.status, await send(nginx.url), await send('http://127.0.0.1')]).toEqual([200, 200, 403])
+  })
+
   it('a body of more than 1 MiB is refused', async () => {
     const data = 'x'.repeat(1_048_576)
     const answer = await postJson(`${nginx.url}/api/sse/managed/broadcast`, { event: 'x', data }, ADMIN)
