@@ -82,6 +82,22 @@ describe('MAX_SOCKETS', () => {
     expect(await new Response(body).text()).toMatch(/^tributary_sockets_dropped_total [1-9]\d+$/m)
   })
 
+  it('does not take a stream that was asked for in a row of requests for one who waits', async () => {
+    await using gateway = await startGateway({ env })
+    const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+    const stream = begin(gateway.url, ask('/healthz') + ask('/healthz') + ask(CONNECT))
+    let text = ''
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    await expect.poll(() => text, WAIT).toContain('event: connection')
+    const silent = Array.from({ length: 60 }, () => begin(gateway.url, ''))
+    await Promise.all(silent.slice(0, 40).map((socket) => once(socket.resume(), 'close')))
+    expect(await gateway.deps.hub.sendToUser('dev', 'note', 1)).toMatchObject({ delivered: 1 })
+    await expect.poll(() => text, WAIT).toContain('event: note')
+    for (const socket of [stream, ...silent]) socket.destroy()
+  })
+
   it('keeps every stream, also when there are no others to close', async () => {
     await using gateway = await startGateway({ env: { ...env, MAX_CONNECTIONS_PER_USER: '0' } })
     const open = () => EventCollector.open(gateway.url + CONNECT)

@@ -18,6 +18,8 @@ export class SocketLimit {
   readonly #onDrop: (() => void) | undefined
   // In the order in which they began to wait.
   readonly #waiting = new Set<Socket>()
+  // How many requests are under way beside the first, where a client sends the next before it has its answer.
+  readonly #pipelined = new WeakMap<Socket, number>()
   readonly #onClose: (this: Socket) => void
 
   constructor({ max, onDrop }: SocketLimitOptions) {
@@ -38,12 +40,23 @@ export class SocketLimit {
       })
     })
     server.on('request', ({ socket }, response) => {
-      this.#forget(socket)
+      this.#begin(socket)
       // A stream may let go of its response while it is open: that one has not finished.
       response.once('finish', () => {
-        if (response.shouldKeepAlive && !socket.destroyed) this.#wait(socket)
+        if (response.shouldKeepAlive && !socket.destroyed) this.#finish(socket)
       })
     })
+  }
+
+  #begin(socket: Socket): void {
+    if (this.#waiting.has(socket)) this.#forget(socket)
+    else this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 0) + 1)
+  }
+
+  #finish(socket: Socket): void {
+    const others = this.#pipelined.get(socket) ?? 0
+    if (others === 0) this.#wait(socket)
+    else this.#pipelined.set(socket, others - 1)
   }
 
   #wait(socket: Socket): void {
