@@ -1,6 +1,6 @@
 import { dataOf, EventCollector, ScriptedUpstream, steps } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
-import { postJson, RELAY } from './services.ts'
+import { postJson, RELAY, startGateway } from './services.ts'
 import { bearer, MANAGED, startTokenGateway } from './token-gateway.ts'
 
 describe('what is revoked', () => {
@@ -113,4 +113,13 @@ describe('what is revoked', () => {
     await postJson(t.gateway.url + REVOCATIONS, { userId: 'ann' }, headers)
     expect(await dataOf(reader, 'disconnected')).toEqual(FORCED)
   })
+})
+
+it('an admin of this machine takes back what is revoked, by the name of its user', async () => {
+  await using gateway = await startGateway()
+  const url = `${gateway.url}/api/auth/revocations`
+  expect((await postJson(url, { userId: 'ann' })).status).toBe(200)
+  expect((await fetch(`${url}?userId=ann`)).status).toBe(401)
+  expect((await fetch(`${url}?userId=ann`, { method: 'DELETE' })).status).toBe(200)
+  expect(await (await fetch(url)).json()).toEqual({ revocations: [] })
 })

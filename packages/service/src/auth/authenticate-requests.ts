@@ -2,7 +2,7 @@ import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import type { Authenticator } from './authenticator.ts'
-import { tokenOf } from './carriers/credentials.ts'
+import { namingNobody, tokenOf } from './carriers/credentials.ts'
 import type { Principal } from './principal.ts'
 
 /** `required`: a 401 without a principal; `optional`: one without may come too; `none`: nobody is asked. */
@@ -12,6 +12,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Default: `required` under `/api/`, `none` elsewhere. */
     auth?: AuthPolicy
+    /** Whether `?userId=` says here whom the request is about, not who sends it. Default false. */
+    isAboutUser?: boolean
   }
   interface FastifyRequest {
     /** Null where the route's policy let the request in without one; `principalOf` is for where it cannot be. */
@@ -46,12 +48,14 @@ export function authenticateRequests(app: App, authenticator: Authenticator): vo
     route.config = { ...route.config, auth: route.config?.auth ?? defaultPolicy(route.url) }
   })
   app.addHook('onRequest', async (request) => {
-    const { auth } = request.routeOptions.config
+    const { auth, isAboutUser = false } = request.routeOptions.config
     if (auth === 'none' || request.is404) return
-    request.principal = await authenticator.authenticate(request).catch((error: unknown) => {
-      if (auth === 'optional' && tokenOf(request) === undefined) return null
-      throw error
-    })
+    request.principal = await authenticator
+      .authenticate(isAboutUser ? namingNobody(request) : request)
+      .catch((error: unknown) => {
+        if (auth === 'optional' && tokenOf(request) === undefined) return null
+        throw error
+      })
   })
 }
 

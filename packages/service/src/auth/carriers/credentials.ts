@@ -37,6 +37,12 @@ export function cookiesOf({ cookies, headers }: Credentials): Cookies {
   return cookies ?? parseCookie(headers.cookie ?? '')
 }
 
+/** A request whose `?userId=` does not say who sends it. */
+export function namingNobody({ query, headers, socket, cookies = null }: Credentials): Credentials {
+  const asked = typeof query === 'object' ? { ...query, userId: undefined } : query
+  return { query: asked, headers, socket, cookies }
+}
+
 function parameterOf({ query }: Credentials, name: string): unknown {
   if (typeof query !== 'object' || query === null || !Object.hasOwn(query, name)) return undefined
   return Reflect.get(query, name)

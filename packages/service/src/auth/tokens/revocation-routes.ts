@@ -59,6 +59,7 @@ export function addRevocations(app: App, { revocations, endRevoked }: Revocation
   app.delete(
     URL,
     {
+      config: { isAboutUser: true },
       schema: {
         tags,
         summary: 'Take a revocation back',
