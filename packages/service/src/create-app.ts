@@ -88,6 +88,7 @@ const TIMEOUT_CHECK_MS = 1000
 export async function createApp(options: AppOptions): Promise<App> {
   const onProblem = (code: ErrorCode) => options.metrics?.requests.problem(code)
   const socketErrors = new SocketErrors(MAX_HEADER_BYTES, onProblem)
+  const { requestTimeoutMs: requestTimeout = DEFAULT_REQUEST_TIMEOUT_MS } = options
   const instance = fastify({
     loggerInstance: options.logger.child({}, { serializers: requestSerializers }),
     logController: new RequestLog(),
@@ -98,8 +99,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     // The drain's own hook answers instead, with a problem.
     return503OnClosing: false,
     keepAliveTimeout: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-    requestTimeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+    requestTimeout,
     http: {
+      // Node holds the next line against it at once.
+      requestTimeout,
       headersTimeout: options.headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -91,7 +91,7 @@ describe('readConfig', () => {
     ...['http://a/b', 'http://a?b', 'http://u:p@a', 'ftp://a', 'a:1'].map((text) => [
       'ORIGINS',
       text,
-      `ORIGINS must be a comma-separated list, each an http or https address without a path, not "${text}"`,
+      `ORIGINS must be a comma-separated list, each an http or https address without a path, not "${text.replace(':p@', ':[secret]@')}"`,
     ]),
     ['SECRET', 'short', 'SECRET must be text of at least 8 characters'],
   ])('says what %s=%s must be', (name, value, fault) => {

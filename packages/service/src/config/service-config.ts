@@ -63,9 +63,11 @@ export const serviceConfig = {
   OUTBOUND_DNS_SERVERS: Entries(
     'The name servers to ask, as `address` or `address:port`. Default: as the system does.',
   ),
-  SENSITIVE_HEADERS: Entries(
-    'Headers of tasks that hold credentials, beside `Authorization`, `Cookie`, `Proxy-Authorization`, `X-Api-Key` and `X-Auth-Token`.',
-  ),
+  SENSITIVE_HEADERS: Type.Array(Type.String({ pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$" }), {
+    default: [],
+    description:
+      'Headers of tasks that hold credentials, beside `Authorization`, `Cookie`, `Proxy-Authorization`, `X-Api-Key` and `X-Auth-Token`.',
+  }),
   UPSTREAM_CONNECT_TIMEOUT_MS: Milliseconds(5_000, 'The longest that a connect may take.'),
   UPSTREAM_READ_TIMEOUT_MS: Milliseconds(300_000, 'The longest that an open answer may send nothing.'),
   HEARTBEAT_MS: Milliseconds(30_000, 'How often each stream gets a heartbeat.'),

@@ -18,6 +18,13 @@ it('leaves room for sockets beside the streams, unless told how many', () => {
   expect(serverLimitsOf({ ...CONFIG, MAX_SOCKETS: 50 }).maxSockets).toBe(50)
 })
 
+it('refuses headers that may take longer than their request', () => {
+  expect(() => serverLimitsOf({ ...CONFIG, HEADERS_TIMEOUT_MS: 60_001 })).toThrow(
+    'HEADERS_TIMEOUT_MS must not',
+  )
+  expect(serverLimitsOf({ ...CONFIG, HEADERS_TIMEOUT_MS: 60_000 }).headersTimeoutMs).toBe(60_000)
+})
+
 it('believes addresses and networks, and nobody where none is named', () => {
   expect(serverLimitsOf(CONFIG).trustProxy).toBe(false)
   const TRUSTED_PROXIES = ['127.0.0.1', '10.0.0.0/8', '::1', '2001:db8::/32']

@@ -28,9 +28,15 @@ export interface ServerLimits {
 /** Sockets beside those of streams, where nothing is said of it. */
 const SPARE_SOCKETS = 1_000
 
-/** The limits that a configuration asks for. @throws ConfigError where `TRUSTED_PROXIES` holds what is no address. */
+/**
+ * The limits that a configuration asks for.
+ *
+ * @throws ConfigError where `TRUSTED_PROXIES` holds what is no address, or headers have longer than their request.
+ */
 export function serverLimitsOf(config: ServerLimitConfig): ServerLimits {
-  const { MAX_CONNECTIONS, TRUSTED_PROXIES } = config
+  const { MAX_CONNECTIONS, TRUSTED_PROXIES, HEADERS_TIMEOUT_MS, REQUEST_TIMEOUT_MS } = config
+  if (HEADERS_TIMEOUT_MS > REQUEST_TIMEOUT_MS)
+    throw new ConfigError(['HEADERS_TIMEOUT_MS must not be more than REQUEST_TIMEOUT_MS'])
   const foreign = TRUSTED_PROXIES.find((entry) => !isNetwork(entry))
   if (foreign !== undefined) {
     throw new ConfigError([
@@ -41,8 +47,8 @@ export function serverLimitsOf(config: ServerLimitConfig): ServerLimits {
   return {
     rateLimits: rateLimitsOf(config),
     bodyLimit: config.MAX_BODY_BYTES,
-    headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
     idleTimeoutMs: config.IDLE_TIMEOUT_MS,
     maxSockets: config.MAX_SOCKETS ?? usualSockets,
     trustProxy: TRUSTED_PROXIES.length === 0 ? false : [...TRUSTED_PROXIES],
