@@ -70,6 +70,9 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const development = config.NODE_ENV !== 'production'
   const metrics = new ServiceMetrics(clock)
   const store = await openStore(config, clock, logger, metrics)
+  // Until all of it stands: who is told of a fault has nothing to close.
+  await using opened = new AsyncDisposableStack()
+  opened.defer(() => store.close())
   const clients = await createClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
@@ -202,6 +205,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     verifySession: options.verifySession,
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
+  opened.move()
   return {
     config,
     clock,

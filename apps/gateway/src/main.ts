@@ -9,8 +9,12 @@ await runService({
   readConfig: readGatewayConfig,
   async build(config) {
     const deps = await createDeps(config)
+    await using opened = new AsyncDisposableStack()
+    opened.defer(() => deps.close())
+    const app = await createGatewayApp(deps)
+    opened.move()
     return {
-      app: await createGatewayApp(deps),
+      app,
       drain: deps.drain,
       begin: async () => {
         deps.owedCancels.resume()

@@ -53,6 +53,9 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   })
   const metrics = new ServiceMetrics(clock)
   const store = await openStore(config, clock, logger, metrics)
+  // Until all of it stands: who is told of a fault has nothing to close.
+  await using opened = new AsyncDisposableStack()
+  opened.defer(() => store.close())
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const { OUTBOUND_DNS_SERVERS: servers } = config
   const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
@@ -121,6 +124,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     revocations,
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
+  opened.move()
   return {
     config,
     clock,

@@ -9,8 +9,12 @@ await runService({
   readConfig: readWorkerConfig,
   async build(config) {
     const deps = await createDeps(config)
+    await using opened = new AsyncDisposableStack()
+    opened.defer(() => deps.close())
+    const app = await createWorkerApp(deps)
+    opened.move()
     return {
-      app: await createWorkerApp(deps),
+      app,
       drain: deps.drain,
       begin: () => recoverRuns(deps),
       close: () => deps.close(),
