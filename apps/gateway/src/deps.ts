@@ -4,7 +4,13 @@ import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { Hub, type HubOptions } from '@tributary/hub'
-import { AddressPolicy, nameServerLookup, OutboundClient, requestWhole } from '@tributary/outbound'
+import {
+  AddressPolicy,
+  nameServerLookup,
+  OutboundClient,
+  requestWhole,
+  TRIBUTARY_VIA,
+} from '@tributary/outbound'
 import { type Clock, sensitiveHeaders, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
@@ -294,7 +300,11 @@ async function createClients(config: GatewayConfig, clock: Clock) {
     servers.length === 0 ? undefined : nameServerLookup(servers),
   )
   // Workers are named by whoever runs us, as the system knows them; others by whoever asks.
-  const named = { sensitiveHeaders: config.SENSITIVE_HEADERS, ...(lookup === undefined ? {} : { lookup }) }
+  const named = {
+    sensitiveHeaders: config.SENSITIVE_HEADERS,
+    via: TRIBUTARY_VIA,
+    ...(lookup === undefined ? {} : { lookup }),
+  }
   const limits = {
     connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
     readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,

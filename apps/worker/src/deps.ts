@@ -3,7 +3,13 @@ import { fileURLToPath } from 'node:url'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
-import { AddressPolicy, nameServerLookup, OutboundClient, requestWhole } from '@tributary/outbound'
+import {
+  AddressPolicy,
+  nameServerLookup,
+  OutboundClient,
+  requestWhole,
+  TRIBUTARY_VIA,
+} from '@tributary/outbound'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
@@ -66,6 +72,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
     readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
     sensitiveHeaders: config.SENSITIVE_HEADERS,
+    via: TRIBUTARY_VIA,
     ...(lookup === undefined ? {} : { lookup }),
     clock,
   })

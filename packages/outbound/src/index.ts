@@ -12,6 +12,7 @@ export {
   OutboundClient,
   type OutboundClientOptions,
   type OutboundFetchInit,
+  TRIBUTARY_VIA,
 } from './outbound-client.ts'
 export { AddressRefusedError, OutboundError } from './outbound-error.ts'
 export {

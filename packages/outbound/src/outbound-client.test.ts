@@ -106,6 +106,18 @@ describe.each([
     expect(arrived.headers['content-type']).toBe(body === '' ? undefined : 'text/csv')
   })
 
+  it('says who passed it on, also behind what its caller says of that and at each hop', async () => {
+    await using server = await serveHttp(redirecting(307, startsAt('/next')))
+    await using client = newClient({ via: '1.1 us' })
+    const viaOf = async (path: string, headers: Record<string, string>) => {
+      const arrived: Arrived = JSON.parse((await call(client, server.origin + path, { headers })).text)
+      return arrived.headers.via
+    }
+    expect(await viaOf('/next', {})).toBe('1.1 us')
+    expect(await viaOf('/next', { Via: '1.0 them' })).toBe('1.0 them, 1.1 us')
+    expect(await viaOf('/', { via: '1.0 them' })).toBe('1.0 them, 1.1 us')
+  })
+
   it('keeps a HEAD a HEAD', async () => {
     const methods: (string | undefined)[] = []
     await using server = await serveHttp((request, answer) => {

@@ -18,6 +18,9 @@ export const DEFAULT_READ_TIMEOUT_MS = 300_000
 export const DEFAULT_CONNECTIONS_PER_ORIGIN = 256
 export const DEFAULT_MAX_REDIRECTS = 5
 
+/** How what is sent for somebody else says who passed it on. */
+export const TRIBUTARY_VIA = '1.1 tributary'
+
 /** What is read of a redirect's own body to keep its connection; a longer one costs the connection. */
 const MAX_REDIRECT_BODY_BYTES = 65_536
 const REDIRECT_LIMIT: BodyLimit = { maxBytes: MAX_REDIRECT_BODY_BYTES, overflow: 'truncate' }
@@ -37,6 +40,11 @@ export interface OutboundClientOptions {
   readonly maxRedirects?: number
   /** Further headers that, as `authorization` and `cookie`, stay behind when a redirect leaves the origin. */
   readonly sensitiveHeaders?: readonly string[]
+  /**
+   * What is added to the `Via` of each request (RFC 9110, 7.6.3), so that no server of this machine takes what somebody
+   * else asked for as the machine's own. Default: nothing.
+   */
+  readonly via?: string
   /** How names are looked up. Default: the system's. */
   readonly lookup?: LookupFunction
   /** What `timeoutMs` goes by. Default: the machine's. */
@@ -85,6 +93,7 @@ export class OutboundClient {
   readonly #aborts = new AbortWatch()
   readonly #credentialHeaders: ReadonlySet<string>
   readonly #clock: Clock
+  readonly #via: string | undefined
   #closed: Promise<void> | undefined
 
   constructor({
@@ -94,6 +103,7 @@ export class OutboundClient {
     connectionsPerOrigin = DEFAULT_CONNECTIONS_PER_ORIGIN,
     maxRedirects = DEFAULT_MAX_REDIRECTS,
     sensitiveHeaders: further = [],
+    via,
     lookup,
     clock = systemClock,
   }: OutboundClientOptions) {
@@ -102,6 +112,7 @@ export class OutboundClient {
     // A `host` would name the wrong one.
     this.#credentialHeaders = new Set([...sensitiveHeaders(further), 'host'])
     this.#clock = clock
+    this.#via = via
     const onSocket = (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
@@ -128,7 +139,7 @@ export class OutboundClient {
     const { url, method = 'GET', headers = {}, body, signal, timeoutMs, limitOf, onBytes } = request
     const { secretHeaders = [], secretBody = false } = request
     const staying = { headers: this.#credentialHeadersAnd(secretHeaders), body: secretBody }
-    let hop: Hop = { url: parseTarget(url), method, headers, body }
+    let hop: Hop = { url: parseTarget(url), method, headers: this.#passedOn(headers), body }
     let collector: AnswerCollector | undefined
     let reason: Error | undefined
     const stop = (cause: unknown) => {
@@ -168,7 +179,7 @@ export class OutboundClient {
     let hop: Hop = {
       url: parseTarget(url),
       method,
-      headers: Object.fromEntries(new Headers(headers)),
+      headers: this.#passedOn(Object.fromEntries(new Headers(headers))),
       body: body ?? undefined,
     }
     for (let redirects = 0; ; redirects += 1) {
@@ -222,6 +233,16 @@ export class OutboundClient {
   ): Hop {
     if (redirects >= this.#maxRedirects) throw new OutboundError('task_failed', 'Too many redirects')
     return nextHop(hop, status, location, staying)
+  }
+
+  /** Who asks may say who passed it on before, and not that nobody did. */
+  #passedOn(headers: Hop['headers']): Hop['headers'] {
+    if (this.#via === undefined) return headers
+    const entries = Object.entries(headers)
+    const isVia = ([name]: readonly [string, string]) => name.toLowerCase() === 'via'
+    const before = entries.filter(isVia).map(([, value]) => value)
+    const others = entries.filter((entry) => !isVia(entry))
+    return { ...Object.fromEntries(others), via: [...before, this.#via].join(', ') }
   }
 
   #credentialHeadersAnd(further: readonly string[]): ReadonlySet<string> {
