@@ -13,18 +13,24 @@ export interface Answer {
   readonly raw: string
 }
 
+interface SendOptions {
+  readonly untilClosed?: boolean
+  readonly end?: boolean
+  readonly later?: () => Promise<string | Uint8Array>
+}
+
 /**
  * Sends bytes as they are on a socket of their own, and resolves with the answer. `status` is 0 where the socket
  * closed without one.
  *
  * @param options `untilClosed`: reads on behind the answer until the server hangs up, to see whether there is a second.
- * `end`: sends no more afterwards.
+ * `end`: sends no more afterwards. `later`: what is sent behind the bytes, once it resolves.
  * @throws Error where it takes longer than 15 s.
  */
 export async function sendBytes(
   url: string,
   bytes: string | Uint8Array,
-  { untilClosed = false, end = false }: { readonly untilClosed?: boolean; readonly end?: boolean } = {},
+  { untilClosed = false, end = false, later }: SendOptions = {},
 ): Promise<Answer> {
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
@@ -42,6 +48,7 @@ export async function sendBytes(
   if (end) socket.end(bytes)
   else socket.write(bytes)
   try {
+    if (later !== undefined) socket.write(await later())
     return readAnswer(await promise)
   } finally {
     clearTimeout(timer)

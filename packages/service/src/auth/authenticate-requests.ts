@@ -57,6 +57,10 @@ export function authenticateRequests(app: App, authenticator: Authenticator): vo
         throw error
       })
   })
+  // A body may follow its headers by a minute: who is revoked meanwhile does nothing more, nor takes that back.
+  app.addHook('preHandler', async ({ principal }) => {
+    if (principal !== null) authenticator.checkAgain(principal)
+  })
 }
 
 function defaultPolicy(url: string): AuthPolicy {

@@ -95,7 +95,8 @@ export class Authentications {
     const asked = readRequest(request, address)
     try {
       const principal = await this.#authenticator.authenticate(asked)
-      if (principal.method === 'session') this.#origins.check(asked, !isSafe(asked.method))
+      if (principal.method === 'session')
+        this.#origins.check(asked, isSafe(asked.method) ? 'reads' : 'changes')
       return authenticationOf(principal)
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error

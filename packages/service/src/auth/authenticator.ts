@@ -83,6 +83,11 @@ export class Authenticator {
     return principal
   }
 
+  /** Refuses who was revoked since he was let in. @throws ProblemError `token_revoked` */
+  checkAgain(principal: Principal): void {
+    this.#revocations?.check(principal)
+  }
+
   async #principalOf(request: Credentials): Promise<Principal> {
     const token = tokenOf(request)
     const namesUser = this.#trustLoopback && namedUserOf(request) !== undefined
