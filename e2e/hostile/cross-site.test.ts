@@ -86,6 +86,49 @@ hostile(
   ),
 )
 
+hostile(
+  'a stream is not opened in the name of who merely looks at a page, by',
+  [
+    { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' },
+    { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' },
+    { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'iframe' },
+    { 'Sec-Fetch-Site': 'same-site', Referer: 'http://127.0.0.1/' },
+  ].flatMap((headers) =>
+    ['/api/sse', `${MANAGED}/connect/group/g`, '/api/realtime/sse', '/api/realtime/polling?sessionId=s'].map(
+      (path) => ({
+        name: `${Object.values(headers).join(', ')}: ${path}`,
+        path,
+        headers: { Cookie: cookieOf(), ...headers },
+        status: 403,
+        code: 'cross_site_refused',
+      }),
+    ),
+  ),
+)
+
+hostile('signing out is not done', [
+  {
+    name: 'by another page',
+    method: 'DELETE',
+    path: '/api/auth/session',
+    headers: { Cookie: cookieOf(), Origin: EVIL },
+    status: 403,
+    code: 'cross_site_refused',
+  },
+])
+
+hostile('who asks what is not there, as a preflight without its headers', [
+  { name: 'of no page', method: 'OPTIONS', path: '/nowhere', status: 404, code: 'not_found' },
+  {
+    name: 'of another page',
+    method: 'OPTIONS',
+    path: '/api/sse/reset',
+    headers: { Origin: EVIL },
+    status: 404,
+    code: 'not_found',
+  },
+])
+
 hostile('who signs in by a token in the address from elsewhere', [
   {
     name: 'as somebody of the attacker',

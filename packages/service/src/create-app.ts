@@ -19,7 +19,7 @@ import { SocketLimit } from './limits/socket-limit.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
 import { addMetrics, type ServiceMetrics } from './metrics/service-metrics.ts'
 import { acceptJsonOnly } from './requests/json-body.ts'
-import { answerProblems, writeProblem } from './requests/problem-answers.ts'
+import { answerProblems, refuseUnknownPaths, writeProblem } from './requests/problem-answers.ts'
 import { toProblemError } from './requests/request-error.ts'
 import { RequestValidator } from './requests/request-validator.ts'
 import { SocketErrors } from './requests/socket-errors.ts'
@@ -106,7 +106,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       headersTimeout: options.headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // Node would answer without a body; `answerProblems` looks instead.
+      // Node would answer without a body; `refuseUnknownPaths` looks instead.
       requireHostHeader: false,
     },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -127,6 +127,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   const validator = new RequestValidator()
   app.setValidatorCompiler((route) => validator.compile(route))
   acceptJsonOnly(app)
+  answerProblems(app, {
+    onProblem,
+    instead: async (error, request, reply) => limiter?.ofRefused(error, request, reply),
+  })
   const { web = DEFAULT_WEB } = options
   // Before what may refuse: a page is to read why.
   await allowOrigins(app, web)
@@ -135,11 +139,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   // In this order: a draining server says so first, and what does not exist needs no token.
   refuseWhileDraining(app, options.drain)
   const limiter = await openLimiter(app, options)
-  answerProblems(app, {
-    maxParamLength: MAX_PARAM_LENGTH,
-    onProblem,
-    instead: async (error, request, reply) => limiter?.ofRefused(error, request, reply),
-  })
+  refuseUnknownPaths(app, { maxParamLength: MAX_PARAM_LENGTH })
   authenticateRequests(app, options.authenticator)
   // Before it is asked what may be done: to be refused counts too.
   limiter?.watch(app)

@@ -104,7 +104,9 @@ describe('with a list of origins', () => {
       const { url } = await serve({ web: LISTED })
       const answer = await ask(`${url}/api/tasks`, { method: 'OPTIONS', headers })
       expect([answer.status, answer.headers.allow]).toEqual([204, 'OPTIONS, POST'])
-      expect((await ask(`${url}/nowhere`, { method: 'OPTIONS', headers })).status).toBe(404)
+      const nowhere = await ask(`${url}/nowhere`, { method: 'OPTIONS', headers })
+      expect(nowhere.status).toBe(404)
+      expect(nowhere.headers['content-type']).toMatch(/^application\/problem\+json/)
       expect((await ask(`${url}/nowhere`, { headers })).status).toBe(404)
     },
   )

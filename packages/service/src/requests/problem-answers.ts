@@ -38,7 +38,7 @@ export function writeProblem(response: ServerResponse, error: ProblemError): voi
   response.writeHead(error.statusCode, { ...problemHeaders(error), ...headers }).end(body)
 }
 
-export interface ProblemAnswersOptions extends AllowedMethodsOptions {
+export interface ProblemAnswersOptions {
   /** Told of each problem that a request is answered with. */
   readonly onProblem?: (code: ErrorCode) => void
   /** What a request is refused with in place of an error; `undefined` for the error itself. */
@@ -49,13 +49,8 @@ export interface ProblemAnswersOptions extends AllowedMethodsOptions {
   ) => Promise<ProblemError | undefined>
 }
 
-/** Makes every error of an app a problem: what handlers throw, what does not exist, what is not valid. */
-export function answerProblems(app: App, { onProblem, instead, ...options }: ProblemAnswersOptions): void {
-  const methods = new AllowedMethods(options)
-  app.addHook('onRoute', ({ method, url }) => {
-    if (url !== EVERY_PATH) methods.add(method, url)
-  })
-
+/** Makes every error of an app a problem. To be called before any route is there: each has the handler of its moment. */
+export function answerProblems(app: App, { onProblem, instead }: ProblemAnswersOptions): void {
   app.setErrorHandler(async (thrown, request, reply) => {
     const first = toProblemError(thrown, request)
     const error = (await instead?.(first, request, reply)) ?? first
@@ -64,6 +59,14 @@ export function answerProblems(app: App, { onProblem, instead, ...options }: Pro
     onProblem?.(error.code)
     sendProblem(reply, error)
     return reply
+  })
+}
+
+/** Refuses what does not exist, and methods that a path does not have. */
+export function refuseUnknownPaths(app: App, options: AllowedMethodsOptions): void {
+  const methods = new AllowedMethods(options)
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url !== EVERY_PATH) methods.add(method, url)
   })
 
   // Before the body is read: what is sent to nowhere need not be valid.

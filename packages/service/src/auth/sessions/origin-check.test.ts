@@ -4,21 +4,21 @@ import { OriginCheck, type SentRequest } from './origin-check.ts'
 const HOST = 'app.example'
 const check = new OriginCheck(['https://pages.example', 'http://localhost:5173'])
 
+type Does = Parameters<OriginCheck['check']>[1]
+
 /** Whether it is let on: as what changes something, and as what does not. */
 function letsOn(headers: SentRequest['headers'], socket?: object): [changing: boolean, reading: boolean] {
-  const asked = (changes: boolean) => {
-    try {
-      check.check(
-        { headers: { host: HOST, ...headers }, ...(socket === undefined ? {} : { socket }) },
-        changes,
-      )
-      return true
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'cross_site_refused', statusCode: 403 })
-      return false
-    }
+  return [letsOnTo('changes', headers, socket), letsOnTo('reads', headers, socket)]
+}
+
+function letsOnTo(does: Does, headers: SentRequest['headers'], socket?: object): boolean {
+  try {
+    check.check({ headers: { host: HOST, ...headers }, ...(socket === undefined ? {} : { socket }) }, does)
+    return true
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'cross_site_refused', statusCode: 403 })
+    return false
   }
-  return [asked(true), asked(false)]
 }
 
 describe('a request with a session', () => {
@@ -80,6 +80,17 @@ describe('a request with a session', () => {
     ['of what is no address', { referer: 'app.example' }],
   ])('%s may read, and change nothing', (_name, headers) => {
     expect(letsOn(headers)).toEqual([false, true])
+  })
+
+  test.each<[string, SentRequest['headers'], boolean]>([
+    ['who does not say', {}, true],
+    ['who typed the address', { 'sec-fetch-site': 'none' }, true],
+    ['a page of the same origin', { 'sec-fetch-site': 'same-origin' }, true],
+    ['another site, as by an image', { 'sec-fetch-site': 'cross-site' }, false],
+    ['a neighbour, as by an image', { 'sec-fetch-site': 'same-site' }, false],
+    ['another page', { origin: 'https://evil.example' }, false],
+  ])('that opens a stream, from %s', (_name, headers, isLetOn) => {
+    expect(letsOnTo('opens', headers)).toBe(isLetOn)
   })
 
   test('over TLS is refused from its own page without', () => {

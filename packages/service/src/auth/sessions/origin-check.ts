@@ -23,18 +23,19 @@ export class OriginCheck {
    * Lets on what was sent by a page of an allowed origin. It is known by `Origin`, which no script can forge; without
    * it by `Sec-Fetch-Site`, or by `Referer`.
    *
-   * @param changes whether the request changes something. One that does not is refused only where it names another
-   * origin; one that does, also where it does not say from where it is.
+   * @param does what the request does. One that `reads` is refused only where it names another origin; one that `opens`
+   * a stream, which takes a place of its user's, also where its browser says that another site made it, as by an image;
+   * one that `changes` something, also where it does not say from where it is.
    * @throws ProblemError `cross_site_refused`
    */
-  check(request: SentRequest, changes: boolean): void {
+  check(request: SentRequest, does: 'reads' | 'opens' | 'changes'): void {
     const { origin, referer, 'sec-fetch-site': site } = request.headers
     if (origin !== undefined) {
       if (!this.#isAllowed(origin, request)) throw refused(`${JSON.stringify(origin)} is not among them`)
       return
     }
-    if (!changes) return
-    if (site === 'same-origin') return
+    if (does === 'reads' || site === 'same-origin') return
+    if (does === 'opens' && (site === undefined || site === 'none')) return
     if (site !== undefined) throw refused('the browser says that another site made it')
     const page = URL.parse(referer ?? '')?.origin
     if (page === undefined) throw refused('it names none; send the header Origin')

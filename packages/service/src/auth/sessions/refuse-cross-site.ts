@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { App } from '../../app.ts'
 import type { Permission } from '../rights/authorize-requests.ts'
 import type { OriginCheck } from './origin-check.ts'
@@ -10,7 +11,12 @@ const STARTING: readonly (Permission | undefined)[] = ['run', 'relay']
 export function refuseCrossSite(app: App, origins: OriginCheck): void {
   app.addHook('onRequest', async (request) => {
     if (request.principal?.method !== 'session') return
-    const starts = request.method === 'GET' && STARTING.includes(request.routeOptions.config.permission)
-    origins.check(request.raw, starts || !SAFE_METHODS.includes(request.method))
+    origins.check(request.raw, doneBy(request))
   })
+}
+
+function doneBy({ method, routeOptions }: FastifyRequest): Parameters<OriginCheck['check']>[1] {
+  const { permission } = routeOptions.config
+  if (!SAFE_METHODS.includes(method) || STARTING.includes(permission)) return 'changes'
+  return permission === 'connect' ? 'opens' : 'reads'
 }

@@ -49,7 +49,7 @@ export function addSessionRoutes(app: App, { sessionCookies, config }: SessionRo
           'A session is got with the token that one signs in with; to leave the present one, send DELETE here.',
         )
       // Else a page anywhere could sign its visitors in as somebody of its own, by a token in the address.
-      pages.check(request.raw, false)
+      pages.check(request.raw, 'reads')
       const { setCookie, expiresAt } = await issue(sessionCookies, principal)
       reply.headers({ 'set-cookie': setCookie, 'cache-control': 'no-store' })
       return { userId: principal.userId, expiresAt }
@@ -65,7 +65,8 @@ export function addSessionRoutes(app: App, { sessionCookies, config }: SessionRo
         response: { 200: Type.Object({ success: Type.Literal(true) }) },
       },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
+      pages.check(request.raw, 'reads')
       reply.header('set-cookie', sessionCookies.clear())
       return { success: true as const }
     },
