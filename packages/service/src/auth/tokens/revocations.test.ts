@@ -97,6 +97,18 @@ describe('a revocation', () => {
     expect(revocations.isRevoked(ann(START))).toBe(true)
   })
 
+  test('that could not be stored is stored with the next, unless it was taken back', async () => {
+    const { store, clock, revocations } = setting()
+    store.fails = true
+    await expect(revocations.add({ userId: 'ann' })).rejects.toThrow('the disk is full')
+    await expect(revocations.add({ tokenId: 't2' })).rejects.toThrow('the disk is full')
+    store.fails = false
+    await revocations.lift({ tokenId: 't2' })
+    await revocations.add({ userId: 'bob' })
+    expect([...store.attributes.keys()]).toEqual(['user:ann', 'user:bob'])
+    expect(setting({ store, clock }).revocations.isRevoked(ann(START))).toBe(true)
+  })
+
   test('is refused where there are too many, and none is dropped for it', async () => {
     const { clock, revocations } = setting({ max: 2 })
     await revocations.add({ userId: 'a' })

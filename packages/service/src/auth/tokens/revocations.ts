@@ -44,6 +44,8 @@ export class Revocations {
   readonly #max: number
   // By key, when it was; ahead of the store, so that nobody comes in while it is being written.
   readonly #revokedAt = new Map<string, number>()
+  // What could not be stored, or is not yet, with its text: it goes along with the next.
+  readonly #unstored = new Map<string, string | null>()
 
   constructor({ store, clock, keptS, max = MAX_REVOCATIONS }: RevocationsOptions) {
     this.#store = store
@@ -75,7 +77,7 @@ export class Revocations {
 
   /**
    * Revokes a user's tokens, or one. It holds when this returns; the promise resolves once it is stored, to survive a
-   * restart. Once more moves a user's moment on.
+   * restart. Once more moves a user's moment on. What could not be stored is with the next.
    *
    * @throws ProblemError `overloaded` where there are too many; as the store, and then it holds in this process.
    */
@@ -91,7 +93,7 @@ export class Revocations {
     }
     const revokedAt = this.#clock.now()
     this.#revokedAt.set(key, revokedAt)
-    await this.#store.append([], { attributes: { ...forgotten, [key]: JSON.stringify({ revokedAt }) } })
+    await this.#put({ ...forgotten, [key]: JSON.stringify({ revokedAt }) })
     return this.#viewOf(key, revokedAt)
   }
 
@@ -100,6 +102,7 @@ export class Revocations {
     const key = keyOf(target)
     if (this.#find(key) === undefined) return false
     await this.#store.append([], { attributes: { [key]: null } })
+    this.#unstored.delete(key)
     return this.#revokedAt.delete(key)
   }
 
@@ -112,6 +115,13 @@ export class Revocations {
       revocations: page.map((key) => this.#viewOf(key, this.#revokedAt.get(key) ?? 0)),
       ...(keys.length > page.length && last !== undefined ? { next: last } : {}),
     }
+  }
+
+  async #put(attributes: Readonly<Record<string, string | null>>): Promise<void> {
+    for (const [key, text] of Object.entries(attributes)) this.#unstored.set(key, text)
+    const asked = new Map(this.#unstored)
+    await this.#store.append([], { attributes: Object.fromEntries(asked) })
+    for (const [key, text] of asked) if (this.#unstored.get(key) === text) this.#unstored.delete(key)
   }
 
   #find(key: string): number | undefined {
