@@ -209,3 +209,42 @@ it('a claim lets its user send to what it names, and the event arrives', async (
   }
   await expect.poll(() => reader.events.filter(({ type }) => type === 'forged').length).toBe(3)
 })
+
+it('a stream joins no group that its own token does not name, whatever other token its user has', async () => {
+  await using world = await HostileWorld.start()
+  const { hub } = world.gateway.deps
+  const narrow = bearer({ sub: 'user', groups: ['news'] })
+  await using stream = await EventCollector.open(`${world.gateway.url}${MANAGED}/connect`, {
+    headers: narrow,
+  })
+  await stream.waitFor('connection')
+  const [connection] = hub.connectionsOfUser('user')
+  const path = `${MANAGED}/connections/${connection?.connectionId}`
+  const joins = (group: string, headers: ReturnType<typeof bearer>, status: number): HostileCase => ({
+    name: group,
+    path: `${path}/subscriptions`,
+    headers,
+    body: { join: [group] },
+    status,
+    ...(status === 403 ? { code: 'forbidden' } : {}),
+  })
+  const wide = bearer({ sub: 'user' })
+  await world.hold(joins('staff', narrow, 403))
+  await world.hold(joins('staff', wide, 403))
+  await world.hold(joins('news', wide, 200))
+  expect([...(connection?.groups ?? [])]).toEqual(['news'])
+  const give = (claims: object) => ({
+    name: 'token',
+    path: `${path}/token`,
+    headers: narrow,
+    body: { token: forge({ claims: { sub: 'user', ...claims } }) },
+    status: 200,
+  })
+  await world.hold(give({}))
+  await world.hold(joins('staff', wide, 200))
+  await world.hold(give({ groups: ['news'] }))
+  await world.hold(joins('staff', wide, 403))
+  expect([...(connection?.groups ?? [])]).toEqual(['news'])
+  // An admin may put it anywhere.
+  await world.hold(joins('staff', bearer({ sub: 'root', roles: ['admin'] }), 200))
+})

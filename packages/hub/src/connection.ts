@@ -36,6 +36,8 @@ export interface ConnectOptions {
   readonly credential?: StreamCredential
   /** Milliseconds until the stream ends, to be resumed; more than 0. Default and maximum as the hub was given. */
   readonly timeoutMs?: number
+  /** Which groups it may join later, as `mayJoin` answers. Default: all. */
+  readonly mayJoin?: (group: string) => boolean
   /** Only these types of event. Control frames always come. Default: all. */
   readonly events?: readonly string[]
   readonly form?: FrameForm
@@ -54,7 +56,7 @@ export interface ConnectionRights {
   readonly roles?: readonly string[]
   /** In place of all that it had. */
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** Which of its groups it may stay in; it leaves the others. Default: all. */
+  /** Which of its groups it may stay in, and which it may join; it leaves the others. Default: as before. */
   readonly mayJoin?: (group: string) => boolean
   readonly credential?: StreamCredential
 }
@@ -77,6 +79,7 @@ export class Connection implements AudienceMember {
   #roles: ReadonlySet<string>
   #metadata: Readonly<Record<string, unknown>>
   #credential: StreamCredential | undefined
+  #mayJoin: (group: string) => boolean
   #stream: LogStream | undefined
   // Why it ends, where that was said before its stream stood.
   #ending: { readonly reason: DisconnectReason; readonly message: string | undefined } | undefined
@@ -91,6 +94,7 @@ export class Connection implements AudienceMember {
     this.#roles = new Set(roles)
     this.#metadata = metadata
     this.#credential = options.credential
+    this.#mayJoin = options.mayJoin ?? (() => true)
     this.#events = events === undefined ? undefined : new Set(events)
     this.form = form
     this.connectedAt = times.now()
@@ -123,6 +127,11 @@ export class Connection implements AudienceMember {
     return this.#stream
   }
 
+  /** Whether what its user came with, or came with last, lets it join a group. Nothing else is asked this. */
+  mayJoin(group: string): boolean {
+    return this.#mayJoin(group)
+  }
+
   wants(eventType: string): boolean {
     return this.#events === undefined || this.#events.has(eventType)
   }
@@ -143,10 +152,11 @@ export class Connection implements AudienceMember {
   }
 
   /** For the hub, which keeps the index. */
-  setRights({ roles, metadata, credential, mayJoin = () => true }: ConnectionRights): void {
+  setRights({ roles, metadata, credential, mayJoin = this.#mayJoin }: ConnectionRights): void {
     if (roles !== undefined) this.#roles = new Set(roles)
     this.#metadata = metadata ?? this.#metadata
     this.#credential = credential ?? this.#credential
+    this.#mayJoin = mayJoin
     for (const group of this.#groups) if (!mayJoin(group)) this.#groups.delete(group)
   }
 

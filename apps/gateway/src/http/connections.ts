@@ -34,6 +34,16 @@ export function notFound(id: string): ProblemError {
   return new ProblemError('connection_not_found', message)
 }
 
+/** @throws ProblemError `forbidden`, which names the first group that the stream's own token does not let it join. */
+function requireJoinable(connection: Connection, groups: readonly string[]): void {
+  const refused = groups.find((group) => !connection.mayJoin(group))
+  if (refused === undefined) return
+  throw new ProblemError(
+    'forbidden',
+    `The stream's token does not let it join ${JSON.stringify(refused)}; give the stream one that does first.`,
+  )
+}
+
 const tags = ['connections']
 
 /** The routes that tell who is connected, and change or close connections. */
@@ -138,7 +148,10 @@ export function addConnections(app: App, { hub }: Deps): void {
     async (request) => {
       const connection = findOwn(request)
       const { join = [], leave = [] } = request.body
-      requireGroups(principalOf(request), join)
+      const principal = principalOf(request)
+      requireGroups(principal, join)
+      // By the token of the stream, too: else the group would be kept for longer than the one that lets it be joined.
+      if (principal.userId === connection.userId) requireJoinable(connection, join)
       for (const group of leave) hub.removeFromGroup(connection.connectionId, group)
       for (const group of join) hub.addToGroup(connection.connectionId, group)
       return { connectionId: connection.connectionId, groups: [...connection.groups] }

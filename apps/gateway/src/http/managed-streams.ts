@@ -1,5 +1,5 @@
 import { ManagedStreamQuery, Name, ProblemError } from '@tributary/protocol'
-import { type App, type Principal, principalOf, requireGroups } from '@tributary/service'
+import { type App, mayJoin, type Principal, principalOf, requireGroups } from '@tributary/service'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -68,6 +68,7 @@ export function memberOf(
     // Not of the address: nobody gives himself a role.
     roles: principal.roles,
     groups: wanted,
+    mayJoin: (name: string) => mayJoin(principal, name),
     metadata: { ...said, ...principal.metadata },
     ...(sessionId === undefined ? {} : { sessionId }),
   }
