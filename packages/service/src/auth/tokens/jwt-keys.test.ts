@@ -28,6 +28,11 @@ async function jwksServer(answer: RequestListener) {
 const answering = (text: string) => (_request: unknown, response: { end(text: string): void }) =>
   response.end(text)
 
+async function jwksOf(kid: string): Promise<string> {
+  const { publicKey } = await generateKeyPair('RS256', { extractable: true })
+  return JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256' }] })
+}
+
 test.each<[string, RequestListener]>([
   ['text', answering('<html>down for maintenance</html>')],
   ['half of a JSON', answering('{"keys": [{"kty":')],
@@ -44,9 +49,7 @@ test.each<[string, RequestListener]>([
   for (let token = 0; token < 5; token += 1)
     await expect(keys(HEADER, TOKEN)).rejects.toMatchObject({ code: 'keys_unavailable' })
   expect(state.asked).toBe(1)
-  const { publicKey } = await generateKeyPair('RS256', { extractable: true })
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'RS256' }
-  state.answer = answering(JSON.stringify({ keys: [jwk] }))
+  state.answer = answering(await jwksOf('k1'))
   clock.advance(30_000)
   expect(await keys(HEADER, TOKEN)).toMatchObject({ type: 'public' })
   expect(state.asked).toBe(2)
@@ -65,4 +68,16 @@ test('an answer without an end is not read to its end', async () => {
   const keys = remoteKeys(url, new FakeClock())
   await expect(keys(HEADER, TOKEN)).rejects.toMatchObject({ code: 'keys_unavailable' })
   await promise
+})
+
+test('a wall clock that is set back keeps no key that has been replaced', async () => {
+  const { state, url } = await jwksServer(answering(await jwksOf('k1')))
+  const clock = new FakeClock()
+  const keys = remoteKeys(url, clock)
+  expect(await keys(HEADER, TOKEN)).toMatchObject({ type: 'public' })
+  state.answer = answering(await jwksOf('k2'))
+  clock.jumpTo(clock.now() - 3_600_000)
+  expect(await keys({ ...HEADER, kid: 'k2' }, TOKEN)).toMatchObject({ type: 'public' })
+  await expect(keys(HEADER, TOKEN)).rejects.toMatchObject({ code: 'ERR_JWKS_NO_MATCHING_KEY' })
+  expect(state.asked).toBe(2)
 })

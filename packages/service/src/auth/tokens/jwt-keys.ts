@@ -46,22 +46,35 @@ export function remoteKeys(
   fetch: FetchImplementation = globalThis.fetch,
 ): JWTVerifyGetKey {
   let failedAtMs = Number.NEGATIVE_INFINITY
-  const keys = createRemoteJWKSet(new URL(url), {
-    timeoutDuration: TIMEOUT_MS,
-    cooldownDuration: COOLDOWN_MS,
-    cacheMaxAge: MAX_AGE_MS,
-    // Else each token would ask anew while the other side is down, or answers what is no JWKS.
-    [customFetch]: async (...request) => {
-      if (clock.elapsed() - failedAtMs < COOLDOWN_MS) throw new Error('The last attempt failed a moment ago')
-      try {
-        return Response.json(await readJwks(await fetch(...request)))
-      } catch (error) {
-        failedAtMs = clock.elapsed()
-        throw error
-      }
-    },
+  let readAt = Number.NEGATIVE_INFINITY
+  const create = () =>
+    createRemoteJWKSet(new URL(url), {
+      timeoutDuration: TIMEOUT_MS,
+      cooldownDuration: COOLDOWN_MS,
+      cacheMaxAge: MAX_AGE_MS,
+      // Else each token would ask anew while the other side is down, or answers what is no JWKS.
+      [customFetch]: async (...request) => {
+        if (clock.elapsed() - failedAtMs < COOLDOWN_MS)
+          throw new Error('The last attempt failed a moment ago')
+        try {
+          const jwks = await readJwks(await fetch(...request))
+          readAt = clock.now()
+          return Response.json(jwks)
+        } catch (error) {
+          failedAtMs = clock.elapsed()
+          throw error
+        }
+      },
+    })
+  let keys = create()
+  return sayingWhatIsMissing((header, token) => {
+    // jose goes by the wall clock: set back, it would keep what it has until the clock is there again.
+    if (clock.now() < readAt) {
+      readAt = Number.NEGATIVE_INFINITY
+      keys = create()
+    }
+    return keys(header, token)
   })
-  return sayingWhatIsMissing(keys)
 }
 
 /**
