@@ -42,20 +42,21 @@ export class Revocations {
   readonly #clock: Pick<Clock, 'now'>
   readonly #keptMs: number
   readonly #max: number
-  // By key, when it was; ahead of the store, so that nobody comes in while it is being written.
+  // By key, when it was, the oldest first; ahead of the store, so that nobody comes in while it is being written.
   readonly #revokedAt = new Map<string, number>()
-  // What could not be stored, or is not yet, with its text: it goes along with the next.
-  readonly #unstored = new Map<string, string | null>()
+  // The keys of what could not be stored: it goes along with the next.
+  readonly #unstored = new Set<string>()
 
   constructor({ store, clock, keptS, max = MAX_REVOCATIONS }: RevocationsOptions) {
     this.#store = store
     this.#clock = clock
     this.#keptMs = keptS * 1_000
     this.#max = max
-    for (const [key, text] of store.attributes) {
+    const kept = [...store.attributes].flatMap(([key, text]): [string, number][] => {
       const stored: unknown = JSON.parse(text)
-      if (revokedCheck.Check(stored)) this.#revokedAt.set(key, stored.revokedAt)
-    }
+      return revokedCheck.Check(stored) ? [[key, stored.revokedAt]] : []
+    })
+    for (const [key, revokedAt] of kept.sort(([, a], [, b]) => a - b)) this.#revokedAt.set(key, revokedAt)
   }
 
   /**
@@ -92,8 +93,9 @@ export class Revocations {
       )
     }
     const revokedAt = this.#clock.now()
+    this.#revokedAt.delete(key)
     this.#revokedAt.set(key, revokedAt)
-    await this.#put({ ...forgotten, [key]: JSON.stringify({ revokedAt }) })
+    await this.#save([...forgotten, key])
     return this.#viewOf(key, revokedAt)
   }
 
@@ -117,11 +119,23 @@ export class Revocations {
     }
   }
 
-  async #put(attributes: Readonly<Record<string, string | null>>): Promise<void> {
-    for (const [key, text] of Object.entries(attributes)) this.#unstored.set(key, text)
-    const asked = new Map(this.#unstored)
-    await this.#store.append([], { attributes: Object.fromEntries(asked) })
-    for (const [key, text] of asked) if (this.#unstored.get(key) === text) this.#unstored.delete(key)
+  /** Stores how it is with these, and with what could not be stored before. */
+  async #save(changed: readonly string[]): Promise<void> {
+    const keys = [...this.#unstored, ...changed]
+    this.#unstored.clear()
+    try {
+      await this.#store.append([], {
+        attributes: Object.fromEntries(keys.map((key) => [key, this.#textOf(key)])),
+      })
+    } catch (error) {
+      for (const key of keys) this.#unstored.add(key)
+      throw error
+    }
+  }
+
+  #textOf(key: string): string | null {
+    const revokedAt = this.#revokedAt.get(key)
+    return revokedAt === undefined ? null : JSON.stringify({ revokedAt })
   }
 
   #find(key: string): number | undefined {
@@ -129,11 +143,15 @@ export class Revocations {
     return revokedAt !== undefined && this.#clock.now() < revokedAt + this.#keptMs ? revokedAt : undefined
   }
 
-  /** Lets go of those whose time is over. Answers what is to be stored for that. */
-  #forget(): Record<string, null> {
-    const forgotten = [...this.#revokedAt.keys()].filter((key) => this.#find(key) === undefined)
+  /** Lets go of those whose time is over. Answers which they were. */
+  #forget(): string[] {
+    const forgotten: string[] = []
+    for (const key of this.#revokedAt.keys()) {
+      if (this.#find(key) !== undefined) break
+      forgotten.push(key)
+    }
     for (const key of forgotten) this.#revokedAt.delete(key)
-    return Object.fromEntries(forgotten.map((key) => [key, null]))
+    return forgotten
   }
 
   #viewOf(key: string, revokedAt: number): RevocationView {
