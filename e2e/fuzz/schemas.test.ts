@@ -1,12 +1,5 @@
 import * as protocol from '@tributary/protocol'
-import {
-  createApp,
-  createAuthenticator,
-  createLogger,
-  Drain,
-  readConfig,
-  serviceConfig,
-} from '@tributary/service'
+import { createApp, createAuth, createLogger, Drain, readConfig, serviceConfig } from '@tributary/service'
 import fc from 'fast-check'
 import Type, { type TSchema } from 'typebox'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
@@ -24,15 +17,15 @@ const checks = new Map<string, (value: unknown) => unknown>()
 
 beforeAll(async () => {
   const logger = createLogger({ name: 'fuzz', level: 'silent' })
+  const config = readConfig(Type.Object(serviceConfig), { NODE_ENV: 'test' })
+  const { authenticator } = await createAuth(config, { clock: protocol.systemClock })
   app = await createApp({
     name: 'Fuzz',
     version: '0.0.0',
     description: 'A route for each schema.',
     logger,
     drain: new Drain({ limitMs: 1_000, logger }),
-    authenticator: await createAuthenticator(readConfig(Type.Object(serviceConfig), { NODE_ENV: 'test' }), {
-      clock: protocol.systemClock,
-    }),
+    authenticator,
   })
   for (const [name, body] of SCHEMAS) {
     app.post(`/${name}`, { schema: { body } }, async () => ({ ok: true }))

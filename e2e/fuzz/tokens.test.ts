@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { ERROR_CODES, systemClock } from '@tributary/protocol'
-import { createAuthenticator, readConfig, serviceConfig } from '@tributary/service'
+import { createAuth, readConfig, serviceConfig } from '@tributary/service'
 import fc from 'fast-check'
 import Type from 'typebox'
 import { beforeAll, expect } from 'vitest'
@@ -15,7 +15,7 @@ beforeAll(async () => {
     NODE_ENV: 'production',
     AUTH_JWT_SECRET: SECRET,
   })
-  const authenticator = await createAuthenticator(config, { clock: systemClock })
+  const { authenticator } = await createAuth(config, { clock: systemClock })
   authenticate = (token) =>
     authenticator.authenticate({
       query: { token },

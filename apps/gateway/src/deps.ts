@@ -3,26 +3,17 @@ import { fileURLToPath } from 'node:url'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
-import { Hub, type HubOptions } from '@tributary/hub'
-import {
-  AddressPolicy,
-  nameServerLookup,
-  OutboundClient,
-  requestWhole,
-  TRIBUTARY_VIA,
-} from '@tributary/outbound'
+import { Hub } from '@tributary/hub'
+import { requestWhole } from '@tributary/outbound'
 import { type Clock, sensitiveHeaders, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
-  createAuthenticator,
+  createAuth,
   createLogger,
-  createSessionCookies,
-  createStreamTokens,
   Drain,
   fromVariable,
   messageFirst,
   Revocations,
-  readSessionKey,
   runLimitsOf,
   ServiceMetrics,
   type VerifySession,
@@ -31,6 +22,8 @@ import {
 import { StreamServer } from '@tributary/sse'
 import type { GatewayConfig } from './config.ts'
 import { addGatewayMetrics, HubMetrics } from './gateway-metrics.ts'
+import { hubHistoryOf, sessionHistoryMs } from './hub-history.ts'
+import { createOutboundClients } from './outbound-clients.ts'
 import { originsOf } from './relay/endpoint.ts'
 import { OwedCancels } from './relay/owed-cancels.ts'
 import { OwnRuns } from './relay/own-runs.ts'
@@ -79,7 +72,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
   opened.defer(() => store.close())
-  const clients = await createClients(config, clock)
+  const clients = await createOutboundClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
       HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
@@ -134,7 +127,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     historyMaxBytes: config.HISTORY_MAX_BYTES,
     historyMaxAgeMs: config.HISTORY_MAX_AGE_MS,
     historyUserMaxAgeMs: config.HISTORY_USER_MAX_AGE_MS,
-    history: historyOf(config),
+    history: hubHistoryOf(config),
     idempotencyWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
   const sessionOwners = await SessionOwners.open({
@@ -200,16 +193,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     allowedOrigins,
     onceWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
-  const sessionKey = readSessionKey(config)
-  const streamTokens = createStreamTokens(config, { key: sessionKey, clock })
-  const sessionCookies = createSessionCookies(config, { key: sessionKey, clock })
-  const authenticator = await createAuthenticator(config, {
-    clock,
-    streamTokens,
-    sessionCookies,
-    revocations,
-    verifySession: options.verifySession,
-  })
+  const auth = await createAuth(config, { clock, revocations, verifySession: options.verifySession })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   opened.move()
   return {
@@ -231,10 +215,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     owedCancels,
     sessionOwners,
     relays,
-    streamTokens,
-    sessionCookies,
+    ...auth,
     revocations,
-    authenticator,
     drain,
     async close(): Promise<void> {
       await runs.close()
@@ -247,11 +229,6 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       metrics.close()
     },
   }
-}
-
-/** How long events of a session can be read. */
-function sessionHistoryMs(config: GatewayConfig): number {
-  return config.HISTORY_SESSION_MAX_AGE_MS ?? config.HISTORY_MAX_AGE_MS
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */
@@ -275,58 +252,4 @@ function openStore(
           },
         }),
   )
-}
-
-/** What the classes of topics have of their own. */
-function historyOf(config: GatewayConfig): NonNullable<HubOptions['history']> {
-  const kept = (maxEvents: number | undefined, maxAgeMs?: number) => ({
-    ...(maxEvents === undefined ? {} : { maxEvents }),
-    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
-  })
-  return {
-    users: kept(config.HISTORY_USER_MAX_EVENTS),
-    groups: kept(config.HISTORY_GROUP_MAX_EVENTS, config.HISTORY_GROUP_MAX_AGE_MS),
-    roles: kept(config.HISTORY_ROLE_MAX_EVENTS, config.HISTORY_ROLE_MAX_AGE_MS),
-    sessions: kept(config.HISTORY_SESSION_MAX_EVENTS, config.HISTORY_SESSION_MAX_AGE_MS),
-    all: kept(config.HISTORY_ALL_MAX_EVENTS, config.HISTORY_ALL_MAX_AGE_MS),
-  }
-}
-
-/** A client for each kind of address: what one may reach is no way round for the others. */
-async function createClients(config: GatewayConfig, clock: Clock) {
-  const { OUTBOUND_ALLOW, OUTBOUND_DENY: deny, RELAY_ALLOWED_ORIGINS, WORKER_URLS } = config
-  const { OUTBOUND_DNS_SERVERS: servers } = config
-  const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
-    servers.length === 0 ? undefined : nameServerLookup(servers),
-  )
-  // Workers are named by whoever runs us, as the system knows them; others by whoever asks.
-  const named = {
-    sensitiveHeaders: config.SENSITIVE_HEADERS,
-    via: TRIBUTARY_VIA,
-    ...(lookup === undefined ? {} : { lookup }),
-  }
-  const limits = {
-    connectTimeoutMs: config.UPSTREAM_CONNECT_TIMEOUT_MS,
-    readTimeoutMs: config.UPSTREAM_READ_TIMEOUT_MS,
-    clock,
-  }
-  // Each stream is a connection, and a redirect would lead away from who was named.
-  const streaming = { ...limits, connectionsPerOrigin: 0, maxRedirects: 0 }
-  const [relayed, called] = await fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => [
-    new AddressPolicy({ allow: [...OUTBOUND_ALLOW, ...hostsOf(RELAY_ALLOWED_ORIGINS)], deny }),
-    new AddressPolicy({ allow: OUTBOUND_ALLOW, deny }),
-  ])
-  return {
-    workers: new OutboundClient({ policy: new AddressPolicy({ allow: hostsOf(WORKER_URLS) }), ...streaming }),
-    relays: new OutboundClient({ policy: relayed, ...streaming, ...named }),
-    handlers: new OutboundClient({ policy: called, ...limits, ...named }),
-  }
-}
-
-/** `host:port` of addresses, with the port that their scheme implies. */
-function hostsOf(addresses: readonly string[]): string[] {
-  return addresses.map((address) => {
-    const { hostname, port, protocol } = new URL(address)
-    return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
-  })
 }

@@ -13,14 +13,11 @@ import {
 import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
-  createAuthenticator,
+  createAuth,
   createLogger,
-  createSessionCookies,
-  createStreamTokens,
   Drain,
   fromVariable,
   Revocations,
-  readSessionKey,
   runLimitsOf,
   ServiceMetrics,
   type VerifySession,
@@ -121,11 +118,8 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   })
   const probe = new RunLogProbe({ store, streams, clock })
   addWorkerMetrics({ metrics, store, streams, runs, scheduler })
-  const sessionKey = readSessionKey(config)
-  const authenticator = await createAuthenticator(config, {
+  const { authenticator } = await createAuth(config, {
     clock,
-    streamTokens: createStreamTokens(config, { key: sessionKey, clock }),
-    sessionCookies: createSessionCookies(config, { key: sessionKey, clock }),
     verifySession: options.verifySession,
     workerTokens: workerTokenVerifier(config, clock),
     revocations,

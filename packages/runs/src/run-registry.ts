@@ -1,7 +1,6 @@
 import type { OnceKey } from '@tributary/eventlog'
 import { newRunId, ProblemError, type RunListQuery, type RunStatus } from '@tributary/protocol'
-import { DisconnectGraces } from './disconnect-graces.ts'
-import { executeRun, type RunWork } from './execute-run.ts'
+import type { RunWork } from './execute-run.ts'
 import { KeptRuns } from './kept-runs.ts'
 import { EndedRun, type KnownRun } from './known-run.ts'
 import { OnceRuns } from './once-runs.ts'
@@ -19,6 +18,7 @@ import {
   type RunRegistryOptions,
   type StartOptions,
 } from './run-registry-options.ts'
+import { RunningRuns } from './running-runs.ts'
 import { UserRuns } from './user-runs.ts'
 
 /** The longest that a key of a run is remembered. */
@@ -43,10 +43,9 @@ export class RunRegistry implements AsyncDisposable {
   /** Those that have not ended: at work, or waiting for `recover`. */
   readonly #live = new Map<string, Run>()
   readonly #kept: KeptRuns
-  readonly #running = new Map<Run, Promise<void>>()
+  readonly #running: RunningRuns
   readonly #once = new OnceRuns()
   readonly #userRuns: UserRuns
-  readonly #graces: DisconnectGraces
   readonly #stopSweeping: () => void
   #draining = false
 
@@ -57,10 +56,9 @@ export class RunRegistry implements AsyncDisposable {
     const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = options
     const onError = (error: unknown, runId: string) => this.#report(error, runId)
     this.#kept = new KeptRuns({ records, maxAgeMs, maxCount, onError })
-    const { disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS } = options
-    this.#graces = new DisconnectGraces(clock, disconnectGraceMs, (run) =>
-      this.cancel(run, 'Nobody reads the run any more'),
-    )
+    const { abortGraceMs, disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS } = options
+    const onDone = (run: Run) => this.#onDone(run)
+    this.#running = new RunningRuns({ clock, abortGraceMs, disconnectGraceMs, onDone, onError })
     this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => void this.sweep())
   }
 
@@ -149,7 +147,7 @@ export class RunRegistry implements AsyncDisposable {
     for (const run of this.#live.values()) {
       if (this.#draining) return
       if (!run.resumed || this.#running.has(run)) continue
-      this.#execute(run, async (resumed) => {
+      this.#running.begin(run, async (resumed) => {
         const request = resumed.attribute(REQUEST)
         const work = await rebuild(resumed, request === undefined ? undefined : JSON.parse(request))
         return work(resumed)
@@ -177,7 +175,7 @@ export class RunRegistry implements AsyncDisposable {
   async drain(limitMs: number): Promise<void> {
     this.#draining = true
     const { clock, store } = this.#options
-    const ended = Promise.all(this.#running.values())
+    const ended = this.#running.ended()
     if (store.durable) for (const run of this.#live.values()) run.drain()
     if (limitMs > 0) {
       const limit = Promise.withResolvers<void>()
@@ -247,7 +245,7 @@ export class RunRegistry implements AsyncDisposable {
       run.meter.started(run.kind)
       // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
       if (this.#draining) run.suspend()
-      else this.#execute(run, work)
+      else this.#running.begin(run, work)
       return run
     } catch (error) {
       if (!this.#live.has(runId)) this.#userRuns.release(userId, runId)
@@ -282,45 +280,18 @@ export class RunRegistry implements AsyncDisposable {
 
   #runOf(runId: string, { log, record }: { log: Run['log']; record: RunRecord }): Run {
     const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS, meter = NO_RUN_METER } = this.#options
-    const onUnread = (run: Run) => this.#graces.begin(run)
+    const onUnread = (run: Run) => this.#running.onUnread(run)
     return new Run({ runId, record, log, maxEvents, source, clock, meter, onUnread })
   }
 
-  #execute(run: Run, work: RunWork): void {
-    const cancelDeadline = this.#setDeadline(run)
-    // Nobody reads it yet, or after a restart any more; who wants it comes, or comes back.
-    if (run.readerCount === 0) this.#graces.begin(run)
-    const { clock, abortGraceMs } = this.#options
-    const executing = executeRun(run, work, {
-      clock,
-      ...(abortGraceMs === undefined ? {} : { abortGraceMs }),
-      onError: (error) => this.#report(error, run.id),
-    })
-    const ended = executing.then(async () => {
-      cancelDeadline()
-      this.#graces.end(run)
-      this.#running.delete(run)
-      if (run.endedAt === undefined || run.isSuspended) return
-      // What is left of a run that has ended is its record. Its log is the store's to keep.
-      const { id: runId, log, record } = run
-      this.#live.delete(runId)
-      this.#userRuns.release(record.userId, runId)
-      this.#kept.add(this.#endedRun({ runId, record, lastEventId: log.idOf(log.head) }))
-      await this.sweep()
-    })
-    this.#running.set(run, ended)
-  }
-
-  /** Counted from the start of the run, whoever started it. */
-  #setDeadline(run: Run): () => void {
-    const { clock } = this.#options
-    const { deadlineMs } = run.record
-    if (deadlineMs === undefined) return () => undefined
-    const expire = () => void run.abort(RunAbort.deadlineExceeded(deadlineMs))
-    const leftMs = run.startedAt + deadlineMs - clock.now()
-    if (leftMs > 0) return clock.after(leftMs, expire)
-    expire()
-    return () => undefined
+  async #onDone(run: Run): Promise<void> {
+    if (run.endedAt === undefined || run.isSuspended) return
+    // What is left of a run that has ended is its record. Its log is the store's to keep.
+    const { id: runId, log, record } = run
+    this.#live.delete(runId)
+    this.#userRuns.release(record.userId, runId)
+    this.#kept.add(this.#endedRun({ runId, record, lastEventId: log.idOf(log.head) }))
+    await this.sweep()
   }
 
   #refuseWhileDraining(): void {

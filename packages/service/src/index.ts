@@ -1,7 +1,7 @@
 export type { App } from './app.ts'
 export { credentialOf, principalOf, requireRole } from './auth/authenticate-requests.ts'
 export { Authenticator } from './auth/authenticator.ts'
-export { createAuthenticator } from './auth/create-authenticator.ts'
+export { createAuth } from './auth/create-auth.ts'
 export type { Principal } from './auth/principal.ts'
 export {
   checkOwner,
@@ -12,13 +12,10 @@ export {
 export { mayJoin, requireGroups } from './auth/rights/joinable-groups.ts'
 export { requireAudience } from './auth/rights/publish-rights.ts'
 export type { VerifySession } from './auth/sessions/app-sessions.ts'
-export { createSessionCookies } from './auth/sessions/create-sessions.ts'
 export { addSessionRoutes } from './auth/sessions/session-routes.ts'
-export { readSessionKey } from './auth/sessions/session-secret.ts'
 export { addRevocations } from './auth/tokens/revocation-routes.ts'
 export { Revocations } from './auth/tokens/revocations.ts'
 export { addStreamTokens } from './auth/tokens/stream-token-routes.ts'
-export { createStreamTokens } from './auth/tokens/stream-tokens.ts'
 export { type Asker, WorkerTokens, workerTokens, workerTokenVerifier } from './auth/tokens/worker-tokens.ts'
 export { type Env, readConfig, withEnvFile } from './config/config.ts'
 export { fromVariable } from './config/config-error.ts'

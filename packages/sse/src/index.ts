@@ -32,12 +32,8 @@ export {
 export type { RevocationCheck, StreamCredential } from './stream-credential.ts'
 export type { StreamEnd } from './stream-end.ts'
 export type { DropReason, StreamMeter } from './stream-meter.ts'
-export {
-  DEFAULT_HEARTBEAT_MS,
-  StreamServer,
-  type StreamServerOptions,
-  type StreamTotals,
-} from './stream-server.ts'
+export { StreamServer, type StreamTotals } from './stream-server.ts'
+export { DEFAULT_HEARTBEAT_MS, type StreamServerOptions } from './stream-server-options.ts'
 export type { SinkFactory, SinkOwner, StreamSink } from './stream-sink.ts'
 export { DEFAULT_TICK_MS, TimerWheel } from './timer-wheel.ts'
 export { DEFAULT_MAX_WAITING_POLLS, WaitingPolls } from './waiting-polls.ts'

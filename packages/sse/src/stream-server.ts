@@ -1,11 +1,5 @@
 import type { StartingPoint } from '@tributary/eventlog'
-import {
-  type Clock,
-  type ConnectionData,
-  type DisconnectReason,
-  type Position,
-  ProblemError,
-} from '@tributary/protocol'
+import { type ConnectionData, type DisconnectReason, type Position, ProblemError } from '@tributary/protocol'
 import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
@@ -14,8 +8,13 @@ import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
 import { StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
-import type { RevocationCheck, StreamCredential } from './stream-credential.ts'
-import { NO_METER, type StreamMeter } from './stream-meter.ts'
+import type { StreamCredential } from './stream-credential.ts'
+import { NO_METER } from './stream-meter.ts'
+import {
+  DEFAULT_EXPIRY_WARNING_MS,
+  DEFAULT_HEARTBEAT_MS,
+  type StreamServerOptions,
+} from './stream-server-options.ts'
 import type { StreamSink } from './stream-sink.ts'
 import { StreamTimer, type StreamTimerOptions } from './stream-timer.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -23,41 +22,8 @@ import { TurnGate } from './turn-gate.ts'
 import { WaitingPolls } from './waiting-polls.ts'
 import { WriteTurn } from './write-turn.ts'
 
-export const DEFAULT_HEARTBEAT_MS = 30_000
-/** How long before the end of its credential a stream is told, unless said otherwise. */
-const DEFAULT_EXPIRY_WARNING_MS = 60_000
 /** The part of a stream's timeout that may be taken off it, so that streams opened together do not end together. */
 const TIMEOUT_JITTER = 0.1
-
-export interface StreamServerOptions extends StreamLimits {
-  readonly clock: Clock
-  /** Default 30,000. */
-  readonly heartbeatMs?: number
-  /** What a reader is told to wait before it comes back. Default 3,000. */
-  readonly retryMs?: number
-  /** Bytes that wait for a reader at most. Default 262,144. */
-  readonly outboxMaxBytes?: number
-  /** Events that wait for a reader at most. Default 4,096. */
-  readonly outboxMaxEvents?: number
-  /**
-   * Frames that a stream sends in a second at most. What comes faster waits in its outbox; what is of low priority is
-   * left out, and told. Default 0: any number.
-   */
-  readonly framesPerS?: number
-  /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
-  readonly maxWaitingPolls?: number
-  /**
-   * How long before its credential ends a stream is told so, by `auth_expiring`, in ms; a tenth of the time that the
-   * credential has when the stream gets it, where that is less. Default 60,000.
-   */
-  readonly expiryWarningMs?: number
-  /** Whether a credential counts no more. Asked when a stream stands, and at `endRevoked`. Default: none is revoked. */
-  readonly isRevoked?: RevocationCheck
-  /** Default: nothing is counted. */
-  readonly meter?: StreamMeter
-  /** 0 to 1. Default `Math.random`. */
-  readonly random?: () => number
-}
 
 /** What all streams hold now, and have sent since the start. */
 export interface StreamTotals {

@@ -1,71 +1,35 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Clock, systemClock } from '@tributary/protocol'
-import {
-  DEFAULT_PAGE_LIMIT,
-  type EventLog,
-  type EventStore,
-  type ListOptions,
-  type LogSummary,
-  type OpenOptions,
-  type StoreHealth,
-} from '../event-log.ts'
+import { systemClock } from '@tributary/protocol'
+import type { EventLog, EventStore, ListOptions, OpenOptions, StoreHealth } from '../event-log.ts'
 import { StoreUnavailableError } from '../log-error.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { DEFAULT_LOCK_WAIT_MS, openDatabase, type Synchronous } from './database-file.ts'
+import { DEFAULT_LOCK_WAIT_MS, openDatabase } from './database-file.ts'
 import { LastingFault } from './lasting-fault.ts'
-import { attributesOf, type LogRecord, logRecord } from './log-record.ts'
+import type { LogRecord } from './log-record.ts'
+import { LogRecords } from './log-records.ts'
 import { LogTrimmer } from './log-trimmer.ts'
 import { OpenedFile } from './opened-file.ts'
 import { ReadTurns } from './read-turns.ts'
-import { integerOf, type Row } from './row.ts'
 import { type LogStore, SqliteEventLog } from './sqlite-event-log.ts'
+import {
+  DEFAULT_SYNCHRONOUS,
+  DEFAULT_TAIL_MAX_BYTES,
+  DEFAULT_TAIL_MAX_EVENTS,
+  DEFAULT_TRIM_INTERVAL_MS,
+  type SqliteEventStoreOptions,
+} from './sqlite-event-store-options.ts'
 import { Statements } from './statements.ts'
 import { unavailable } from './store-fault.ts'
 import { WriteHealth } from './write-health.ts'
 import { WriteQueue } from './write-queue.ts'
 
-/** How often logs are trimmed by age where nothing is appended to them. */
-export const DEFAULT_TRIM_INTERVAL_MS = 30_000
-/** What opening or dropping a log writes, roughly. */
-const RECORD_BYTES = 100
-/** The newest entries of a log that are in memory; up to twice as many. */
-export const DEFAULT_TAIL_MAX_EVENTS = 2_048
-/** The same in bytes. */
-export const DEFAULT_TAIL_MAX_BYTES = 4_194_304
-const DEFAULT_SYNCHRONOUS: Synchronous = 'normal'
 /** Logs that have ended and are in memory all the same, as their readers are about to read the end. */
 const ENDED_LOGS = 32
-/** After every name there is. */
-const LAST_NAME = '\u{10ffff}'
-
-export interface SqliteEventStoreOptions {
-  /** The database file; it is made where it is not there, and so is its folder. */
-  readonly path: string
-  /** Default: the machine's. */
-  readonly clock?: Clock
-  /** Default `DEFAULT_TRIM_INTERVAL_MS`. */
-  readonly trimIntervalMs?: number
-  /** What a power loss may take. Default `normal`. */
-  readonly synchronous?: Synchronous
-  /** How large the file may become; past it appends are refused as on a full disk. Default: as large as that has room. */
-  readonly maxFileBytes?: number
-  /** How long another process is waited for that has the file open. Default `DEFAULT_LOCK_WAIT_MS`. */
-  readonly lockWaitMs?: number
-  /** The newest entries of each log that are in memory, and up to twice as many. Default `DEFAULT_TAIL_MAX_EVENTS`. */
-  readonly tailMaxEvents?: number
-  /** The same in bytes. Default `DEFAULT_TAIL_MAX_BYTES`. */
-  readonly tailMaxBytes?: number
-  /** Told of each transaction that was stored, how long the first append of it waited for that, in ms. */
-  readonly onStored?: (tookMs: number) => void
-  /** Told of what failed besides the calls that were answered with it: trimming, checkpoints. */
-  readonly onError?: (error: unknown) => void
-}
 
 /** Logs in one database file of this machine, which this process has for itself. */
 export class SqliteEventStore implements EventStore {
   readonly durable = true
   readonly #options: SqliteEventStoreOptions
-  readonly #clock: Clock
   readonly #db: DatabaseSync
   readonly #sql: Statements
   readonly #writes: WriteQueue
@@ -75,6 +39,7 @@ export class SqliteEventStore implements EventStore {
   readonly #trimmer: LogTrimmer
   readonly #checkpointer: Checkpointer
   readonly #logStore: LogStore
+  readonly #records: LogRecords
   readonly #logs = new Map<string, SqliteEventLog>()
   readonly #opening = new Map<string, Promise<SqliteEventLog>>()
   readonly #dropping = new Map<string, Promise<void>>()
@@ -100,7 +65,6 @@ export class SqliteEventStore implements EventStore {
         ? unavailable(error, path)
         : new StoreUnavailableError('the store is closed')
     this.#options = options
-    this.#clock = clock
     this.#db = db
     this.#sql = new Statements(db)
     this.#fault = new LastingFault(path)
@@ -149,6 +113,7 @@ export class SqliteEventStore implements EventStore {
       onAppended: (entries) => this.#trimmer.onAppended(entries),
       onClosed: (log) => this.#onClosed(log),
     }
+    this.#records = new LogRecords(this.#logStore)
     this.#stopTrimming = clock.every(trimIntervalMs, () => this.#onTrimTime())
     // What was dropped and not deleted before the process ended.
     void this.#trimmer.run()
@@ -191,14 +156,8 @@ export class SqliteEventStore implements EventStore {
     await this.#trimmer.run()
   }
 
-  async list({ prefix = '', after = '', limit = DEFAULT_PAGE_LIMIT }: ListOptions = {}) {
-    const from = after > prefix ? after : prefix
-    try {
-      const rows: readonly Row[] = this.#sql.of('listLogs').all(from, after, `${prefix}${LAST_NAME}`, limit)
-      return rows.map((row) => this.#summary(logRecord(this.#sql, row)))
-    } catch (error) {
-      throw this.#logStore.failure(error)
-    }
+  async list(options?: ListOptions) {
+    return this.#records.list(options)
   }
 
   close(): Promise<void> {
@@ -223,7 +182,7 @@ export class SqliteEventStore implements EventStore {
   }
 
   async #open(name: string, options: OpenOptions): Promise<SqliteEventLog> {
-    const record = this.#find(name) ?? (await this.#create(name, options))
+    const record = this.#records.find(name) ?? (await this.#records.create(name, options))
     const log = this.#logOf(record, options)
     this.#logs.set(name, log)
     if (record.closed) this.#onClosed(log)
@@ -233,41 +192,11 @@ export class SqliteEventStore implements EventStore {
   async #drop(name: string): Promise<void> {
     await this.#opening.get(name)?.catch(() => {})
     const log = this.#logs.get(name)
-    await this.#written(
-      () => void this.#sql.of('dropLog').run(name),
-      () => {
-        log?.drop()
-        if (log !== undefined) this.#forget(log)
-      },
-    )
-    void this.#trimmer.run()
-  }
-
-  #find(name: string): LogRecord | undefined {
-    try {
-      const row = this.#row(name)
-      return row === undefined ? undefined : logRecord(this.#sql, row)
-    } catch (error) {
-      throw this.#logStore.failure(error)
-    }
-  }
-
-  #row(name: string): Row | undefined {
-    return this.#sql.of('findLog').get(name)
-  }
-
-  /** The record of a log that is new, unless it is there. */
-  async #create(name: string, { runId, attributes = {} }: OpenOptions): Promise<LogRecord> {
-    await this.#written(() => {
-      if (this.#row(name) !== undefined) return
-      const openedMs = Math.trunc(this.#clock.now())
-      const row: Row = this.#sql.of('insertLog').get(name, runId ?? null, openedMs) ?? {}
-      const id = integerOf(row, 'id')
-      for (const [key, value] of Object.entries(attributes)) this.#sql.of('setAttribute').run(id, key, value)
+    await this.#records.drop(name, () => {
+      log?.drop()
+      if (log !== undefined) this.#forget(log)
     })
-    const record = this.#find(name)
-    if (record === undefined) throw new Error(`the log ${name} was dropped while it was opened`)
-    return record
+    void this.#trimmer.run()
   }
 
   #logOf(record: LogRecord, options: OpenOptions): SqliteEventLog {
@@ -276,29 +205,6 @@ export class SqliteEventStore implements EventStore {
     } catch (error) {
       throw this.#logStore.failure(error)
     }
-  }
-
-  #written(write: () => void, settled: () => void = () => {}): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#writes.add({
-      rows: 1,
-      bytes: RECORD_BYTES,
-      write: () => {
-        write()
-        return undefined
-      },
-      settle: () => {
-        settled()
-        resolve()
-      },
-      fail: reject,
-      rollBack: () => {},
-    })
-    return promise
-  }
-
-  #summary({ id, name, head, closed }: LogRecord): LogSummary {
-    return { name, head, closed, attributes: attributesOf(this.#sql, id) }
   }
 
   /** Keeps the newest few of those that have ended. */

@@ -7,14 +7,11 @@ import { originsOf } from '../web/cross-origin.ts'
 import { authConfig } from './auth-config.ts'
 import type { Authenticator } from './authenticator.ts'
 import { type AskedRequest, readRequest } from './carriers/asked-request.ts'
-import { createAuthenticator } from './create-authenticator.ts'
+import { createAuth } from './create-auth.ts'
 import type { AuthMethod, Principal } from './principal.ts'
 import { principalOfUser, type SessionUser, type VerifySession } from './sessions/app-sessions.ts'
-import { createSessionCookies } from './sessions/create-sessions.ts'
 import { OriginCheck } from './sessions/origin-check.ts'
 import type { SessionCookies } from './sessions/session-cookies.ts'
-import { readSessionKey } from './sessions/session-secret.ts'
-import { createStreamTokens } from './tokens/stream-tokens.ts'
 
 const { NODE_ENV, CORS_ORIGINS } = serviceConfig
 const Variables = Type.Object({ ...authConfig, NODE_ENV, CORS_ORIGINS })
@@ -72,15 +69,7 @@ export class Authentications {
     clock = systemClock,
   }: AuthenticationOptions): Promise<Authentications> {
     const config = readConfig(Variables, env, { secretNames: SECRET_VARIABLES })
-    const key = readSessionKey(config)
-    const sessionCookies = createSessionCookies(config, { key, clock })
-    const streamTokens = createStreamTokens(config, { key, clock })
-    const authenticator = await createAuthenticator(config, {
-      clock,
-      streamTokens,
-      sessionCookies,
-      verifySession,
-    })
+    const { authenticator, sessionCookies } = await createAuth(config, { clock, verifySession })
     return new Authentications(authenticator, new OriginCheck(originsOf(config)), sessionCookies)
   }
 

@@ -1,0 +1,80 @@
+import type { Clock } from '@tributary/protocol'
+import { DisconnectGraces } from './disconnect-graces.ts'
+import { executeRun, type RunWork } from './execute-run.ts'
+import type { Run } from './run.ts'
+import { RunAbort } from './run-error.ts'
+
+export interface RunningRunsOptions {
+  readonly clock: Clock
+  /** How long a run that is to be cancelled with its last reader waits for another. */
+  readonly disconnectGraceMs: number
+  /** As `ExecuteOptions`. */
+  readonly abortGraceMs?: number | undefined
+  /** Told of each run that this process has done with; what it answers with is waited for. */
+  readonly onDone: (run: Run) => Promise<void>
+  readonly onError: (error: unknown, runId: string) => void
+}
+
+/** The runs whose work is under way: each until it ends, its deadline passes, or nobody reads it any more. */
+export class RunningRuns {
+  readonly #options: RunningRunsOptions
+  readonly #ends = new Map<Run, Promise<void>>()
+  readonly #graces: DisconnectGraces
+
+  constructor(options: RunningRunsOptions) {
+    this.#options = options
+    const { clock, disconnectGraceMs } = options
+    this.#graces = new DisconnectGraces(clock, disconnectGraceMs, (run) =>
+      run.abort(RunAbort.cancelled('Nobody reads the run any more')),
+    )
+  }
+
+  get size(): number {
+    return this.#ends.size
+  }
+
+  has(run: Run): boolean {
+    return this.#ends.has(run)
+  }
+
+  /** Resolves once those that are under way now have ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#ends.values())
+  }
+
+  /** Notes that a run's last reader has left. */
+  onUnread(run: Run): void {
+    this.#graces.begin(run)
+  }
+
+  begin(run: Run, work: RunWork): void {
+    const { clock, abortGraceMs, onDone, onError } = this.#options
+    const cancelDeadline = this.#setDeadline(run)
+    // Nobody reads it yet, or after a restart any more; who wants it comes, or comes back.
+    if (run.readerCount === 0) this.#graces.begin(run)
+    const executing = executeRun(run, work, {
+      clock,
+      ...(abortGraceMs === undefined ? {} : { abortGraceMs }),
+      onError: (error) => onError(error, run.id),
+    })
+    const ended = executing.then(async () => {
+      cancelDeadline()
+      this.#graces.end(run)
+      this.#ends.delete(run)
+      await onDone(run)
+    })
+    this.#ends.set(run, ended)
+  }
+
+  /** Counted from the start of the run, whoever started it. */
+  #setDeadline(run: Run): () => void {
+    const { clock } = this.#options
+    const { deadlineMs } = run.record
+    if (deadlineMs === undefined) return () => undefined
+    const expire = () => void run.abort(RunAbort.deadlineExceeded(deadlineMs))
+    const leftMs = run.startedAt + deadlineMs - clock.now()
+    if (leftMs > 0) return clock.after(leftMs, expire)
+    expire()
+    return () => undefined
+  }
+}
