@@ -1,67 +1,29 @@
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@tributary/testkit'
 import { afterAll, describe, expect, it } from 'vitest'
 import { AUDIENCE, FUTURE_S, forge, ISSUER } from './hostile/tokens.ts'
 import { LeftBehind } from './left-behind.ts'
+import { Marks } from './marks.ts'
 import { startGateway, startWorker } from './processes.ts'
 import { HYBRID, MERGE, PARALLEL_TASKS, RELAY } from './services.ts'
-
-/** Every secret of the session, with what it is. Each is found by its own text. */
-const marks: { readonly what: string; readonly text: string }[] = []
-function mark(what: string): string {
-  const text = `mark${marks.length}x${what}x0123456789abcdefghij`
-  marks.push({ what, text })
-  return text
-}
+import { startSilentApi } from './silent-api.ts'
 
 const CONNECT = '/api/sse/managed/connect'
+const marks = new Marks()
+const mark = (what: string) => marks.make(what)
 const JWT_SECRET = mark('AUTH_JWT_SECRET')
+/** A good token; what is searched for is its signature. */
+const goodToken = (user: string, roles: readonly string[] = []) => {
+  const token = forge({ secret: JWT_SECRET, claims: { sub: user, roles, exp: FUTURE_S } })
+  marks.add(`the token of ${user}`, token.slice(token.lastIndexOf('.') + 1))
+  return token
+}
 const left = new LeftBehind()
 const owned = new AsyncDisposableStack()
 
-/** A good token; what is searched for is its signature. */
-function goodToken(user: string, roles: readonly string[] = []): string {
-  const token = forge({ secret: JWT_SECRET, claims: { sub: user, roles, exp: FUTURE_S } })
-  marks.push({ what: `the token of ${user}`, text: token.slice(token.lastIndexOf('.') + 1) })
-  return token
-}
-
-/** An API that says nothing of what it is sent. What is below /held waits until the services were killed. */
-async function serveApi() {
-  const held = new Set<ServerResponse>()
-  let calls = 0
-  let isFree = false
-  const server = createServer((request, answer) => {
-    answer.setHeader('set-cookie', `session=${mark('Set-Cookie')}`)
-    if (request.url?.startsWith('/held') === true && !isFree) {
-      calls += 1
-      held.add(answer)
-      server.emit('held')
-    } else answer.writeHead(request.url?.startsWith('/fail') === true ? 500 : 200).end('{}')
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  owned.defer(async () => {
-    server.closeAllConnections()
-    await once(server.close(), 'close')
-  })
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async called(count: number) {
-      while (calls < count) await once(server, 'held')
-    },
-    free() {
-      isFree = true
-      for (const answer of held) answer.destroy()
-    },
-  }
-}
-
-const api = await serveApi()
+const api = owned.use(await startSilentApi(() => `session=${mark('Set-Cookie')}`))
 const folder = async () => {
   const path = await mkdtemp(join(tmpdir(), 'tributary-left-'))
   owned.defer(() => rm(path, { recursive: true, force: true }))
@@ -284,8 +246,8 @@ describe('a session with secrets', () => {
   }, 240_000)
 
   it('leaves none of them behind', () => {
-    expect(marks.length).toBeGreaterThan(60)
-    const found = marks.map(({ what, text }) => [what, left.placesOf(text)] as const)
+    expect(marks.all.length).toBeGreaterThan(60)
+    const found = marks.all.map(({ what, text }) => [what, left.placesOf(text)] as const)
     expect(found.filter(([, places]) => places.length > 0)).toEqual([])
   })
 
