@@ -70,6 +70,14 @@ describe('a session', () => {
     expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
   })
 
+  it('cannot be pushed out by very many that are anonymous', async () => {
+    const { sessions } = await setUp()
+    sessions.claim('s', user('alice'))
+    for (let n = 0; n < 100_010; n++) sessions.claim(`other-${n}`, anonymous(`other-${n}`))
+    expect(sessions.size).toBe(100_000)
+    expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
+  })
+
   it('cannot be pushed out by who names very many', async () => {
     const { sessions } = await setUp()
     sessions.claim('s', user('alice'))

@@ -6,7 +6,7 @@ import { Compile } from 'typebox/compile'
 
 /** The log whose attributes say whose a session is. It holds no events. */
 const LOG = 'sessions'
-/** Sessions that are remembered of one user, and of all; past it his least recently used is forgotten, or the one of all. */
+/** Sessions that are remembered of one user, and of all; past it his least recently used is forgotten, or of all an anonymous one before any other. */
 const MAX_PER_USER = 100
 const MAX_SESSIONS = 100_000
 /** How far the stored time of use may be behind, so that not each connect is stored. */
@@ -35,6 +35,8 @@ export class SessionOwners {
   // The least recently used first, of all and of each user.
   readonly #owners = new Map<string, Owner>()
   readonly #byUser = new Map<string, Set<string>>()
+  // The anonymous among them: who needs no token pushes nobody out who has one.
+  readonly #anonymous = new Set<string>()
 
   private constructor(options: SessionOwnersOptions, log: EventLog) {
     this.#options = options
@@ -77,6 +79,7 @@ export class SessionOwners {
   #set(sessionId: string, owner: Owner): void {
     this.#delete(sessionId)
     this.#owners.set(sessionId, owner)
+    if (isAnonymous(owner.userId)) this.#anonymous.add(sessionId)
     const ofUser = this.#byUser.get(owner.userId) ?? new Set()
     this.#byUser.set(owner.userId, ofUser.add(sessionId))
   }
@@ -85,6 +88,7 @@ export class SessionOwners {
     const owner = this.#owners.get(sessionId)
     if (owner === undefined) return
     this.#owners.delete(sessionId)
+    this.#anonymous.delete(sessionId)
     const ofUser = this.#byUser.get(owner.userId)
     if (ofUser?.delete(sessionId) && ofUser.size === 0) this.#byUser.delete(owner.userId)
   }
@@ -100,6 +104,10 @@ export class SessionOwners {
     const [usersOldest] = this.#byUser.get(userId) ?? []
     if (usersOldest !== undefined && (this.#byUser.get(userId)?.size ?? 0) > MAX_PER_USER) {
       forgotten.push(usersOldest)
+    }
+    const [oldestAnonymous] = this.#anonymous
+    if (oldestAnonymous !== undefined && this.#owners.size - forgotten.length > MAX_SESSIONS) {
+      forgotten.push(oldestAnonymous)
     }
     for (const [sessionId, { usedAt }] of this.#owners) {
       if (this.#owners.size - forgotten.length <= MAX_SESSIONS && now - usedAt < this.#options.keepMs) break
