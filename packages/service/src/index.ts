@@ -1,15 +1,11 @@
 export type { App } from './app.ts'
-export { credentialOf, principalOf, requireRole } from './auth/authenticate-requests.ts'
+export { credentialOf, principalOf } from './auth/authenticate-requests.ts'
 export { Authenticator } from './auth/authenticator.ts'
 export { createAuth } from './auth/create-auth.ts'
 export type { Principal } from './auth/principal.ts'
-export {
-  checkOwner,
-  ownerSeenBy,
-  type RoutePermissions,
-  requireOwner,
-} from './auth/rights/authorize-requests.ts'
+export { type RoutePermissions, requireRole } from './auth/rights/authorize-requests.ts'
 export { mayJoin, requireGroups } from './auth/rights/joinable-groups.ts'
+export { checkOwner, ownerSeenBy, requireOwner } from './auth/rights/ownership.ts'
 export { requireAudience } from './auth/rights/publish-rights.ts'
 export type { VerifySession } from './auth/sessions/app-sessions.ts'
 export { addSessionRoutes } from './auth/sessions/session-routes.ts'

@@ -35,12 +35,6 @@ export function credentialOf({ principal }: Pick<FastifyRequest, 'principal'>): 
   return principal === null || principal.method === 'worker' ? undefined : principal
 }
 
-/** Lets on who has this role. @throws ProblemError `forbidden`, `unauthorized` */
-export function requireRole(request: Pick<FastifyRequest, 'principal'>, role: string): void {
-  if (principalOf(request).roles.includes(role)) return
-  throw new ProblemError('forbidden', `This needs the role ${JSON.stringify(role)}; use a token that has it.`)
-}
-
 /** Gives requests their `principal`, and refuses those without where the route's `config.auth` requires one. */
 export function authenticateRequests(app: App, authenticator: Authenticator): void {
   app.decorateRequest('principal', null)

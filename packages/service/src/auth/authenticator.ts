@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import type { AnonymousUsers } from './carriers/anonymous-users.ts'
 import { type Credentials, cookiesOf, namedUserOf, tokenOf } from './carriers/credentials.ts'
 import { loopbackRefusal } from './carriers/loopback.ts'
-import { isReservedUser, type Principal } from './principal.ts'
+import { ADMIN, isReservedUser, type Principal } from './principal.ts'
 import type { SessionVerifier } from './sessions/session-verifier.ts'
 import type { JwtVerifier } from './tokens/jwt-verifier.ts'
 import { ownAudienceOf } from './tokens/own-token.ts'
@@ -36,7 +36,7 @@ export interface AuthenticatorOptions {
 }
 
 const nameCheck = Compile(Name)
-const LOOPBACK_PRINCIPAL: Principal = { userId: 'dev', roles: ['admin'], method: 'loopback', metadata: {} }
+const LOOPBACK_PRINCIPAL: Principal = { userId: 'dev', roles: [ADMIN], method: 'loopback', metadata: {} }
 
 /** Finds out who a request comes from. */
 export class Authenticator {

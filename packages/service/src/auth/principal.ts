@@ -35,3 +35,6 @@ export const ANONYMOUS_PREFIX = 'anonymous:'
 export function isReservedUser(userId: string): boolean {
   return userId.startsWith(ANONYMOUS_PREFIX)
 }
+
+/** The role that may do all. */
+export const ADMIN = 'admin'

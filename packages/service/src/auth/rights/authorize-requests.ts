@@ -2,7 +2,7 @@ import { ProblemError } from '@tributary/protocol'
 import type { FastifyRequest } from 'fastify'
 import type { App } from '../../app.ts'
 import { principalOf } from '../authenticate-requests.ts'
-import type { Principal } from '../principal.ts'
+import { ADMIN, type Principal } from '../principal.ts'
 import { maySend, type PublishKind } from './publish-rights.ts'
 
 /**
@@ -30,7 +30,6 @@ declare module 'fastify' {
 }
 
 const EVERYBODYS: readonly Permission[] = ['connect', 'run', 'relay', 'own']
-const ADMIN = 'admin'
 /** What those that let somebody send ask of him. */
 const PUBLISHING: ReadonlyMap<Permission, PublishKind | undefined> = new Map([
   ['publish', undefined],
@@ -61,20 +60,10 @@ export function authorizeRequests(app: App, permissions: RoutePermissions): void
   })
 }
 
-/** Lets on the principal whose this is, and the admin. @throws ProblemError `forbidden`, `unauthorized` */
-export function requireOwner(request: Pick<FastifyRequest, 'principal'>, userId: string | undefined): void {
-  checkOwner(principalOf(request), userId)
-}
-
-/** The same of a principal. @throws ProblemError `forbidden` */
-export function checkOwner(principal: Pick<Principal, 'userId' | 'roles'>, userId: string | undefined): void {
-  if (ownerSeenBy(principal) === undefined || principal.userId === userId) return
-  throw new ProblemError('forbidden', 'This is another user’s; use a token of that user, or of an admin.')
-}
-
-/** Whose things a principal sees: his own alone; `undefined` for the admin, who sees everybody's. */
-export function ownerSeenBy({ userId, roles }: Pick<Principal, 'userId' | 'roles'>): string | undefined {
-  return roles.includes(ADMIN) ? undefined : userId
+/** Lets on who has this role: for a part of what a route does. @throws ProblemError `forbidden`, `unauthorized` */
+export function requireRole(request: Pick<FastifyRequest, 'principal'>, role: string): void {
+  if (principalOf(request).roles.includes(role)) return
+  throw new ProblemError('forbidden', `This needs the role ${JSON.stringify(role)}; use a token that has it.`)
 }
 
 function requirePermission(principal: Principal, permission: Permission): void {

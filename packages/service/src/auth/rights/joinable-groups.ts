@@ -1,5 +1,5 @@
 import { ProblemError } from '@tributary/protocol'
-import type { Principal } from '../principal.ts'
+import { ADMIN, type Principal } from '../principal.ts'
 
 /**
  * Lets on who may join all of these groups: the admin, whose token names no groups, and whose token names them all.
@@ -18,7 +18,7 @@ export function requireGroups(principal: Principal, groups: readonly string[]): 
 
 /** Whether he may be in a group. */
 export function mayJoin({ roles, groups: patterns }: Principal, group: string): boolean {
-  if (patterns === undefined || roles.includes('admin')) return true
+  if (patterns === undefined || roles.includes(ADMIN)) return true
   return patterns.some((pattern) => matches(pattern, group))
 }
 

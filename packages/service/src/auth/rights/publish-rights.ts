@@ -6,14 +6,14 @@ import {
   sessionTopic,
   userTopic,
 } from '@tributary/protocol'
-import type { Principal } from '../principal.ts'
+import { ADMIN, type Principal } from '../principal.ts'
 
 /** What an event can be sent to. A target is `all`, or the kind and a name: `user:42`, `group:chat`. */
 export type PublishKind = 'all' | 'user' | 'group' | 'role' | 'session' | 'connection'
 
 const ANYTHING = '*'
 /** Whose roles let him send to anything. */
-const PUBLISHING_ROLES = ['admin', 'publisher']
+const PUBLISHING_ROLES = [ADMIN, 'publisher']
 
 type Publisher = Pick<Principal, 'roles' | 'publish'>
 

@@ -2,7 +2,7 @@ import type { Clock } from '@tributary/protocol'
 import { SignJWT } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { TokenVerifier } from '../authenticator.ts'
-import type { Principal } from '../principal.ts'
+import { ADMIN, type Principal } from '../principal.ts'
 import { secretKeys } from './jwt-keys.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
 import { OWN_ISSUER, WORKER_AUDIENCE } from './own-token.ts'
@@ -26,7 +26,7 @@ const DEVELOPMENT_SECRET = 'for gateway and worker of one machine, in developmen
 export type Asker = Pick<Principal, 'userId' | 'roles'>
 
 /** The gateway itself, where it reads for several, or for nobody. */
-const GATEWAY: Asker = { userId: 'gateway', roles: ['admin'] }
+const GATEWAY: Asker = { userId: 'gateway', roles: [ADMIN] }
 
 export interface WorkerSecretConfig {
   readonly NODE_ENV: string
