@@ -193,7 +193,12 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     allowedOrigins,
     onceWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
-  const auth = await createAuth(config, { clock, revocations, verifySession: options.verifySession })
+  const auth = await createAuth(config, {
+    clock,
+    revocations,
+    verifySession: options.verifySession,
+    onKeysFault: (error) => logger.error({ err: error }, 'the keys of tokens cannot be had'),
+  })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   opened.move()
   return {

@@ -123,6 +123,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     verifySession: options.verifySession,
     workerTokens: workerTokenVerifier(config, clock),
     revocations,
+    onKeysFault: (error) => logger.error({ err: error }, 'the keys of tokens cannot be had'),
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   opened.move()

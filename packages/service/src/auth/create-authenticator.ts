@@ -47,6 +47,8 @@ export interface CreateAuthenticatorOptions {
   readonly verifySession?: VerifySession | undefined
   /** Who is refused though what he shows is good. Default: nobody. */
   readonly revocations?: Revocations
+  /** Told why the keys of tokens cannot be had now, while nobody comes in. Default: nobody is. */
+  readonly onKeysFault?: (error: unknown) => void
 }
 
 /** The variables of which production needs one, for it to be known who comes. */
@@ -67,10 +69,10 @@ export async function createAuthenticator(
   config: AuthConfig,
   options: CreateAuthenticatorOptions,
 ): Promise<Authenticator> {
-  const { clock, streamTokens, workerTokens, revocations } = options
+  const { streamTokens, workerTokens, revocations } = options
   const production = config.NODE_ENV === 'production'
   const tokens = readStaticTokens(config.AUTH_STATIC_TOKENS, config.NODE_ENV)
-  const verifier = await readVerifier(config, clock)
+  const verifier = await readVerifier(config, options)
   const sessions = createSessions(config, options)
   if (production && verifier === undefined && sessions.length === 0 && workerTokens === undefined) {
     const names = [...KEY_VARIABLES, ...('workerTokens' in options ? ['WORKER_SECRET'] : [])]
@@ -98,9 +100,13 @@ function ownVerifiers(
 }
 
 /** `undefined` where no signed tokens are accepted. */
-async function readVerifier(config: AuthConfig, clock: Clock): Promise<JwtVerifier | undefined> {
+async function readVerifier(
+  config: AuthConfig,
+  options: CreateAuthenticatorOptions,
+): Promise<JwtVerifier | undefined> {
+  const { clock } = options
   const { AUTH_JWT_ISSUER: issuer, AUTH_JWT_AUDIENCE: audience } = config
-  const keys = await readKeys(config, clock)
+  const keys = await readKeys(config, options)
   if (issuer === OWN_ISSUER)
     throw new ConfigError([`AUTH_JWT_ISSUER must not be ${OWN_ISSUER}, which is who signs our own tokens`])
   if (keys === undefined) return undefined
@@ -123,14 +129,17 @@ async function readVerifier(config: AuthConfig, clock: Clock): Promise<JwtVerifi
   })
 }
 
-async function readKeys(config: AuthConfig, clock: Clock): Promise<JWTVerifyGetKey | undefined> {
+async function readKeys(
+  config: AuthConfig,
+  { clock, onKeysFault }: CreateAuthenticatorOptions,
+): Promise<JWTVerifyGetKey | undefined> {
   const { AUTH_JWT_SECRET: secret, AUTH_JWKS_URL: url, AUTH_JWKS_FILE: file } = config
   const set = Object.entries({ AUTH_JWT_SECRET: secret, AUTH_JWKS_URL: url, AUTH_JWKS_FILE: file })
     .filter(([, value]) => value !== undefined)
     .map(([name]) => name)
   if (set.length > 1) throw new ConfigError([`${set.join(' and ')} are set; leave all but one out`])
   if (secret !== undefined) return secretKeys(secret)
-  if (url !== undefined) return remoteKeys(refuseUserinfo(url), clock)
+  if (url !== undefined) return remoteKeys(refuseUserinfo(url), clock, onKeysFault)
   return file === undefined ? undefined : fromVariable('AUTH_JWKS_FILE', () => fileKeys(file, clock))
 }
 

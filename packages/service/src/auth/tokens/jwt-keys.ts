@@ -5,7 +5,6 @@ import {
   createRemoteJWKSet,
   customFetch,
   errors,
-  type FetchImplementation,
   type JSONWebKeySet,
   type JWTVerifyGetKey,
 } from 'jose'
@@ -39,11 +38,15 @@ export function secretKeys(secret: string): JWTVerifyGetKey {
   return () => key
 }
 
-/** The keys of a JWKS at a URL: read when the first token comes, and again when one names a key that is new. */
+/**
+ * The keys of a JWKS at a URL: read when the first token comes, and again when one names a key that is new.
+ *
+ * @param onFault told of each attempt that failed: at most one in 30 s.
+ */
 export function remoteKeys(
   url: string,
   clock: Clock,
-  fetch: FetchImplementation = globalThis.fetch,
+  onFault: (error: unknown) => void = () => undefined,
 ): JWTVerifyGetKey {
   let failedAtMs = Number.NEGATIVE_INFINITY
   let readAt = Number.NEGATIVE_INFINITY
@@ -62,6 +65,7 @@ export function remoteKeys(
           return Response.json(jwks)
         } catch (error) {
           failedAtMs = clock.elapsed()
+          onFault(error)
           throw error
         }
       },
