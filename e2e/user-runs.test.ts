@@ -3,12 +3,50 @@ import { describe, expect, it } from 'vitest'
 import { HYBRID, PARALLEL_TASKS, postJson, runIdOf, startGateway, startWorker } from './services.ts'
 
 const ALICE = { authorization: 'Bearer alice-token' }
+const ADMIN = { authorization: 'Bearer test-token' }
 const BOB = { authorization: 'Bearer bob-token' }
 
 async function startApi() {
   const api = await ScriptedUpstream.start()
   return api.route('/held', () => undefined)
 }
+
+describe('a user who reads as many streams of runs as he may', () => {
+  it('is told to wait, at the worker and through the gateway, until one has ended', async () => {
+    await using api = await startApi()
+    const env = { MAX_RUN_STREAMS_PER_USER: '2' }
+    await using worker = await startWorker({ env })
+    await using gateway = await startGateway({ workers: [worker], env })
+    const body = { tasks: [{ id: 'a', url: `${api.url}/held` }] }
+    await using started = await EventCollector.open(gateway.url + PARALLEL_TASKS, { body, headers: ALICE })
+    await started.waitFor('task_start')
+    for (const url of [gateway.url, worker.url]) {
+      const events = `${url}/api/runs/${runIdOf(started)}/events`
+      const mine = [
+        ...(url === worker.url ? [await EventCollector.open(events, { headers: ALICE })] : []),
+        await EventCollector.open(events, { headers: ALICE }),
+      ]
+      const refused = await fetch(events, { headers: ALICE })
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '10'])
+      expect(await refused.json()).toMatchObject({
+        code: 'user_connection_limit',
+        detail: expect.stringContaining('MAX_RUN_STREAMS_PER_USER'),
+      })
+      const cursor = { 'last-event-id': String(started.lastEventId) }
+      await using back = await EventCollector.open(events, { headers: { ...ALICE, ...cursor } })
+      expect((await back.waitFor('disconnected')).data).toMatchObject({ reason: 'busy', reconnect: true })
+      await using admin = await EventCollector.open(events, { headers: ADMIN })
+      await admin.waitFor('connection')
+      for (const reader of mine) await reader.close()
+      await expect
+        .poll(async () => {
+          await using again = await EventCollector.open(events, { headers: ALICE })
+          return again.status
+        })
+        .toBe(200)
+    }
+  })
+})
 
 describe('a user who has as many runs as he may have', () => {
   it('is told to wait, at the worker and through the gateway, until one has ended', async () => {

@@ -17,6 +17,7 @@ import {
   createLogger,
   Drain,
   fromVariable,
+  maxRunStreamsOf,
   Revocations,
   runLimitsOf,
   ServiceMetrics,
@@ -110,6 +111,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     outboxMaxEvents: config.OUTBOX_MAX_EVENTS,
     meter: metrics.streams,
     maxStreams: config.MAX_CONNECTIONS,
+    maxStreamsPerReader: maxRunStreamsOf(config),
     random,
   })
   const scheduler = new TaskScheduler({

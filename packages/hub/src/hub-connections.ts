@@ -203,10 +203,10 @@ export class HubConnections {
     }
     // Nobody is ended for one that is refused after all.
     const displaced = this.userLimit.displaced(userId, this.index, existing)
-    const slot = this.#options.streams.admit(
-      address,
-      displaced.flatMap((connection) => connection.slot ?? []),
-    )
+    const slot = this.#options.streams.admit({
+      ...(address === undefined ? {} : { address }),
+      instead: displaced.flatMap((connection) => connection.slot ?? []),
+    })
     for (const connection of displaced) this.end(connection, 'replaced')
     const connection = new Connection(id, options, this.#times, slot)
     this.index.add(connection)

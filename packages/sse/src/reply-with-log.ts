@@ -58,7 +58,7 @@ export async function replyWithLog(
   }
   const accepts = acceptsTypes(query.events, naming)
   const stream = await streams.serve({
-    slot: options.slot ?? streams.admit(reply.request.ip),
+    slot: options.slot ?? streams.admit({ address: reply.request.ip }),
     log,
     sink: (turn) => {
       reply.hijack()

@@ -12,7 +12,9 @@ function admission(limits: StreamLimits) {
     },
     /** How many of so many come in. */
     take: (count: number, address?: string) =>
-      Array.from({ length: count }, () => refused(() => admission.take(address))).filter((no) => !no).length,
+      Array.from({ length: count }, () =>
+        refused(() => admission.take(address === undefined ? {} : { address })),
+      ).filter((no) => !no).length,
   }
 }
 
@@ -43,31 +45,45 @@ describe('StreamAdmission', () => {
   it('takes one in the place of another that is held, and not of one that was given back', () => {
     const { admission: a } = admission({ maxStreams: 1 })
     const first = a.take()
-    const second = a.take(undefined, [first])
+    const second = a.take({ instead: [first] })
     first.release()
     expect(a.size).toBe(1)
-    expect(refused(() => a.take(undefined, [first]))?.code).toBe('too_many_connections')
+    expect(refused(() => a.take({ instead: [first] }))?.code).toBe('too_many_connections')
     second.release()
     expect(a.size).toBe(0)
   })
 
   it('takes so many of one address, beside others and those of none', () => {
     const { admission: a, take } = admission({ maxStreamsPerAddress: 3 })
-    const first = a.take('192.0.2.1')
+    const first = a.take({ address: '192.0.2.1' })
     expect(take(5, '192.0.2.1')).toBe(2)
     expect(take(5, '::ffff:192.0.2.2')).toBe(3)
     expect(take(2, '2001:db8::1') + take(2, '2001:db8::2')).toBe(3)
     expect(take(9)).toBe(9)
-    const no = refused(() => a.take('192.0.2.1'))
+    const no = refused(() => a.take({ address: '192.0.2.1' }))
     expect([no?.statusCode, no?.retryable, no?.retryAfterS]).toEqual([429, true, 10])
     expect(no?.message).toContain('MAX_CONNECTIONS_PER_ADDRESS')
-    expect(refused(() => a.take('192.0.2.9', [first]))).toBeUndefined()
-    expect(refused(() => a.take('192.0.2.1', [first]))).toBeUndefined()
+    expect(refused(() => a.take({ address: '192.0.2.9', instead: [first] }))).toBeUndefined()
+    expect(refused(() => a.take({ address: '192.0.2.1', instead: [first] }))).toBeUndefined()
+  })
+
+  it('takes so many of one reader, wherever he is, beside others and those of nobody', () => {
+    const { admission: a } = admission({ maxStreamsPerReader: 2 })
+    const [first] = [a.take({ reader: 'alice' }), a.take({ reader: 'alice', address: '192.0.2.1' })]
+    const no = refused(() => a.take({ reader: 'alice', address: '192.0.2.2' }))
+    expect([no?.code, no?.retryAfterS]).toEqual(['user_connection_limit', 10])
+    expect(no?.message).toContain('MAX_RUN_STREAMS_PER_USER')
+    for (const reader of ['bob', undefined, undefined, undefined])
+      expect(refused(() => a.take(reader === undefined ? {} : { reader }))).toBeUndefined()
+    first?.release()
+    first?.release()
+    expect(refused(() => a.take({ reader: 'alice' }))).toBeUndefined()
+    expect(refused(() => a.take({ reader: 'alice' }))?.code).toBe('user_connection_limit')
   })
 
   it('keeps nothing of an address that has no stream', () => {
     const { admission: a } = admission({ maxStreamsPerAddress: 3 })
-    const slots = Array.from({ length: 100 }, (_, index) => a.take(`192.0.2.${index % 50}`))
+    const slots = Array.from({ length: 100 }, (_, index) => a.take({ address: `192.0.2.${index % 50}` }))
     expect(a.networkCount).toBe(50)
     for (const slot of slots) slot.release()
     expect([a.size, a.networkCount]).toEqual([0, 0])

@@ -6,7 +6,7 @@ export const DEFAULT_MAX_STREAMS = 10_000
 
 /** Seconds until who found no room should try again: places are given back all the time, an address's more slowly. */
 const FULL_RETRY_AFTER_S = 5
-const ADDRESS_RETRY_AFTER_S = 10
+const CLIENT_RETRY_AFTER_S = 10
 
 /** How many streams there may be. 0 is no limit. */
 export interface StreamLimits {
@@ -14,8 +14,20 @@ export interface StreamLimits {
   readonly maxStreams?: number
   /** The same from one address, or one /64 of IPv6. Default 0; beyond it `address_connection_limit`. */
   readonly maxStreamsPerAddress?: number
+  /** The same of one reader, where whoever takes a place names him. Default 0; beyond it `user_connection_limit`. */
+  readonly maxStreamsPerReader?: number
   /** New streams in a second; after a quiet second so many at once. Default 0; beyond it `connect_rate_limited`. */
   readonly streamsPerS?: number
+}
+
+/** Whose place it is. */
+export interface AdmitOptions {
+  /** Where the reader is. Default: nowhere, and no limit of an address holds. */
+  readonly address?: string
+  /** The user who reads. Default: nobody, and no limit of a reader holds. */
+  readonly reader?: string
+  /** Places that will be given back for it, once it is taken. */
+  readonly instead?: readonly StreamSlot[]
 }
 
 /** The place of one stream. */
@@ -29,6 +41,7 @@ export class StreamAdmission {
   readonly limits: Required<StreamLimits>
   readonly #elapsedMs: () => number
   readonly #byNetwork = new Map<string, number>()
+  readonly #byReader = new Map<string, number>()
   #size = 0
   // What is left of a burst, and when that was so.
   #tokens: number
@@ -36,8 +49,9 @@ export class StreamAdmission {
 
   /** @param elapsedMs a clock that nobody sets. */
   constructor(limits: StreamLimits = {}, elapsedMs: () => number = () => performance.now()) {
-    const { maxStreams = DEFAULT_MAX_STREAMS, maxStreamsPerAddress = 0, streamsPerS = 0 } = limits
-    this.limits = { maxStreams, maxStreamsPerAddress, streamsPerS }
+    const { maxStreams = DEFAULT_MAX_STREAMS, maxStreamsPerAddress = 0 } = limits
+    const { maxStreamsPerReader = 0, streamsPerS = 0 } = limits
+    this.limits = { maxStreams, maxStreamsPerAddress, maxStreamsPerReader, streamsPerS }
     this.#elapsedMs = elapsedMs
     this.#tokens = this.#burst
     this.#filledAtMs = elapsedMs()
@@ -56,12 +70,11 @@ export class StreamAdmission {
   /**
    * Takes a place.
    *
-   * @param address whose it is. Default: nobody's, and only the other limits hold.
-   * @param instead places that will be given back for it, once it is taken.
-   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `connect_rate_limited`.
+   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `user_connection_limit`,
+   *   `connect_rate_limited`.
    */
-  take(address?: string, instead: readonly StreamSlot[] = []): StreamSlot {
-    const { maxStreams, maxStreamsPerAddress, streamsPerS } = this.limits
+  take({ address, reader, instead = [] }: AdmitOptions = {}): StreamSlot {
+    const { maxStreams, maxStreamsPerAddress, maxStreamsPerReader, streamsPerS } = this.limits
     const freed = instead.filter((slot): slot is Slot => slot instanceof Slot && slot.held)
     if (maxStreams > 0 && this.#size - freed.length >= maxStreams) throw allTaken(maxStreams)
     const network = address === undefined || maxStreamsPerAddress === 0 ? undefined : networkOf(address)
@@ -70,11 +83,15 @@ export class StreamAdmission {
       const taken = (this.#byNetwork.get(network) ?? 0) - freedThere
       if (taken >= maxStreamsPerAddress) throw addressTaken(maxStreamsPerAddress)
     }
+    const counted = maxStreamsPerReader === 0 ? undefined : reader
+    if (counted !== undefined && (this.#byReader.get(counted) ?? 0) >= maxStreamsPerReader)
+      throw readerTaken(maxStreamsPerReader)
     // Last: who is refused for another reason uses up nothing.
     if (streamsPerS > 0) this.#takeToken(streamsPerS)
     this.#size += 1
     if (network !== undefined) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
-    return new Slot(network, this.#onRelease)
+    if (counted !== undefined) this.#byReader.set(counted, (this.#byReader.get(counted) ?? 0) + 1)
+    return new Slot(network, counted, this.#onRelease)
   }
 
   get #burst(): number {
@@ -89,21 +106,27 @@ export class StreamAdmission {
     this.#tokens -= 1
   }
 
-  readonly #onRelease = (network: string | undefined): void => {
+  readonly #onRelease = ({ network, reader }: Slot): void => {
     this.#size -= 1
-    if (network === undefined) return
-    const left = (this.#byNetwork.get(network) ?? 0) - 1
-    if (left > 0) this.#byNetwork.set(network, left)
-    else this.#byNetwork.delete(network)
+    if (network !== undefined) countDown(this.#byNetwork, network)
+    if (reader !== undefined) countDown(this.#byReader, reader)
   }
+}
+
+function countDown(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 0) - 1
+  if (left > 0) counts.set(key, left)
+  else counts.delete(key)
 }
 
 class Slot implements StreamSlot {
   readonly network: string | undefined
-  #onRelease: ((network: string | undefined) => void) | undefined
+  readonly reader: string | undefined
+  #onRelease: ((slot: Slot) => void) | undefined
 
-  constructor(network: string | undefined, onRelease: (network: string | undefined) => void) {
+  constructor(network: string | undefined, reader: string | undefined, onRelease: (slot: Slot) => void) {
     this.network = network
+    this.reader = reader
     this.#onRelease = onRelease
   }
 
@@ -114,7 +137,7 @@ class Slot implements StreamSlot {
   release(): void {
     const onRelease = this.#onRelease
     this.#onRelease = undefined
-    onRelease?.(this.network)
+    onRelease?.(this)
   }
 }
 
@@ -134,7 +157,15 @@ function addressTaken(max: number): ProblemError {
   return refusal(
     'address_connection_limit',
     `Your address has ${max} streams open, and may have no more (MAX_CONNECTIONS_PER_ADDRESS); close one.`,
-    ADDRESS_RETRY_AFTER_S,
+    CLIENT_RETRY_AFTER_S,
+  )
+}
+
+function readerTaken(max: number): ProblemError {
+  return refusal(
+    'user_connection_limit',
+    `This user reads ${max} streams of runs, and may read no more at a time (MAX_RUN_STREAMS_PER_USER); close one.`,
+    CLIENT_RETRY_AFTER_S,
   )
 }
 

@@ -7,7 +7,7 @@ import { PacedSink } from './paced-sink.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
-import { StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
+import { type AdmitOptions, StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
 import { NO_METER } from './stream-meter.ts'
 import {
@@ -111,11 +111,10 @@ export class StreamServer {
    * Takes the place of a stream before anything is made for it. Whoever takes it gives it back, unless it is handed to
    * `serve`: that gives it back when the stream ends, or does not come to stand.
    *
-   * @param address where its reader is. @param instead places that will be given back for it.
-   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `connect_rate_limited`.
+   * @throws ProblemError as `StreamAdmission.take`.
    */
-  admit(address?: string, instead?: readonly StreamSlot[]): StreamSlot {
-    return this.#admission.take(address, instead)
+  admit(options?: AdmitOptions): StreamSlot {
+    return this.#admission.take(options)
   }
 
   /**

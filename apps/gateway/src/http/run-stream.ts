@@ -1,6 +1,6 @@
 import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
-import { type Asker, checkOwner, credentialOf, principalOf } from '@tributary/service'
+import { type Asker, checkOwner, credentialOf, principalOf, runReaderOf } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -54,7 +54,7 @@ export async function replyWithRun(
 ): Promise<FastifyReply> {
   try {
     refuseWhileDraining(deps)
-    await admitReply(reply, deps.streams, async (slot) =>
+    await admitReply(reply, placeOf(reply, deps), async (slot) =>
       open(reply, await find(), { query, naming, slot }, deps),
     )
   } catch (error) {
@@ -69,6 +69,11 @@ function refuseWhileDraining({ drain }: Deps): void {
   throw new ProblemError('draining', 'This gateway is about to stop; try again in a moment.', {
     retryAfterS: DRAIN_RETRY_AFTER_S,
   })
+}
+
+/** What a stream takes its place of. */
+function placeOf({ request }: FastifyReply, { streams }: Deps) {
+  return { streams, reader: runReaderOf(request) }
 }
 
 interface OpenOptions {
@@ -131,7 +136,7 @@ export async function replyWithNewRun(
 ): Promise<FastifyReply> {
   replyCursor(reply, query)
   if (prefersJson(reply)) return replyAccepted(reply, await start())
-  await admitReply(reply, deps.streams, async (slot) =>
+  await admitReply(reply, placeOf(reply, deps), async (slot) =>
     openStarted(reply, await start(), { query, slot }, deps),
   )
   return reply
@@ -155,7 +160,7 @@ export async function replyWithStartedRun(
       const started = await find()
       return started === undefined ? reply : replyAccepted(reply, started)
     }
-    await admitReply(reply, deps.streams, async (slot) => {
+    await admitReply(reply, placeOf(reply, deps), async (slot) => {
       const started = await find()
       return started && openStarted(reply, started, { query, slot }, deps)
     })

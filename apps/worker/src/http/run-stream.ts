@@ -1,6 +1,6 @@
 import type { Naming, RunAccepted, RunEventsQuery, StreamQuery } from '@tributary/protocol'
 import type { KnownRun, StartedOnce } from '@tributary/runs'
-import { credentialOf, requireOwner } from '@tributary/service'
+import { credentialOf, requireOwner, runReaderOf } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -15,7 +15,7 @@ export async function replyWithRun(
 ): Promise<FastifyReply> {
   if (prefersJson(reply.request.headers.accept)) return replyWithPage(reply, run, query, deps)
   try {
-    await admitReply(reply, deps.streams, (slot) =>
+    await admitReply(reply, placeOf(reply, deps), (slot) =>
       open(reply, run, { query, naming: 'standard', slot }, deps),
     )
   } catch (error) {
@@ -85,7 +85,7 @@ export async function replyWithNewRun(
     checkRoom(reply, deps)
     return replyAccepted(reply, await start())
   }
-  await admitReply(reply, deps.streams, async (slot) =>
+  await admitReply(reply, placeOf(reply, deps), async (slot) =>
     openStarted(reply, await start(), { query, slot }, deps),
   )
   return reply
@@ -112,7 +112,7 @@ export async function replyWithStartedRun(
       const started = await find()
       return started === undefined ? reply : replyAccepted(reply, started)
     }
-    await admitReply(reply, deps.streams, async (slot) => {
+    await admitReply(reply, placeOf(reply, deps), async (slot) => {
       const started = await find()
       return started && openStarted(reply, started, { query, slot }, deps)
     })
@@ -123,8 +123,14 @@ export async function replyWithStartedRun(
 }
 
 /** Who is answered JSON reads the stream next: a run that nobody can read is better begun elsewhere, or later. */
-function checkRoom({ request }: FastifyReply, { streams }: Deps): void {
-  streams.admit(request.ip).release()
+function checkRoom(reply: FastifyReply, deps: Deps): void {
+  const { streams, reader } = placeOf(reply, deps)
+  streams.admit({ address: reply.request.ip, ...(reader === undefined ? {} : { reader }) }).release()
+}
+
+/** What a stream takes its place of. */
+function placeOf({ request }: FastifyReply, { streams }: Deps) {
+  return { streams, reader: runReaderOf(request) }
 }
 
 function openStarted(

@@ -111,6 +111,13 @@ export const serviceConfig = {
       description: 'Runs of one user at a time. Default: 100 in production, elsewhere none. 0: no limit.',
     }),
   ),
+  MAX_RUN_STREAMS_PER_USER: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description:
+        'Streams of runs that one user reads at a time. Default: 100 in production, elsewhere none. 0: no limit.',
+    }),
+  ),
   MAX_TASKS_PER_USER: Type.Optional(
     Type.Integer({
       minimum: 0,
