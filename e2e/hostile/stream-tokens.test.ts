@@ -143,6 +143,38 @@ hostile('giving a stream', [
   },
 ])
 
+const ADMINS = stream({ roles: ['admin', 'publisher'], publish: ['*'] })
+const NOTE = { event: 'forged', data: 1 }
+const admins = (method: string, path: string, body?: unknown, to?: 'worker'): HostileCase => ({
+  name: `${method} ${path}`,
+  ...(to === undefined ? {} : { to }),
+  method,
+  path,
+  headers: bearer(ADMINS),
+  ...(body === undefined ? {} : { body }),
+  status: 403,
+  code: 'forbidden',
+})
+hostile('with the stream token of an admin', [
+  opens('connecting', ADMINS),
+  opens('reading runs at a worker', ADMINS, 'worker'),
+  admins('POST', '/api/sse', NOTE),
+  admins('POST', `${MANAGED}/send/user/user`, NOTE),
+  admins('POST', `${MANAGED}/send/filtered`, { ...NOTE, where: { plan: 'pro' } }),
+  admins('POST', `${MANAGED}/broadcast`, NOTE),
+  admins('POST', `${MANAGED}/broadcast/group/g`, NOTE),
+  admins('POST', '/api/realtime/test', { type: 'forged', target: 'broadcast' }),
+  admins('GET', `${MANAGED}/status`),
+  admins('GET', `${MANAGED}/connections`),
+  admins('DELETE', `${MANAGED}/connections`),
+  admins('GET', '/api/sse/metrics'),
+  admins('GET', '/api/realtime/monitor'),
+  admins('POST', '/api/sse/health', { action: 'health_check' }),
+  admins('POST', '/api/auth/revocations', { userId: 'user' }),
+  admins('GET', '/api/auth/revocations'),
+  admins('POST', '/api/auth/revocations', { userId: 'user' }, 'worker'),
+])
+
 hostile('as a session cookie', [
   {
     name: 'a stream token',

@@ -67,11 +67,17 @@ export function requireRole(request: Pick<FastifyRequest, 'principal'>, role: st
 }
 
 function requirePermission(principal: Principal, permission: Permission): void {
-  const { roles, method } = principal
+  const { roles, method, signIn } = principal
   if (method === 'anonymous' && permission !== 'connect') {
     throw new ProblemError('forbidden', 'An anonymous stream may do no more than connect; send a token.')
   }
-  if (roles.includes(ADMIN) || EVERYBODYS.includes(permission)) return
+  if (EVERYBODYS.includes(permission)) return
+  // It stands in addresses, which are logged and kept: what it would be worth to a finder is bounded.
+  if (signIn !== undefined) {
+    const detail = 'A stream token opens and reads streams, and no more; send the token that it was got with.'
+    throw new ProblemError('forbidden', detail)
+  }
+  if (roles.includes(ADMIN)) return
   if (!PUBLISHING.has(permission)) {
     throw new ProblemError('forbidden', `This needs the role ${ADMIN}; use a token that has it.`)
   }

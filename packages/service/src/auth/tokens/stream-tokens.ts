@@ -104,12 +104,11 @@ export class StreamTokens {
   }
 }
 
-function rightsOf({ roles, groups, publish, metadata }: Principal) {
+function rightsOf({ roles, groups, metadata }: Principal) {
   return {
     roles,
     metadata,
     ...(groups === undefined ? {} : { groups }),
-    ...(publish === undefined ? {} : { publish }),
   }
 }
 
