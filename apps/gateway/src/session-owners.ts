@@ -1,6 +1,6 @@
 import type { EventLog, EventStore } from '@tributary/eventlog'
 import { type Clock, ProblemError } from '@tributary/protocol'
-import type { Principal } from '@tributary/service'
+import { isReservedUser, ownerSeenBy, type Principal } from '@tributary/service'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -61,13 +61,14 @@ export class SessionOwners {
   }
 
   /** Lets on whose the session is, or is from now on, and the admin. @throws ProblemError `forbidden` */
-  claim(sessionId: string, { userId, roles, method }: Principal): void {
+  claim(sessionId: string, principal: Principal): void {
+    const { userId, method } = principal
     const now = this.#options.clock.now()
     const owner = this.#owners.get(sessionId)
     const isKept = owner !== undefined && now - owner.usedAt < this.#options.keepMs
     if (isKept && owner.userId !== userId) {
-      if (roles.includes('admin')) return
-      if (method === 'anonymous' || !isAnonymous(owner.userId)) throw othersSession(sessionId)
+      if (ownerSeenBy(principal) === undefined) return
+      if (method === 'anonymous' || !isReservedUser(owner.userId)) throw othersSession(sessionId)
       this.#options.onTaken(owner.userId)
     }
     this.#set(sessionId, { userId, usedAt: now })
@@ -79,7 +80,7 @@ export class SessionOwners {
   #set(sessionId: string, owner: Owner): void {
     this.#delete(sessionId)
     this.#owners.set(sessionId, owner)
-    if (isAnonymous(owner.userId)) this.#anonymous.add(sessionId)
+    if (isReservedUser(owner.userId)) this.#anonymous.add(sessionId)
     const ofUser = this.#byUser.get(owner.userId) ?? new Set()
     this.#byUser.set(owner.userId, ofUser.add(sessionId))
   }
@@ -123,10 +124,6 @@ export class SessionOwners {
   #store(attributes: Readonly<Record<string, string | null>>): void {
     this.#log.append([], { attributes }).catch(() => undefined)
   }
-}
-
-function isAnonymous(userId: string): boolean {
-  return userId.startsWith('anonymous:')
 }
 
 function othersSession(sessionId: string): ProblemError {

@@ -33,13 +33,15 @@ export { RunAbort, RunSuspendedError } from './run-error.ts'
 export { pageOfRuns, type RunPage } from './run-list.ts'
 export type { RunMeter } from './run-meter.ts'
 export { type RunPast, readRunPast } from './run-past.ts'
-export { type RebuildWork, RunRegistry, type StartedOnce } from './run-registry.ts'
+export { RunRegistry } from './run-registry.ts'
 export {
   DEFAULT_DISCONNECT_GRACE_MS,
   DEFAULT_RUN_MAX_AGE_MS,
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
+  type RebuildWork,
   type RunRegistryOptions,
+  type StartedOnce,
   type StartOptions,
 } from './run-registry-options.ts'
 export { TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'

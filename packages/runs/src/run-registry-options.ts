@@ -1,5 +1,7 @@
 import type { EventStore } from '@tributary/eventlog'
 import type { Clock } from '@tributary/protocol'
+import type { RunWork } from './execute-run.ts'
+import type { KnownRun } from './known-run.ts'
 import type { Run } from './run.ts'
 import type { RunMeter } from './run-meter.ts'
 import type { NewRun } from './run-record.ts'
@@ -37,3 +39,13 @@ export interface StartOptions extends NewRun {
   /** What has to succeed before the run is accepted, once it is stored. Where it throws, there was no run. */
   readonly prepare?: (run: Run) => Promise<void>
 }
+
+/** A run that was asked for with a key. */
+export interface StartedOnce {
+  readonly run: KnownRun
+  /** Whether an earlier request with this key started it. */
+  readonly replayed: boolean
+}
+
+/** Builds the work of a run that an earlier process began, from what it was asked for. */
+export type RebuildWork = (run: Run, request: unknown) => Promise<RunWork> | RunWork

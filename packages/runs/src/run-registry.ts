@@ -15,7 +15,9 @@ import {
   DEFAULT_RUN_MAX_AGE_MS,
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
+  type RebuildWork,
   type RunRegistryOptions,
+  type StartedOnce,
   type StartOptions,
 } from './run-registry-options.ts'
 import { RunningRuns } from './running-runs.ts'
@@ -25,16 +27,6 @@ import { UserRuns } from './user-runs.ts'
 const MAX_ONCE_WINDOW_MS = 7 * 86_400_000
 /** How often finished runs are looked through for what is past its retention. */
 const SWEEP_INTERVAL_MS = 30_000
-
-/** A run that was asked for with a key. */
-export interface StartedOnce {
-  readonly run: KnownRun
-  /** Whether an earlier request with this key started it. */
-  readonly replayed: boolean
-}
-
-/** Builds the work of a run that an earlier process began, from what it was asked for. */
-export type RebuildWork = (run: Run, request: unknown) => Promise<RunWork> | RunWork
 
 /** The runs of one service: starts them, ends each exactly once, goes on with them after a restart, forgets them in time. */
 export class RunRegistry implements AsyncDisposable {

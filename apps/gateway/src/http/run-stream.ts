@@ -1,6 +1,13 @@
-import { type Naming, ProblemError, type RunAccepted, type StreamQuery } from '@tributary/protocol'
+import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
-import { type Asker, checkOwner, credentialOf, principalOf, runReaderOf } from '@tributary/service'
+import {
+  type Asker,
+  checkOwner,
+  credentialOf,
+  prefersJson,
+  principalOf,
+  replyAccepted,
+} from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -71,9 +78,9 @@ function refuseWhileDraining({ drain }: Deps): void {
   })
 }
 
-/** What a stream takes its place of. */
+/** What a stream takes its place of; nobody's where the gateway reads for others, whom it counts itself. */
 function placeOf({ request }: FastifyReply, { streams }: Deps) {
-  return { streams, reader: runReaderOf(request) }
+  return { streams, reader: credentialOf(request)?.userId }
 }
 
 interface OpenOptions {
@@ -135,7 +142,7 @@ export async function replyWithNewRun(
   deps: Deps,
 ): Promise<FastifyReply> {
   replyCursor(reply, query)
-  if (prefersJson(reply)) return replyAccepted(reply, await start())
+  if (prefersJson(reply)) return replyAccepted(reply, acceptedOf(await start()))
   await admitReply(reply, placeOf(reply, deps), async (slot) =>
     openStarted(reply, await start(), { query, slot }, deps),
   )
@@ -158,7 +165,7 @@ export async function replyWithStartedRun(
     const find = () => startOrResume(reply, query, { start, find: resume })
     if (prefersJson(reply)) {
       const started = await find()
-      return started === undefined ? reply : replyAccepted(reply, started)
+      return started === undefined ? reply : replyAccepted(reply, acceptedOf(started))
     }
     await admitReply(reply, placeOf(reply, deps), async (slot) => {
       const started = await find()
@@ -180,17 +187,8 @@ function openStarted(
   return open(reply, run, { ...options, naming: 'emitter' }, deps)
 }
 
-function replyAccepted(reply: FastifyReply, { run: { runId }, status, replayed }: StartedRun): FastifyReply {
-  if (replayed) reply.header('idempotent-replayed', 'true')
-  const location = `/api/runs/${runId}`
-  const accepted: RunAccepted = { runId, status, events: `${location}/events` }
-  return reply.code(202).headers({ 'run-id': runId, location }).send(accepted)
-}
-
-/** Whether a client asks for JSON and not for a stream. */
-export function prefersJson({ request }: FastifyReply): boolean {
-  const { accept = '' } = request.headers
-  return accept.includes('application/json') && !accept.includes('text/event-stream')
+function acceptedOf({ run: { runId }, status, replayed }: StartedRun) {
+  return { runId, status, replayed }
 }
 
 function orNone(error: unknown): undefined {

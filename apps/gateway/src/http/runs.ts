@@ -8,10 +8,10 @@ import {
   RunView,
 } from '@tributary/protocol'
 import { cancelRun, pageOfRuns } from '@tributary/runs'
-import { type App, ownerSeenBy, principalOf } from '@tributary/service'
+import { type App, ownerSeenBy, prefersJson, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { replyWithRunPage } from './run-page.ts'
-import { findRun, ownRun, prefersJson, replyWithRun } from './run-stream.ts'
+import { findRun, ownRun, replyWithRun } from './run-stream.ts'
 
 const tags = ['runs']
 

@@ -1,6 +1,6 @@
-import type { Naming, RunAccepted, RunEventsQuery, StreamQuery } from '@tributary/protocol'
+import type { Naming, RunEventsQuery, StreamQuery } from '@tributary/protocol'
 import type { KnownRun, StartedOnce } from '@tributary/runs'
-import { credentialOf, requireOwner, runReaderOf } from '@tributary/service'
+import { credentialOf, prefersJson, replyAccepted, requireOwner } from '@tributary/service'
 import type { LogStream, StreamSlot } from '@tributary/sse'
 import { admitReply, refuseStream, replyWithLog, replyWithPoll, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
@@ -13,7 +13,7 @@ export async function replyWithRun(
   query: RunEventsQuery,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (prefersJson(reply.request.headers.accept)) return replyWithPage(reply, run, query, deps)
+  if (prefersJson(reply)) return replyWithPage(reply, run, query, deps)
   try {
     await admitReply(reply, placeOf(reply, deps), (slot) =>
       open(reply, run, { query, naming: 'standard', slot }, deps),
@@ -81,9 +81,9 @@ export async function replyWithNewRun(
   start: () => Promise<StartedOnce>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  if (prefersJson(reply.request.headers.accept)) {
+  if (prefersJson(reply)) {
     checkRoom(reply, deps)
-    return replyAccepted(reply, await start())
+    return replyAccepted(reply, acceptedOf(await start()))
   }
   await admitReply(reply, placeOf(reply, deps), async (slot) =>
     openStarted(reply, await start(), { query, slot }, deps),
@@ -107,10 +107,10 @@ export async function replyWithStartedRun(
   }
   const find = () => startOrResume(reply, query, { start, find: resume })
   try {
-    if (prefersJson(reply.request.headers.accept)) {
+    if (prefersJson(reply)) {
       checkRoom(reply, deps)
       const started = await find()
-      return started === undefined ? reply : replyAccepted(reply, started)
+      return started === undefined ? reply : replyAccepted(reply, acceptedOf(started))
     }
     await admitReply(reply, placeOf(reply, deps), async (slot) => {
       const started = await find()
@@ -128,9 +128,9 @@ function checkRoom(reply: FastifyReply, deps: Deps): void {
   streams.admit({ address: reply.request.ip, ...(reader === undefined ? {} : { reader }) }).release()
 }
 
-/** What a stream takes its place of. */
+/** What a stream takes its place of; nobody's where the gateway reads for others, whom it counts itself. */
 function placeOf({ request }: FastifyReply, { streams }: Deps) {
-  return { streams, reader: runReaderOf(request) }
+  return { streams, reader: credentialOf(request)?.userId }
 }
 
 function openStarted(
@@ -143,14 +143,6 @@ function openStarted(
   return open(reply, run, { ...options, naming: 'emitter' }, deps)
 }
 
-function replyAccepted(reply: FastifyReply, { run, replayed }: StartedOnce): FastifyReply {
-  if (replayed) reply.header('idempotent-replayed', 'true')
-  const location = `/api/runs/${run.id}`
-  const accepted: RunAccepted = { runId: run.id, status: run.status, events: `${location}/events` }
-  return reply.code(202).headers({ 'run-id': run.id, location }).send(accepted)
-}
-
-/** Whether a client asks for JSON and not for a stream. */
-function prefersJson(accept = ''): boolean {
-  return accept.includes('application/json') && !accept.includes('text/event-stream')
+function acceptedOf({ run: { id, status }, replayed }: StartedOnce) {
+  return { runId: id, status, replayed }
 }

@@ -3,7 +3,7 @@ import rateLimit, { type FastifyRateLimitStoreCtor, normalizeIP } from '@fastify
 import { ProblemError } from '@tributary/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
-import type { Principal } from '../auth/principal.ts'
+import { ADMIN, type Principal } from '../auth/principal.ts'
 import { type RateClass, rateClassOf } from './rate-class.ts'
 import type { RateLimits } from './rate-limits.ts'
 
@@ -116,7 +116,7 @@ function keyOf({ principal, ip, socket }: FastifyRequest): string {
 
 /** What a gateway asks of its worker for itself, as the events of a run that many read, is nobody's to be limited for. */
 function isOfGateway(principal: Principal | null): boolean {
-  return principal?.method === 'worker' && principal.userId === 'gateway' && principal.roles.includes('admin')
+  return principal?.method === 'worker' && principal.userId === 'gateway' && principal.roles.includes(ADMIN)
 }
 
 /** Whether what is refused would have been a stream, whose reader may be an EventSource that comes back. */

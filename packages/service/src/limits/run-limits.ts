@@ -1,6 +1,3 @@
-import type { FastifyRequest } from 'fastify'
-import { principalOf } from '../auth/authenticate-requests.ts'
-
 /** What a configuration says of how many runs one user may have, and read. */
 export interface RunLimitsConfig {
   readonly NODE_ENV: string
@@ -24,12 +21,6 @@ export function runLimitsOf(config: RunLimitsConfig) {
 /** How many streams of runs one user may read at a time; 0 is no limit, as by default outside production. */
 export function maxRunStreamsOf(config: RunLimitsConfig): number {
   return config.MAX_RUN_STREAMS_PER_USER ?? inProduction(config, PRODUCTION_RUN_STREAMS)
-}
-
-/** Whose place a stream of a run takes; nobody's where a gateway reads for others, who counts them itself. */
-export function runReaderOf(request: Pick<FastifyRequest, 'principal'>): string | undefined {
-  const { method, userId } = principalOf(request)
-  return method === 'worker' ? undefined : userId
 }
 
 function inProduction({ NODE_ENV }: RunLimitsConfig, limit: number): number {

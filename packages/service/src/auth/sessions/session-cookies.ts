@@ -1,12 +1,10 @@
 import type { Clock } from '@tributary/protocol'
 import { stringifySetCookie } from 'cookie'
-import { SignJWT } from 'jose'
 import type { Principal } from '../principal.ts'
-import { JwtVerifier } from '../tokens/jwt-verifier.ts'
-import { OWN_ISSUER, SESSION_AUDIENCE } from '../tokens/own-token.ts'
+import { SESSION_AUDIENCE } from '../tokens/own-token.ts'
+import { OwnTokenKind } from '../tokens/own-token-kind.ts'
 import type { SessionRequest, SessionVerifier } from './session-verifier.ts'
 
-const ALGORITHM = 'HS256'
 /** Browsers keep no cookie of more than 4,096 bytes with its name and attributes (RFC 6265, 6.1). */
 const MAX_COOKIE_BYTES = 4_096
 
@@ -31,26 +29,18 @@ export interface SessionCookie {
 /** Our own session cookies: a token that we signed, which no script reads and no other site can write with. */
 export class SessionCookies implements SessionVerifier {
   readonly #options: SessionCookiesOptions
-  readonly #verifier: JwtVerifier
+  readonly #kind: OwnTokenKind
 
   constructor(options: SessionCookiesOptions) {
     const { key, clock } = options
     this.#options = options
-    this.#verifier = new JwtVerifier({
-      keys: async () => key,
-      algorithms: [ALGORITHM],
-      issuer: OWN_ISSUER,
-      audience: SESSION_AUDIENCE,
-      // It is our own clock.
-      leewayS: 0,
-      clock,
-    })
+    this.#kind = new OwnTokenKind({ key, audience: SESSION_AUDIENCE, clock })
   }
 
   async verify({ cookies }: SessionRequest): Promise<Principal | undefined> {
     const token = cookies[this.#options.name]
     if (token === undefined || token === '') return undefined
-    return { ...(await this.#verifier.verify(token)), method: 'session' }
+    return { ...(await this.#kind.verify(token)), method: 'session' }
   }
 
   /**
@@ -59,17 +49,15 @@ export class SessionCookies implements SessionVerifier {
    * @throws RangeError where he has more than fits into a cookie.
    */
   async issue(principal: Principal): Promise<SessionCookie> {
-    const { key, clock, maxAgeMs } = this.#options
+    const { clock, maxAgeMs } = this.#options
     const now = clock.now()
     const end = Math.min(now + maxAgeMs, principal.expiresAt ?? Number.POSITIVE_INFINITY)
     const expiresAtS = Math.floor(end / 1_000)
-    const token = await new SignJWT(claimsOf(principal))
-      .setProtectedHeader({ alg: ALGORITHM })
-      .setIssuer(OWN_ISSUER)
-      .setAudience(SESSION_AUDIENCE)
-      .setIssuedAt(Math.floor((principal.issuedAt ?? now) / 1_000))
-      .setExpirationTime(expiresAtS)
-      .sign(key)
+    const token = await this.#kind.sign({
+      ...claimsOf(principal),
+      iat: Math.floor((principal.issuedAt ?? now) / 1_000),
+      exp: expiresAtS,
+    })
     const setCookie = this.#setCookie(token, new Date(expiresAtS * 1_000))
     if (setCookie.length > MAX_COOKIE_BYTES)
       throw new RangeError('The roles, groups and metadata of this user do not fit into a cookie; have fewer')

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Clock, ProblemError } from '@tributary/protocol'
 import {
+  type CryptoKey,
   createLocalJWKSet,
   createRemoteJWKSet,
   customFetch,
@@ -25,16 +26,15 @@ const RETRY_AFTER_S = 5
 /** More than any issuer has of keys; what is longer is not read to its end. */
 const MAX_JWKS_BYTES = 1_048_576
 
+/** A shared secret, made ready once: of the bytes alone jose would make a key for each token. */
+export function importSecret(secret: Uint8Array): Promise<CryptoKey> {
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' }
+  return crypto.subtle.importKey('raw', Uint8Array.from(secret), algorithm, false, ['sign', 'verify'])
+}
+
 /** The key of a shared secret. */
 export function secretKeys(secret: string): JWTVerifyGetKey {
-  // Made ready once: of the bytes alone jose would make a key for each token.
-  const key = crypto.subtle.importKey(
-    'raw',
-    new TextEncoder().encode(secret),
-    { name: 'HMAC', hash: 'SHA-256' },
-    false,
-    ['verify'],
-  )
+  const key = importSecret(new TextEncoder().encode(secret))
   return () => key
 }
 

@@ -1,13 +1,12 @@
 import { type Clock, ProblemError } from '@tributary/protocol'
-import { SignJWT } from 'jose'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Principal } from '../principal.ts'
-import { JwtVerifier, principalOfClaims, refusal } from './jwt-verifier.ts'
-import { OWN_ISSUER, STREAM_AUDIENCE } from './own-token.ts'
+import { principalOfClaims, refusal } from './jwt-verifier.ts'
+import { STREAM_AUDIENCE } from './own-token.ts'
+import { OwnTokenKind } from './own-token-kind.ts'
 import { TokenClaims } from './token-claims.ts'
 
-const ALGORITHM = 'HS256'
 /** As long as a token may be that is looked at. */
 const MAX_TOKEN_LENGTH = 8_192
 
@@ -43,18 +42,14 @@ export interface StreamToken {
 /** Short-lived tokens of our own, for who is signed in already: a stream's address should hold nothing better. */
 export class StreamTokens {
   readonly #options: StreamTokensOptions
-  readonly #verifier: JwtVerifier
+  readonly #kind: OwnTokenKind
 
   constructor(options: StreamTokensOptions) {
     const { key, clock } = options
     this.#options = options
-    this.#verifier = new JwtVerifier({
-      keys: async () => key,
-      algorithms: [ALGORITHM],
-      issuer: OWN_ISSUER,
+    this.#kind = new OwnTokenKind({
+      key,
       audience: STREAM_AUDIENCE,
-      // It is our own clock.
-      leewayS: 0,
       clock,
       principalOf: principalOfStreamToken,
     })
@@ -62,7 +57,7 @@ export class StreamTokens {
 
   /** Whom one stands for. @throws ProblemError as `JwtVerifier.verify`. */
   verify(token: string): Promise<Principal> {
-    return this.#verifier.verify(token)
+    return this.#kind.verify(token)
   }
 
   /**
@@ -72,7 +67,7 @@ export class StreamTokens {
    * @throws ProblemError `token_expired` where that has ended; `payload_too_large` where he has more than a token holds.
    */
   async issue(principal: Principal): Promise<StreamToken> {
-    const { key, clock, ttlS = 3_600, maxAgeS = 86_400 } = this.#options
+    const { clock, ttlS = 3_600, maxAgeS = 86_400 } = this.#options
     const now = Math.floor(clock.now() / 1_000)
     const tokenId = globalThis.crypto.randomUUID()
     const signIn = principal.signIn ?? {
@@ -82,10 +77,8 @@ export class StreamTokens {
     const end = Math.floor(signIn.endsAt / 1_000)
     if (end <= now) throw refusal('token_expired', 'Its time is over')
     const exp = Math.min(now + ttlS, end)
-    const token = await new SignJWT({
+    const token = await this.#kind.sign({
       ...rightsOf(principal),
-      iss: OWN_ISSUER,
-      aud: STREAM_AUDIENCE,
       sub: principal.userId,
       jti: tokenId,
       iat: now,
@@ -94,8 +87,6 @@ export class StreamTokens {
       session_end: end,
       ...(principal.issuedAt === undefined ? {} : { auth_time: Math.floor(principal.issuedAt / 1_000) }),
     })
-      .setProtectedHeader({ alg: ALGORITHM })
-      .sign(key)
     if (token.length <= MAX_TOKEN_LENGTH) return { token, expiresAt: exp * 1_000 }
     throw new ProblemError(
       'payload_too_large',

@@ -1,13 +1,10 @@
 import type { Clock } from '@tributary/protocol'
-import { SignJWT } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { TokenVerifier } from '../authenticator.ts'
 import { ADMIN, type Principal } from '../principal.ts'
-import { secretKeys } from './jwt-keys.ts'
-import { JwtVerifier } from './jwt-verifier.ts'
-import { OWN_ISSUER, WORKER_AUDIENCE } from './own-token.ts'
+import { WORKER_AUDIENCE } from './own-token.ts'
+import { OwnTokenKind } from './own-token-kind.ts'
 
-const ALGORITHM = 'HS256'
 const LIFETIME_S = 60
 /** How long a token is used for further requests of the same principal, so that relaying costs no signatures. */
 const REUSE_MS = 20_000
@@ -35,12 +32,12 @@ export interface WorkerSecretConfig {
 
 /** Signs what the gateway shows its workers: who asks, for a minute. */
 export class WorkerTokens {
-  readonly #key: Uint8Array
-  readonly #clock: Pick<Clock, 'now'>
+  readonly #kind: OwnTokenKind
+  readonly #clock: Clock
   readonly #kept = new LRUCache<string, KeptToken>({ max: MAX_KEPT })
 
-  constructor({ secret, clock }: { readonly secret: string; readonly clock: Pick<Clock, 'now'> }) {
-    this.#key = new TextEncoder().encode(secret)
+  constructor({ secret, clock }: { readonly secret: string; readonly clock: Clock }) {
+    this.#kind = workerKind(secret, clock)
     this.#clock = clock
   }
 
@@ -51,14 +48,12 @@ export class WorkerTokens {
     const kept = this.#kept.get(key)
     if (kept !== undefined && Math.abs(now - kept.signedAt) < REUSE_MS) return kept.token
     const issuedAtS = Math.floor(now / 1_000)
-    const token = new SignJWT({ roles: [...roles] })
-      .setProtectedHeader({ alg: ALGORITHM })
-      .setIssuer(OWN_ISSUER)
-      .setAudience(WORKER_AUDIENCE)
-      .setSubject(userId)
-      .setIssuedAt(issuedAtS)
-      .setExpirationTime(issuedAtS + LIFETIME_S)
-      .sign(this.#key)
+    const token = this.#kind.sign({
+      sub: userId,
+      roles,
+      iat: issuedAtS,
+      exp: issuedAtS + LIFETIME_S,
+    })
     this.#kept.set(key, { token, signedAt: now })
     return token
   }
@@ -71,10 +66,7 @@ interface KeptToken {
 }
 
 /** The signer of a gateway; none in production where no secret is configured, whose workers then answer nothing. */
-export function workerTokens(
-  config: WorkerSecretConfig,
-  clock: Pick<Clock, 'now'>,
-): WorkerTokens | undefined {
+export function workerTokens(config: WorkerSecretConfig, clock: Clock): WorkerTokens | undefined {
   const secret = secretOf(config)
   return secret === undefined ? undefined : new WorkerTokens({ secret, clock })
 }
@@ -83,22 +75,20 @@ export function workerTokens(
 export function workerTokenVerifier(config: WorkerSecretConfig, clock: Clock): TokenVerifier | undefined {
   const secret = secretOf(config)
   if (secret === undefined) return undefined
-  const verifier = new JwtVerifier({
-    keys: secretKeys(secret),
-    algorithms: [ALGORITHM],
-    issuer: OWN_ISSUER,
-    audience: WORKER_AUDIENCE,
-    leewayS: LEEWAY_S,
-    clock,
-  })
+  const kind = workerKind(secret, clock)
   return {
     localOnly: config.WORKER_SECRET === undefined,
     async verify(token) {
       // What it opens is not to end with it: the token is for the request alone.
-      const { expiresAt: _, ...principal } = await verifier.verify(token)
+      const { expiresAt: _, ...principal } = await kind.verify(token)
       return { ...principal, method: 'worker' }
     },
   }
+}
+
+function workerKind(secret: string, clock: Clock): OwnTokenKind {
+  const key = new TextEncoder().encode(secret)
+  return new OwnTokenKind({ key, audience: WORKER_AUDIENCE, leewayS: LEEWAY_S, clock })
 }
 
 function secretOf({ NODE_ENV, WORKER_SECRET }: WorkerSecretConfig): string | undefined {
