@@ -16,6 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 
 /** Files that may use the testkit, and may pick an adapter. */
 const TESTS = '(\\.test\\.tsx?$|^(packages|apps|examples)/[^/]+/(test|test-support)/|^e2e/|^bench/)'
+const ADAPTERS = '^packages/[^/]+/src/(memory|sqlite|redis|bullmq)/'
 const anyOf = (names: string[]) => `^packages/(${names.join('|')})/`
 
 /** A package imports itself, what its line allows, and the testkit from tests. */
@@ -74,16 +75,19 @@ const rules: IForbiddenRuleType[] = [
     name: 'relay-and-tasks-below-http',
     comment: 'http imports relay and tasks, never the reverse',
     from: { path: '^apps/[^/]+/src/(relay|tasks)/', pathNot: TESTS },
-    to: { path: '^apps/[^/]+/src/(http/|app\\.ts$|main\\.ts$|deps\\.ts$)' },
+    to: { path: '^apps/[^/]+/src/(http/|app\\.ts$|main\\.ts$|deps\\.ts$|backends\\.ts$)' },
   },
   {
-    name: 'adapters-in-deps-only',
-    comment: "only an app's deps.ts picks an adapter (tests and examples excepted)",
-    from: {
-      path: '^(apps|packages)/',
-      pathNot: [TESTS, '^apps/[^/]+/src/deps\\.ts$', '^packages/eventlog/'],
-    },
-    to: { path: '^packages/eventlog/src/(memory|sqlite|redis)/' },
+    name: 'adapters-in-backends-only',
+    comment: "only an app's backends.ts picks an adapter (tests and examples excepted)",
+    from: { path: '^apps/', pathNot: [TESTS, '^apps/[^/]+/src/backends\\.ts$'] },
+    to: { path: ADAPTERS },
+  },
+  {
+    name: 'adapters-by-nobody-else',
+    comment: 'no package picks an adapter of another (tests excepted)',
+    from: { path: '^packages/([^/]+)/', pathNot: TESTS },
+    to: { path: ADAPTERS, pathNot: '^packages/$1/' },
   },
   {
     name: 'resolvable',

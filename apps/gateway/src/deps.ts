@@ -1,8 +1,4 @@
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { EventStore } from '@tributary/eventlog'
-import { MemoryEventStore } from '@tributary/eventlog/memory'
-import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { Hub } from '@tributary/hub'
 import { requestWhole } from '@tributary/outbound'
 import { type Clock, sensitiveHeaders, systemClock } from '@tributary/protocol'
@@ -21,6 +17,7 @@ import {
   workerTokens,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
+import { openBackends } from './backends.ts'
 import type { GatewayConfig } from './config.ts'
 import { addGatewayMetrics, HubMetrics } from './gateway-metrics.ts'
 import { hubHistoryOf, sessionHistoryMs } from './hub-history.ts'
@@ -59,7 +56,7 @@ export interface DepsOptions {
   readonly verifySession?: VerifySession
 }
 
-/** Everything the gateway is made of. The one place that picks adapters. */
+/** Everything the gateway is made of. What it keeps its state in is picked by `openBackends`. */
 export async function createDeps(config: GatewayConfig, options: DepsOptions = {}) {
   const { clock = systemClock, random = Math.random, logTo } = options
   const logger = createLogger({
@@ -69,10 +66,10 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   })
   const development = config.NODE_ENV !== 'production'
   const metrics = new ServiceMetrics(clock)
-  const store = await openStore(config, clock, logger, metrics)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  opened.defer(() => store.close())
+  const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
+  const { store } = backends
   const clients = await createOutboundClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
@@ -232,31 +229,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       await hub[Symbol.asyncDispose]()
       await handlers.close()
       await Promise.all(Object.values(clients).map((client) => client.close()))
-      await store.close()
+      await backends[Symbol.asyncDispose]()
       metrics.close()
     },
   }
-}
-
-/** Where logs and runs are kept: in a file of this service's own, or in memory. */
-function openStore(
-  config: GatewayConfig,
-  clock: Clock,
-  logger: ReturnType<typeof createLogger>,
-  metrics: ServiceMetrics,
-): Promise<EventStore> {
-  return fromVariable('DATA_DIR', async () =>
-    config.STORE === 'memory'
-      ? new MemoryEventStore({ clock })
-      : SqliteEventStore.open({
-          path: join(config.DATA_DIR, 'gateway.db'),
-          clock,
-          synchronous: config.STORE_SYNC,
-          onStored: metrics.store.appended,
-          onError: (error) => {
-            metrics.store.failed()
-            logger.error({ err: error }, 'store failed')
-          },
-        }),
-  )
 }

@@ -1,8 +1,4 @@
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { EventStore } from '@tributary/eventlog'
-import { MemoryEventStore } from '@tributary/eventlog/memory'
-import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import {
   AddressPolicy,
   nameServerLookup,
@@ -25,6 +21,7 @@ import {
   workerTokenVerifier,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
+import { openBackends } from './backends.ts'
 import type { WorkerConfig } from './config.ts'
 import { RunLogProbe } from './run-log-probe.ts'
 import { TaskScheduler } from './tasks/task-scheduler.ts'
@@ -47,7 +44,7 @@ export interface DepsOptions {
   readonly verifySession?: VerifySession
 }
 
-/** Everything the worker is made of. The one place that picks adapters. */
+/** Everything the worker is made of. What it keeps its state in is picked by `openBackends`. */
 export async function createDeps(config: WorkerConfig, options: DepsOptions = {}) {
   const { clock = systemClock, random = Math.random, logTo } = options
   const logger = createLogger({
@@ -56,10 +53,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     ...(logTo === undefined ? {} : { destination: logTo }),
   })
   const metrics = new ServiceMetrics(clock)
-  const store = await openStore(config, clock, logger, metrics)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  opened.defer(() => store.close())
+  const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
+  const { store } = backends
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const { OUTBOUND_DNS_SERVERS: servers } = config
   const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
@@ -151,33 +148,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
       await runs.close()
       await handlers.close()
       await client.close()
-      await store.close()
+      await backends[Symbol.asyncDispose]()
       metrics.close()
     },
   }
-}
-
-/** Where logs and runs are kept: in a file of this service's own, or in memory. */
-function openStore(
-  config: WorkerConfig,
-  clock: Clock,
-  logger: ReturnType<typeof createLogger>,
-  metrics: ServiceMetrics,
-): Promise<EventStore> {
-  return fromVariable('DATA_DIR', async () =>
-    config.STORE === 'memory'
-      ? new MemoryEventStore({ clock })
-      : SqliteEventStore.open({
-          path: join(config.DATA_DIR, 'worker.db'),
-          clock,
-          synchronous: config.STORE_SYNC,
-          onStored: metrics.store.appended,
-          onError: (error) => {
-            metrics.store.failed()
-            logger.error({ err: error }, 'store failed')
-          },
-        }),
-  )
 }
 
 /** What tasks may call: the configured addresses, and in development the sample API. */

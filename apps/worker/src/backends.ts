@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import type { EventStore } from '@tributary/eventlog'
+import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { SqliteEventStore } from '@tributary/eventlog/sqlite'
+import type { Clock } from '@tributary/protocol'
+import { type createLogger, fromVariable, type ServiceMetrics } from '@tributary/service'
+import type { WorkerConfig } from './config.ts'
+
+/** What the worker keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
+export interface Backends extends AsyncDisposable {
+  readonly store: EventStore
+}
+
+export interface BackendsOptions {
+  readonly clock: Clock
+  readonly logger: ReturnType<typeof createLogger>
+  readonly metrics: ServiceMetrics
+}
+
+/** Opens what the configuration names. The one place that picks adapters. */
+export async function openBackends(config: WorkerConfig, options: BackendsOptions): Promise<Backends> {
+  await using opened = new AsyncDisposableStack()
+  const store = opened.use(await openStore(config, options))
+  const closing = opened.move()
+  return { store, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+}
+
+/** Where logs and runs are kept: in a file of this service's own, or in memory. */
+function openStore(config: WorkerConfig, { clock, logger, metrics }: BackendsOptions): Promise<EventStore> {
+  return fromVariable('DATA_DIR', async () =>
+    config.STORE === 'memory'
+      ? new MemoryEventStore({ clock })
+      : SqliteEventStore.open({
+          path: join(config.DATA_DIR, 'worker.db'),
+          clock,
+          synchronous: config.STORE_SYNC,
+          onStored: metrics.store.appended,
+          onError: (error) => {
+            metrics.store.failed()
+            logger.error({ err: error }, 'store failed')
+          },
+        }),
+  )
+}
