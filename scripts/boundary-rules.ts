@@ -9,6 +9,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   sse: ['eventlog', 'protocol'],
   runs: ['eventlog', 'protocol'],
   hub: ['sse', 'eventlog', 'protocol'],
+  cluster: ['protocol', 'redis'],
   service: ['protocol'],
   react: ['client', 'protocol'],
   testkit: ['protocol'],
