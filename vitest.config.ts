@@ -14,6 +14,8 @@ function project(name: string, include: string[], test: TestProjectInlineConfigu
       environment: 'node',
       pool: 'forks',
       execArgv: [`--conditions=${SOURCE}`],
+      // Only for who asks for it: a service that a test starts must not become one of a cluster by it.
+      env: { REDIS_URL: '', TEST_REDIS_URL: process.env.REDIS_URL ?? '' },
       setupFiles: ['packages/testkit/src/true-answers.ts'],
       ...test,
     },

@@ -1,0 +1,112 @@
+import { freePort } from '../free-port.ts'
+import { RedisServer, type RedisServerOptions } from './redis-server.ts'
+import { until } from './until.ts'
+
+const MASTERS = 3
+const SLOTS = 16_384
+/** How long a master is silent before its replica takes over. */
+const NODE_TIMEOUT_MS = 1_000
+
+export interface RedisClusterOptions extends RedisServerOptions {
+  /** Of each master. Default: 0. */
+  readonly replicas?: number
+}
+
+/** A Redis Cluster of three masters. */
+export class RedisClusterServers implements AsyncDisposable {
+  /** `redis+cluster://host:port,host:port,host:port` */
+  readonly url: string
+  /** The masters at first, then the replicas of the first, the second and the third. */
+  readonly servers: readonly RedisServer[]
+
+  private constructor(servers: readonly RedisServer[]) {
+    this.servers = servers
+    const masters = servers.slice(0, MASTERS)
+    this.url = `redis+cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`
+  }
+
+  /** Resolves once every server says that all is well. */
+  static async start(options: RedisClusterOptions = {}): Promise<RedisClusterServers> {
+    const { replicas = 0, lines = [], ...others } = options
+    await using started = new AsyncDisposableStack()
+    const servers = await Promise.all(
+      Array.from({ length: MASTERS * (1 + replicas) }, async () => {
+        const own = [
+          'cluster-enabled yes',
+          `cluster-port ${await freePort()}`,
+          `cluster-node-timeout ${NODE_TIMEOUT_MS}`,
+          'repl-diskless-sync-delay 0',
+          // How old a replica's data may be to take over: with so short a timeout it is often older.
+          'cluster-replica-validity-factor 0',
+        ]
+        return started.use(await RedisServer.start({ ...others, lines: [...own, ...lines] }))
+      }),
+    )
+    const all = new RedisClusterServers(servers)
+    await all.#join(replicas)
+    started.move()
+    return all
+  }
+
+  /** The master of a key's slot, by the first server that answers. */
+  async ownerOf(key: string): Promise<RedisServer> {
+    for (const server of this.servers) {
+      const slot = Number(await server.run('CLUSTER', 'KEYSLOT', key).catch(() => Number.NaN))
+      const ranges = await server.run('CLUSTER', 'SLOTS').catch(() => null)
+      for (const [first, last, [, port] = []] of Array.isArray(ranges) ? ranges : []) {
+        const owner = slot >= first && slot <= last && this.servers.find((one) => one.port === port)
+        if (owner) return owner
+      }
+    }
+    throw new Error(`no server knows where ${key} is`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()))
+  }
+
+  async #join(replicas: number): Promise<void> {
+    const masters = this.servers.slice(0, MASTERS)
+    const [first] = masters
+    if (first === undefined) throw new Error('a cluster has servers')
+    for (const [index, server] of masters.entries()) {
+      const from = Math.ceil((index * SLOTS) / MASTERS)
+      const to = Math.ceil(((index + 1) * SLOTS) / MASTERS) - 1
+      await server.run('CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
+      await server.run('CLUSTER', 'ADDSLOTSRANGE', from, to)
+    }
+    for (const server of this.servers.slice(1)) {
+      const [, busPort = ''] = asList(await server.run('CONFIG', 'GET', 'cluster-port'))
+      await first.run('CLUSTER', 'MEET', '127.0.0.1', server.port, String(busPort))
+    }
+    await this.#agreed()
+    for (const [index, server] of this.servers.slice(MASTERS).entries()) {
+      const master = masters[Math.floor(index / replicas)]
+      const id = String(await master?.run('CLUSTER', 'MYID'))
+      await server.run('CLUSTER', 'REPLICATE', id)
+    }
+    await until('replicas', async () => {
+      const roles = await Promise.all(this.servers.slice(MASTERS).map((server) => server.run('ROLE')))
+      return roles.every((role) => asList(role)[3] === 'connected') ? true : undefined
+    })
+  }
+
+  /** Until every server knows every other, and that all slots are served. */
+  async #agreed(): Promise<void> {
+    await until('a cluster', async () => {
+      const states = await Promise.all(this.servers.map((server) => server.run('CLUSTER', 'INFO')))
+      const isWhole = (state: unknown) =>
+        String(state).includes('cluster_state:ok') &&
+        String(state).includes(`cluster_known_nodes:${this.servers.length}`)
+      return states.every(isWhole) ? true : undefined
+    })
+  }
+}
+
+export function startRedisCluster(options?: RedisClusterOptions): Promise<RedisClusterServers> {
+  return RedisClusterServers.start(options)
+}
+
+function asList(answer: unknown): readonly unknown[] {
+  return Array.isArray(answer) ? answer : []
+}

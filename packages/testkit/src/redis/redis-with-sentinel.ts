@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { freePort } from '../free-port.ts'
+import { RedisServer, type RedisServerOptions } from './redis-server.ts'
+import { until } from './until.ts'
+
+const MASTER_NAME = 'tributary'
+const SENTINELS = 3
+const QUORUM = 2
+/** How long a master is silent before it counts as gone. */
+const DOWN_AFTER_MS = 500
+/** How long a failover may take, and twice that until the next one may begin. */
+const FAILOVER_LIMIT_MS = 3_000
+/** How often a Sentinel asks; its own periods are made for machines that are far apart. */
+const PERIODS = ['INFO-PERIOD', 300, 'PING-PERIOD', 100, 'ASK-PERIOD', 100, 'PUBLISH-PERIOD', 300]
+
+/** A master, a replica, and three Sentinels that make the one the other. */
+export class RedisWithSentinel implements AsyncDisposable {
+  /** `redis+sentinel://host:port,host:port,host:port/<master name>` */
+  readonly url: string
+  readonly masterName = MASTER_NAME
+  /** The master at first, then its replica; which of them is the master changes. */
+  readonly servers: readonly RedisServer[]
+  readonly sentinels: readonly RedisServer[]
+
+  private constructor(servers: readonly RedisServer[], sentinels: readonly RedisServer[]) {
+    this.servers = servers
+    this.sentinels = sentinels
+    this.url = `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER_NAME}`
+  }
+
+  /** Resolves once the replica follows and every Sentinel knows all. */
+  static async start(options: RedisServerOptions = {}): Promise<RedisWithSentinel> {
+    await using started = new AsyncDisposableStack()
+    const own = ['repl-diskless-sync yes', 'repl-diskless-sync-delay 0', 'repl-timeout 5']
+    const lines = [...own, ...(options.lines ?? [])]
+    const master = started.use(await RedisServer.start({ ...options, lines }))
+    const replica = started.use(
+      await RedisServer.start({ ...options, lines: [...lines, `replicaof 127.0.0.1 ${master.port}`] }),
+    )
+    const places = await Promise.all(
+      Array.from({ length: SENTINELS }, async () => ({
+        port: await freePort(),
+        id: randomBytes(20).toString('hex'),
+      })),
+    )
+    const sentinels: RedisServer[] = []
+    for (const place of places) {
+      const others = places.filter((other) => other !== place)
+      const configuration = sentinelLines(place.id, master, replica, others)
+      sentinels.push(
+        started.use(await RedisServer.start({ port: place.port, sentinel: true, lines: configuration })),
+      )
+    }
+    const all = new RedisWithSentinel([master, replica], sentinels)
+    await all.#settled()
+    started.move()
+    return all
+  }
+
+  /** The master as the Sentinels have it. */
+  async master(): Promise<RedisServer> {
+    for (const sentinel of this.sentinels) {
+      const answer = await sentinel.run('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME).catch(() => null)
+      const port = Array.isArray(answer) ? Number(answer[1]) : 0
+      const server = this.servers.find((candidate) => candidate.port === port)
+      if (server !== undefined) return server
+    }
+    throw new Error('no Sentinel knows a master')
+  }
+
+  /** A failover without a fault: the replica is made the master, the master its replica. Resolves once it is. */
+  async failover(): Promise<void> {
+    const before = await this.master()
+    await this.sentinels[0]?.run('SENTINEL', 'FAILOVER', MASTER_NAME)
+    await this.failedOver(before)
+  }
+
+  /** Resolves once another than `before` is the master, and takes writes. */
+  async failedOver(before: RedisServer): Promise<RedisServer> {
+    return until('a failover', async () => {
+      const now = await this.master()
+      return now !== before && (await roleOf(now)) === 'master' ? now : undefined
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers].map((server) => server[Symbol.asyncDispose]()))
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.all(this.sentinels.map((sentinel) => sentinel.run('SENTINEL', 'DEBUG', ...PERIODS)))
+    await until('a replica and its Sentinels', async () => {
+      const known = await Promise.all(
+        this.sentinels.map((sentinel) => sentinel.run('SENTINEL', 'CKQUORUM', MASTER_NAME)),
+      )
+      const [, replica] = this.servers
+      const [, , , state] = asList(await replica?.run('ROLE'))
+      return known.length === SENTINELS && state === 'connected' ? true : undefined
+    })
+  }
+}
+
+export function startRedisWithSentinel(options?: RedisServerOptions): Promise<RedisWithSentinel> {
+  return RedisWithSentinel.start(options)
+}
+
+/** Told of each other at once: to find each other they take seconds. */
+function sentinelLines(
+  id: string,
+  master: RedisServer,
+  replica: RedisServer,
+  others: readonly { id: string; port: number }[],
+): string[] {
+  return [
+    `sentinel myid ${id}`,
+    `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${master.port} ${QUORUM}`,
+    `sentinel down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
+    `sentinel failover-timeout ${MASTER_NAME} ${FAILOVER_LIMIT_MS}`,
+    `sentinel parallel-syncs ${MASTER_NAME} 1`,
+    `sentinel known-replica ${MASTER_NAME} 127.0.0.1 ${replica.port}`,
+    ...others.map((other) => `sentinel known-sentinel ${MASTER_NAME} 127.0.0.1 ${other.port} ${other.id}`),
+  ]
+}
+
+async function roleOf(server: RedisServer): Promise<unknown> {
+  return asList(await server.run('ROLE'))[0]
+}
+
+function asList(answer: unknown): readonly unknown[] {
+  return Array.isArray(answer) ? answer : []
+}
