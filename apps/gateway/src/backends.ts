@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { type Cluster, LocalCluster } from '@tributary/cluster'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
@@ -9,6 +10,8 @@ import type { GatewayConfig } from './config.ts'
 /** What the gateway keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
 export interface Backends extends AsyncDisposable {
   readonly store: EventStore
+  /** The nodes that serve together. Left before the store is closed. */
+  readonly cluster: Cluster
 }
 
 export interface BackendsOptions {
@@ -21,8 +24,9 @@ export interface BackendsOptions {
 export async function openBackends(config: GatewayConfig, options: BackendsOptions): Promise<Backends> {
   await using opened = new AsyncDisposableStack()
   const store = opened.use(await openStore(config, options))
+  const cluster = opened.use(new LocalCluster({ service: 'gateway', clock: options.clock }))
   const closing = opened.move()
-  return { store, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return { store, cluster, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */

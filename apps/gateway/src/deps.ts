@@ -69,7 +69,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
   const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
-  const { store } = backends
+  const { store, cluster } = backends
   const clients = await createOutboundClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
@@ -206,6 +206,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     logger,
     metrics,
     store,
+    cluster,
     handlers,
     runs,
     streams,

@@ -16,7 +16,8 @@ await runService({
     return {
       app,
       drain: deps.drain,
-      begin: async () => {
+      begin: async (url) => {
+        deps.cluster.listensAt(url)
         deps.owedCancels.resume()
         await recoverRuns(deps.runs, deps.ownRuns)
       },

@@ -56,7 +56,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
   const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
-  const { store } = backends
+  const { store, cluster } = backends
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const { OUTBOUND_DNS_SERVERS: servers } = config
   const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
@@ -133,6 +133,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     logger,
     metrics,
     store,
+    cluster,
     sampleUrl: samplesUrl,
     client,
     secrets,

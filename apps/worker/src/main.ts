@@ -16,7 +16,10 @@ await runService({
     return {
       app,
       drain: deps.drain,
-      begin: () => recoverRuns(deps),
+      begin: async (url) => {
+        deps.cluster.listensAt(url)
+        await recoverRuns(deps)
+      },
       close: () => deps.close(),
     }
   },

@@ -10,8 +10,8 @@ import { isListenError, type ListenAddress, listenErrorMessage } from './listen-
 export interface Service {
   readonly app: App
   readonly drain: Drain
-  /** Called once it listens: for work that readers may come for, or that calls the service itself. */
-  begin?(): Promise<void>
+  /** Called once it listens, with where: for work that readers may come for, or that calls the service itself. */
+  begin?(url: string): Promise<void>
   /** Closes what is left when the app is closed: stores, pools. Also called when listening fails. */
   close?(): Promise<void> | void
 }
@@ -60,8 +60,8 @@ export async function runService<Config extends Readonly<Record<string, unknown>
     const { app } = service
     life.began(service)
     const address = options.address(config)
-    await listen(app, address)
-    await service.begin?.()
+    const url = await listen(app, address)
+    await service.begin?.(url)
   } catch (error) {
     // A signal while it starts makes listening fail; the drain under way ends the process.
     if (life.isEnding) return
@@ -72,15 +72,17 @@ export async function runService<Config extends Readonly<Record<string, unknown>
   }
 }
 
-async function listen(app: App, address: ListenAddress): Promise<void> {
+async function listen(app: App, address: ListenAddress): Promise<string> {
   try {
-    const url = await app.listen({
+    const bound = await app.listen({
       host: address.host,
       port: address.port,
       backlog: BACKLOG,
       listenTextResolver: () => 'socket bound',
     })
-    app.log.child({}, { level: 'info' }).info({ url: url.replace('//[::]:', '//[::1]:') }, 'listening')
+    const url = bound.replace('//[::]:', '//[::1]:')
+    app.log.child({}, { level: 'info' }).info({ url }, 'listening')
+    return url
   } catch (error) {
     if (!isListenError(error)) throw error
     throw new ConfigError([listenErrorMessage(error, address)], { cause: error })
