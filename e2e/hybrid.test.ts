@@ -109,7 +109,7 @@ describe('a hybrid run', () => {
       ['there', 'cancelled'],
     ])
     expect(allDataOf(reader, 'complete')).toMatchObject([{ status: 'cancelled', errorCount: 2 }])
-    expect(worker.deps.runs.list().runs.map(({ status }) => status)).toEqual(['cancelled'])
+    expect((await worker.deps.runs.list()).runs.map(({ status }) => status)).toEqual(['cancelled'])
   })
 
   it.each([

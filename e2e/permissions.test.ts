@@ -212,7 +212,8 @@ describe('in production', () => {
         else if (who === 'anonymous') expect(answer).toEqual({ status: 401, code: 'unauthorized' })
         else expect(answer).toEqual({ status: 403, code: 'forbidden' })
         for (const { runs } of [gateway.deps, worker.deps]) {
-          for (const { runId: id } of runs.list({ status: 'running' }).runs) runs.cancel(runs.find(id))
+          for (const { runId: id } of (await runs.list({ status: 'running' })).runs)
+            await runs.cancel(await runs.find(id))
         }
       })
     })

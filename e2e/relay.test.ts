@@ -316,7 +316,7 @@ describe('a merge', () => {
     await postJson(`${gateway.url}/api/runs/${runIdOf(reader)}/cancel`, {})
     await reader.ended
     expect(allDataOf(reader, 'source_error').map(({ code }) => code)).toEqual(['cancelled', 'cancelled'])
-    const statuses = worker.deps.runs.list().runs.map(({ status }) => status)
+    const statuses = (await worker.deps.runs.list()).runs.map(({ status }) => status)
     expect(statuses.toSorted()).toEqual(['cancelled', 'running'])
   })
 

@@ -61,7 +61,7 @@ describe('a run that ends with its readers', () => {
     expect(await view()).toMatchObject({ status: 'running' })
     clocks.worker.advance(1)
     await closed
-    await worker.deps.runs.get(runId)?.ended
+    await (await worker.deps.runs.get(runId))?.ended
     expect(await view()).toMatchObject({ status: 'cancelled', endedAt: clocks.worker.now() })
   })
 
@@ -75,7 +75,7 @@ describe('a run that ends with its readers', () => {
     const { closed } = await api.waitForRequest('/held')
     await reader.close()
     await closed
-    await gateway.deps.runs.get(runId)?.ended
+    await (await gateway.deps.runs.get(runId))?.ended
     const view = await fetch(`${gateway.url}/api/runs/${runId}`)
     expect(await view.json()).toMatchObject({ status: 'cancelled' })
   })

@@ -38,7 +38,7 @@ describe('a worker whose disk is full', () => {
     await api.called(1)
     disk.full = true
     await api.answer('/a')
-    const run = worker.deps.runs.find(runId)
+    const run = await worker.deps.runs.find(runId)
     if (!(run instanceof Run)) throw new Error('the run goes on')
     while (run.stall === undefined) await new Promise(setImmediate)
     await turns()
@@ -81,7 +81,7 @@ describe('a worker whose disk is full', () => {
     const disk = withDisk(worker)
     const { runId } = await worker.start({ tasks: [{ id: 'a', url: `${api.url}/a` }] })
     await api.called(1)
-    const run = worker.deps.runs.find(runId)
+    const run = await worker.deps.runs.find(runId)
     if (!(run instanceof Run)) throw new Error('the run goes on')
     disk.full = true
     const answer = fetch(`${worker.url}/api/runs/${runId}/cancel`, { method: 'POST' })

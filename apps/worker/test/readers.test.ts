@@ -16,7 +16,7 @@ describe('a run that ends with its readers', () => {
     const events = await worker.run(body)
     const { runId } = await dataOf(events, 'connection')
     await api.called(1)
-    const run = worker.deps.runs.find(runId)
+    const run = await worker.deps.runs.find(runId)
     await events.close()
     await run.ended
     expect(run.status).toBe('cancelled')
@@ -31,7 +31,7 @@ describe('a run that ends with its readers', () => {
     const first = await worker.run({ onDisconnect: 'cancel', tasks: [{ id: 'a', url: `${api.url}/a` }] })
     const { runId } = await dataOf(first, 'connection')
     await api.called(1)
-    const run = worker.deps.runs.find(runId)
+    const run = await worker.deps.runs.find(runId)
     if (!(run instanceof Run)) throw new Error('the run goes on')
     const read = () => EventCollector.open(`${worker.url}/api/runs/${runId}/events`)
     const left = async (count: number) => {
@@ -71,6 +71,6 @@ describe('a run that ends with its readers', () => {
       )
     const { cursor } = await poll('limit=100')
     expect((await poll(`wait=1500&after=${encodeURIComponent(cursor)}`)).events).toEqual([])
-    expect(worker.deps.runs.find(runId).status).toBe('running')
+    expect((await worker.deps.runs.find(runId)).status).toBe('running')
   })
 })

@@ -203,7 +203,7 @@ describe('a worker that comes back', () => {
         return new Promise(() => undefined)
       },
     )
-    while (runs.find(id).view().lastEventId === undefined) await new Promise(setImmediate)
+    while ((await runs.find(id)).view().lastEventId === undefined) await new Promise(setImmediate)
     await end(first)
     await using second = await folder.start()
     await recoverRuns(second.deps)
@@ -212,8 +212,8 @@ describe('a worker that comes back', () => {
     expect(events.ofType('error')).toMatchObject([{ data: { code: 'invalid_request' } }])
     expect(allDataOf(events, 'complete')).toMatchObject([{ status: 'failed', errorCount: 1 }])
     const { runId: more } = await second.start({ tasks: [{ url: api.url }] })
-    await second.deps.runs.find(more).ended
-    expect(second.deps.runs.find(more).status).toBe('succeeded')
+    await (await second.deps.runs.find(more)).ended
+    expect((await second.deps.runs.find(more)).status).toBe('succeeded')
   })
 
   it('goes on with a flow, step by step', async () => {

@@ -25,7 +25,7 @@ describe('the events of a run as JSON', () => {
     const { runId } = await worker.start({
       tasks: [{ url: api.url }, { id: 'no', url: 'http://127.0.0.1:1/' }],
     })
-    await worker.deps.runs.find(runId).ended
+    await (await worker.deps.runs.find(runId)).ended
     const whole = await pageOf(worker, runId)
     expect(whole.events.map(({ type }) => type)).toContain('task_error')
     expect(whole.events.at(-1)).toMatchObject({ type: 'complete', data: { runId }, source: 'worker' })
@@ -104,7 +104,7 @@ describe('GET /api/runs', () => {
     const failed: string[] = []
     for (let n = 0; n < 4; n++) {
       const { runId } = await worker.start({ tasks: [{ url: 'http://127.0.0.1:1/', retries: 0 }] })
-      await worker.deps.runs.find(runId).ended
+      await (await worker.deps.runs.find(runId)).ended
       failed.push(runId)
     }
     const seen: string[] = []
@@ -126,7 +126,7 @@ describe('GET /api/runs', () => {
     const ids: string[] = []
     for (let n = 0; n < 3; n++) {
       const { runId } = await worker.start({ tasks: [{ url: 'http://127.0.0.1:1/', retries: 0 }] })
-      await worker.deps.runs.find(runId).ended
+      await (await worker.deps.runs.find(runId)).ended
       ids.push(runId)
     }
     while (worker.deps.runs.size > 2) await new Promise(setImmediate)

@@ -13,7 +13,7 @@ const CANCEL_WAIT_MS = 10_000
  * @throws StoreUnavailableError where it is not stored by then; in this process the run is cancelled all the same.
  */
 export async function cancelRun(run: KnownRun, runs: RunRegistry, clock: Clock): Promise<CancelAnswer> {
-  const cancelled = runs.cancel(run)
+  const cancelled = await runs.cancel(run)
   const late = Promise.withResolvers<void>()
   const cancelLate = clock.after(CANCEL_WAIT_MS, late.resolve)
   await Promise.race([run.ended, late.promise])

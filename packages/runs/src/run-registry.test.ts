@@ -44,11 +44,14 @@ describe('RunRegistry, whose runs', () => {
       setting.clock.advance(1)
     }
     held.end(outcome(0, 0))
-    const first = setting.runs.list({ limit: 3 }, 'ann')
+    const first = await setting.runs.list({ limit: 3 }, 'ann')
     expect(first.runs.map(({ userId }) => userId)).toEqual(['ann', 'ann', 'ann'])
-    const { runs, next } = setting.runs.list({ limit: 3, ...(first.next && { after: first.next }) }, 'ann')
+    const { runs, next } = await setting.runs.list(
+      { limit: 3, ...(first.next && { after: first.next }) },
+      'ann',
+    )
     expect([runs.map(({ userId }) => userId), next]).toEqual([['ann'], undefined])
-    expect(setting.runs.list().runs).toHaveLength(8)
+    expect((await setting.runs.list()).runs).toHaveLength(8)
   })
 })
 
@@ -160,12 +163,12 @@ describe('RunRegistry, cancelling', () => {
     await using setting = await openRuns()
     const held = heldWork()
     const run = await setting.runs.start(anyRun(2), held.work)
-    expect(setting.runs.cancel(run, 'enough')).toBe(true)
+    expect(await setting.runs.cancel(run, 'enough')).toBe(true)
     expect(run.signal.aborted).toBe(true)
     expect(run.signal.reason).toMatchObject({ code: 'cancelled', message: 'enough' })
-    expect(setting.runs.cancel(run, 'again')).toBe(true)
+    expect(await setting.runs.cancel(run, 'again')).toBe(true)
     await run.ended
-    expect(setting.runs.cancel(run)).toBe(false)
+    expect(await setting.runs.cancel(run)).toBe(false)
     expect(await typesOf(run.log)).toEqual(['complete'])
     expect(await completeOf(run)).toMatchObject({ status: 'cancelled', errorCount: 2 })
     expect(setting.errors).toEqual([])
@@ -175,7 +178,7 @@ describe('RunRegistry, cancelling', () => {
     await using setting = await openRuns()
     const run = await setting.runs.start(anyRun(1), async (begun) => {
       await settle()
-      expect(setting.runs.cancel(begun)).toBe(true)
+      expect(await setting.runs.cancel(begun)).toBe(true)
       return outcome(1, 0)
     })
     await run.ended
@@ -195,7 +198,7 @@ describe('RunRegistry, cancelling', () => {
     await using setting = await openRuns({ clock, store })
     const run = await setting.runs.start(anyRun(1), async () => outcome(1, 0))
     await settle()
-    expect(setting.runs.cancel(run)).toBe(false)
+    expect(await setting.runs.cancel(run)).toBe(false)
     closing.resolve()
     await run.ended
     expect(await completeOf(run)).toMatchObject({ status: 'succeeded' })
@@ -205,7 +208,7 @@ describe('RunRegistry, cancelling', () => {
     await using setting = await openRuns({ abortGraceMs: 2_000 })
     const late = Promise.withResolvers<RunOutcome>()
     const run = await setting.runs.start(anyRun(2), () => late.promise)
-    setting.runs.cancel(run)
+    await setting.runs.cancel(run)
     await settle()
     expect(run.endedAt).toBeUndefined()
     setting.clock.advance(2_000)
@@ -224,7 +227,7 @@ describe('RunRegistry, cancelling', () => {
       ({ signal }) =>
         new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('odd')))),
     )
-    setting.runs.cancel(run)
+    await setting.runs.cancel(run)
     await run.ended
     expect(run.status).toBe('cancelled')
     expect(setting.errors).toMatchObject([{ message: 'odd' }])
@@ -247,7 +250,7 @@ describe('RunRegistry, deadlines', () => {
   it('ends as what came first', async () => {
     await using setting = await openRuns()
     const run = await setting.runs.start({ ...anyRun(), deadlineMs: 1_000 }, never)
-    setting.runs.cancel(run)
+    await setting.runs.cancel(run)
     setting.clock.advance(10_000)
     await run.ended
     expect(run.status).toBe('cancelled')
@@ -342,9 +345,9 @@ describe('RunRegistry, keeping', () => {
     await using setting = await openRuns()
     const first = await finishedRun(setting)
     const second = await finishedRun(setting)
-    expect(setting.runs.get(first.id)?.view()).toEqual(first.view())
-    expect(setting.runs.get('run_unknown')).toBeUndefined()
-    expect(listed(setting)).toEqual(idsOf(second, first))
+    expect((await setting.runs.get(first.id))?.view()).toEqual(first.view())
+    expect(await setting.runs.get('run_unknown')).toBeUndefined()
+    expect(await listed(setting)).toEqual(idsOf(second, first))
   })
 
   it('forgets finished runs by age, log and all, and none that runs', async () => {
@@ -356,7 +359,7 @@ describe('RunRegistry, keeping', () => {
     const younger = await finishedRun(setting)
     setting.clock.advance(45_000)
     await settle()
-    expect(listed(setting)).toEqual(idsOf(younger, running))
+    expect(await listed(setting)).toEqual(idsOf(younger, running))
     expect(await namesOf(setting.store)).toEqual([running, younger].map(({ log }) => log.name).toSorted())
   })
 
@@ -366,7 +369,7 @@ describe('RunRegistry, keeping', () => {
     const running = await setting.runs.start(anyRun(), work)
     const finished: Run[] = []
     for (let n = 0; n < 4; n++) finished.push(await finishedRun(setting))
-    expect(listed(setting)).toEqual(idsOf(finished[3], finished[2], running))
+    expect(await listed(setting)).toEqual(idsOf(finished[3], finished[2], running))
     expect(await namesOf(setting.store)).toHaveLength(3)
   })
 
@@ -446,9 +449,6 @@ async function namesOf(store: EventStore): Promise<string[]> {
 const idsOf = (...runs: (Run | undefined)[]) => runs.flatMap((run) => run?.id ?? []).toSorted()
 
 /** Those that the registry tells of, whatever their order: they may have begun in the same moment. */
-function listed({ runs }: { runs: RunRegistry }): string[] {
-  return runs
-    .list()
-    .runs.map(({ runId }) => runId)
-    .toSorted()
+async function listed({ runs }: { runs: RunRegistry }): Promise<string[]> {
+  return (await runs.list()).runs.map(({ runId }) => runId).toSorted()
 }

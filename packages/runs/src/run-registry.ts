@@ -80,13 +80,13 @@ export class RunRegistry implements AsyncDisposable {
     return counts
   }
 
-  get(runId: string): KnownRun | undefined {
+  async get(runId: string): Promise<KnownRun | undefined> {
     return this.#live.get(runId) ?? this.#kept.get(runId)
   }
 
   /** @throws ProblemError `run_not_found`; `run_gone` where it was here and is kept no longer. */
-  find(runId: string): KnownRun {
-    const run = this.get(runId)
+  async find(runId: string): Promise<KnownRun> {
+    const run = await this.get(runId)
     if (run !== undefined) return run
     if (this.#records.isForgotten(runId)) {
       throw new ProblemError('run_gone', `The run ${JSON.stringify(runId)} has ended, and is no longer kept.`)
@@ -100,7 +100,7 @@ export class RunRegistry implements AsyncDisposable {
    * @param userId whose. Default: everybody's.
    * @throws ProblemError where `after` is no cursor of a list.
    */
-  list(query: RunListQuery = {}, userId?: string): RunPage {
+  async list(query: RunListQuery = {}, userId?: string): Promise<RunPage> {
     const all: KnownRun[] = [...this.#live.values(), ...this.#kept.values()]
     const theirs = userId === undefined ? all : all.filter((run) => run.userId === userId)
     return pageOfRuns(
@@ -127,7 +127,7 @@ export class RunRegistry implements AsyncDisposable {
   async startOnce(once: OnceKey, options: StartOptions, work: RunWork): Promise<StartedOnce> {
     const now = this.#options.clock.now()
     const known = this.#once.find(once, now)
-    if (known !== undefined) return { run: this.find(await known), replayed: true }
+    if (known !== undefined) return { run: await this.find(await known), replayed: true }
     const { key, fingerprint } = once
     const starting = this.#start(options, work, { key, fingerprint })
     this.#once.add(key, { fingerprint, startedAt: now, runId: starting.then(({ id }) => id) })
@@ -148,7 +148,7 @@ export class RunRegistry implements AsyncDisposable {
   }
 
   /** Cancels a run. Answers whether it was still going on. */
-  cancel(run: KnownRun, message?: string): boolean {
+  async cancel(run: KnownRun, message?: string): Promise<boolean> {
     return run instanceof Run && run.abort(RunAbort.cancelled(message))
   }
 
@@ -177,7 +177,7 @@ export class RunRegistry implements AsyncDisposable {
     }
     for (const run of this.#live.values()) {
       if (store.durable) run.suspend()
-      else this.cancel(run, 'The server stopped')
+      else run.abort(RunAbort.cancelled('The server stopped'))
     }
     await ended
   }
@@ -219,7 +219,7 @@ export class RunRegistry implements AsyncDisposable {
   #endedRun({ runId, record, lastEventId }: Omit<StoredRun, 'closed'>): EndedRun {
     return new EndedRun(runId, record, lastEventId, async () => {
       // Opening what was dropped meanwhile would begin it anew.
-      this.find(runId)
+      await this.find(runId)
       return this.#records.openLog(runId)
     })
   }

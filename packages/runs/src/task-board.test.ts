@@ -261,7 +261,7 @@ describe('TaskBoard', () => {
   it('gives the rest a final state when the run is cancelled, and ignores what comes of them later', async () => {
     const { board, run, runs, end } = await openBoard(3)
     board.complete('t0', ok())
-    runs.cancel(run, 'enough')
+    await runs.cancel(run, 'enough')
     const events = await end()
     board.complete('t1', ok())
     board.fail('t2', 'late', 'task_failed')
@@ -292,7 +292,7 @@ describe('TaskBoard', () => {
   it('gives the rest a final state when the work does not stop', async () => {
     const { board, run, runs, clock } = await openBoard(2)
     board.complete('t0', ok())
-    runs.cancel(run)
+    await runs.cancel(run)
     clock.advance(5_000)
     await run.ended
     const events = await eventsOf(run.log)

@@ -70,7 +70,7 @@ async function runThrough(deaths: readonly number[]) {
   let runId = ''
   for (const appends of [...deaths, Number.POSITIVE_INFINITY]) {
     const { runs } = await openRuns({ clock, store: dyingAfter(appends, store) })
-    const known = runs.get(runId)
+    const known = await runs.get(runId)
     done.push(known === undefined ? [] : completedOf(await eventsOf(await known.openLog())))
     const called: string[] = []
     calls.push(called)
@@ -80,7 +80,7 @@ async function runThrough(deaths: readonly number[]) {
     for (let turn = 0; turn < 20; turn++) await settle()
   }
   const { runs } = await openRuns({ clock, store })
-  const run = runs.find(runId)
+  const run = await runs.find(runId)
   return { calls, done, status: run.status, events: await eventsOf(await run.openLog()) }
 }
 

@@ -33,7 +33,7 @@ describe('RunRegistry, draining where the store is durable', () => {
     expect(run.view()).toMatchObject({ status: 'running' })
     await using again = await openRuns({ clock, store })
     await again.runs.recover(() => async () => succeeded(2))
-    const found = again.runs.find(run.id)
+    const found = await again.runs.find(run.id)
     await found.ended
     expect(found.status).toBe('succeeded')
     expect(setting.errors).toEqual([])
@@ -57,8 +57,8 @@ describe('RunRegistry, draining where the store is durable', () => {
     expect([begun, run.view().status, run.log.closed]).toEqual([0, 'accepted', false])
     await using again = await openRuns({ clock, store })
     await again.runs.recover(() => work)
-    await again.runs.find(run.id).ended
-    expect([begun, again.runs.find(run.id).status]).toEqual([1, 'succeeded'])
+    await (await again.runs.find(run.id)).ended
+    expect([begun, (await again.runs.find(run.id)).status]).toEqual([1, 'succeeded'])
   })
 
   it('cuts what goes on past the limit, and appends nothing of that', async () => {
@@ -74,7 +74,7 @@ describe('RunRegistry, draining where the store is durable', () => {
     expect(run.signal.reason).toBeInstanceOf(RunSuspendedError)
     await run.ended
     await expect(run.emit('progress', step)).rejects.toMatchObject({ code: 'run_suspended' })
-    expect(runs.cancel(run)).toBe(false)
+    expect(await runs.cancel(run)).toBe(false)
     expect(await typesOf(run.log)).toEqual([])
     expect(run.log.closed).toBe(false)
     expect(errors).toEqual([])
@@ -96,7 +96,7 @@ describe('RunRegistry, draining where the store is durable', () => {
     const second = await runs.start(anyRun(1), cancelled.work)
     const drained = runs.drain(10_000)
     done.end(succeeded())
-    expect(runs.cancel(second)).toBe(true)
+    expect(await runs.cancel(second)).toBe(true)
     await drained
     expect([first.status, second.status]).toEqual(['succeeded', 'cancelled'])
   })
@@ -107,7 +107,7 @@ describe('RunRegistry, draining where the store is durable', () => {
     const { id } = await first.runs.start(anyRun(1), never)
     await first.runs.close()
     const second = await openRuns({ clock, store })
-    const run = second.runs.find(id)
+    const run = await second.runs.find(id)
     await second.runs.drain(10_000)
     await run.ended
     await second.runs.recover(() => never)

@@ -99,11 +99,11 @@ describe('RunRegistry on a full disk', () => {
     const again = await openRuns({ clock, store })
     await again.runs.recover(() => async () => succeeded())
     await settle()
-    expect(again.runs.find(run.id).status).toBe('running')
+    expect((await again.runs.find(run.id)).status).toBe('running')
     disk.full = false
     clock.advance(1_000)
-    await again.runs.find(run.id).ended
-    expect(again.runs.find(run.id).status).toBe('succeeded')
+    await (await again.runs.find(run.id)).ended
+    expect((await again.runs.find(run.id)).status).toBe('succeeded')
     await again.runs.close()
   })
 
@@ -112,7 +112,7 @@ describe('RunRegistry on a full disk', () => {
     const { work } = heldWork()
     const run = await runs.start(anyRun(1), work)
     disk.full = true
-    expect(runs.cancel(run)).toBe(true)
+    expect(await runs.cancel(run)).toBe(true)
     await settle()
     expect(run.log.closed).toBe(false)
     disk.full = false
@@ -167,7 +167,7 @@ describe('RunRegistry on a full disk', () => {
   async function comeBack(clock: FakeClock, store: EventStore, { id }: Run) {
     const { runs } = await openRuns({ clock, store })
     await runs.recover(() => untilStopped)
-    const run = runs.find(id)
+    const run = await runs.find(id)
     await run.ended
     expect(run.status).toBe('cancelled')
   }

@@ -68,7 +68,7 @@ describe('RunRegistry, for readers who leave', () => {
     const again = await openRuns({ clock, store, disconnectGraceMs: 10_000 })
     await again.runs.recover(() => heldWork().work)
     clock.advance(10_000)
-    const found = again.runs.find(left.id)
+    const found = await again.runs.find(left.id)
     await found.ended
     expect(found.status).toBe('cancelled')
   })

@@ -37,13 +37,13 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
       return run.view()
     })
     await using again = await startProcess(disk, clock)
-    const known = again.runs.find(told.runId)
+    const known = await again.runs.find(told.runId)
     expect(known.view()).toEqual(told)
-    expect(again.runs.list().runs).toEqual([told])
+    expect((await again.runs.list()).runs).toEqual([told])
     const log = await known.openLog()
     expect(await typesOf(log)).toEqual(['progress', 'complete'])
     expect(log.closed).toBe(true)
-    expect(again.runs.cancel(known)).toBe(false)
+    expect(await again.runs.cancel(known)).toBe(false)
     await again.runs.recover(() => never)
     expect(again.runs.runningCount).toBe(0)
   })
@@ -59,7 +59,7 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
     })
     clock.advance(5_000)
     await using again = await startProcess(disk, clock)
-    const found = again.runs.find(runId)
+    const found = await again.runs.find(runId)
     // Readers may come before the work goes on.
     expect(found.view()).toMatchObject({ status: 'running', totalTasks: 2 })
     expect(found.userId).toBe('bob')
@@ -78,7 +78,7 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
     expect(await completesOf(await found.openLog())).toMatchObject([
       { data: { status: 'succeeded', durationMs: 5_000 } },
     ])
-    expect(again.runs.find(runId).status).toBe('succeeded')
+    expect((await again.runs.find(runId)).status).toBe('succeeded')
     expect(again.errors).toEqual([])
   })
 
@@ -95,7 +95,7 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
       await (await begun).emit('progress', step)
     }
     await using last = await startProcess(disk, clock)
-    const run = last.runs.find(runId)
+    const run = await last.runs.find(runId)
     await last.runs.recover(() => async () => succeeded())
     await run.ended
     expect(await typesOf(await run.openLog())).toEqual(['progress', 'progress', 'progress', 'complete'])
@@ -106,12 +106,12 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
     await using disk = await openDisk(clock)
     const runId = await withThis(await startProcess(disk, clock), async ({ runs }) => {
       const run = await runs.start(anyRun(1), never)
-      runs.cancel(run, 'enough')
+      await runs.cancel(run, 'enough')
       await run.emit('progress', step)
       return run.id
     })
     await using again = await startProcess(disk, clock)
-    const run = again.runs.find(runId)
+    const run = await again.runs.find(runId)
     const { work, begun } = heldWork()
     await again.runs.recover(() => work)
     expect((await begun).signal.reason).toMatchObject({ code: 'cancelled', message: 'enough' })
@@ -125,12 +125,12 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
     await using disk = await openDisk(clock)
     const runId = await withThis(await startProcess(disk, clock), async ({ runs }) => {
       const run = await runs.start(anyRun(1), never)
-      runs.cancel(run)
+      await runs.cancel(run)
       await run.emit('progress', step)
       return run.id
     })
     await using again = await startProcess(disk, clock, { abortGraceMs: 2_000 })
-    const run = again.runs.find(runId)
+    const run = await again.runs.find(runId)
     const begun = Promise.withResolvers<void>()
     await again.runs.recover(() => (resumed) => {
       begun.resolve()
@@ -139,7 +139,7 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
     await begun.promise
     clock.advance(2_000)
     await run.ended
-    expect(again.runs.find(runId).status).toBe('cancelled')
+    expect((await again.runs.find(runId)).status).toBe('cancelled')
   })
 
   it('cancels a run that it has not gone on with yet', async () => {
@@ -149,11 +149,11 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
       return (await runs.start(anyRun(1), never)).id
     })
     await using again = await startProcess(disk, clock)
-    const run = again.runs.find(runId)
-    expect(again.runs.cancel(run)).toBe(true)
+    const run = await again.runs.find(runId)
+    expect(await again.runs.cancel(run)).toBe(true)
     await again.runs.recover(() => heldWork().work)
     await run.ended
-    expect(again.runs.find(runId).status).toBe('cancelled')
+    expect((await again.runs.find(runId)).status).toBe('cancelled')
   })
 
   it('lets a deadline go on, which may have passed meanwhile', async () => {
@@ -170,16 +170,16 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
       seen.set(run.id, run.signal.aborted)
       return heldWork().work(resumed)
     })
-    const [expired, running] = [early, late].map((run) => again.runs.find(run?.id ?? ''))
+    const [expired, running] = await Promise.all([early, late].map((run) => again.runs.find(run?.id ?? '')))
     await expired?.ended
     await until(() => seen.size === 2)
     expect([early, late].map((run) => seen.get(run?.id ?? ''))).toEqual([true, false])
-    expect(again.runs.find(early?.id ?? '').status).toBe('expired')
+    expect((await again.runs.find(early?.id ?? '')).status).toBe('expired')
     clock.advance(39_999)
     expect(running?.status).toBe('running')
     clock.advance(1)
     await running?.ended
-    expect(again.runs.find(late?.id ?? '').status).toBe('expired')
+    expect((await again.runs.find(late?.id ?? '')).status).toBe('expired')
   })
 
   it('fails a run whose work cannot be built, and says why', async () => {
@@ -189,7 +189,7 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
       return (await runs.start(anyRun(2), never)).id
     })
     await using again = await startProcess(disk, clock)
-    const run = again.runs.find(runId)
+    const run = await again.runs.find(runId)
     await again.runs.recover(() => {
       throw new ProblemError('unknown_handler', 'There is no such handler any more')
     })
@@ -220,16 +220,20 @@ describe.each(Object.entries(DISKS))('RunRegistry after a restart, in %s', (_, o
       const run = await runs.start(anyRun(), async () => succeeded())
       await run.ended
       await until(() => runs.runningCount === 0)
-      const known = runs.find(run.id)
+      const known = await runs.find(run.id)
       clock.advance(90_000)
       await runs.sweep()
-      expect(() => runs.find(run.id)).toThrow(expect.objectContaining({ code: 'run_gone', statusCode: 410 }))
+      await expect(runs.find(run.id)).rejects.toEqual(
+        expect.objectContaining({ code: 'run_gone', statusCode: 410 }),
+      )
       await expect(known.openLog()).rejects.toMatchObject({ code: 'run_gone' })
       return run.id
     })
     await using again = await startProcess(disk, clock)
-    expect(() => again.runs.find(gone)).toThrow(expect.objectContaining({ code: 'run_gone' }))
-    expect(() => again.runs.find('run_other')).toThrow(expect.objectContaining({ code: 'run_not_found' }))
+    await expect(again.runs.find(gone)).rejects.toEqual(expect.objectContaining({ code: 'run_gone' }))
+    await expect(again.runs.find('run_other')).rejects.toEqual(
+      expect.objectContaining({ code: 'run_not_found' }),
+    )
     expect((await again.store.list()).map(({ name }) => name)).toEqual(['runs'])
   })
 
@@ -264,7 +268,7 @@ describe('RunRegistry beside another that took its runs over', () => {
     await old.ended
     expect(await typesOf(old.log)).toEqual(['progress'])
     next.end({ ...succeeded(), successCount: 0, errorCount: 1 })
-    await current.runs.find(old.id).ended
+    await (await current.runs.find(old.id)).ended
     expect(await completesOf(old.log)).toMatchObject([{ data: { status: 'failed' } }])
   })
 })

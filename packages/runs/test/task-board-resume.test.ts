@@ -34,7 +34,7 @@ async function resume(
     return finish ? next.finish() : never(resumed)
   }
   await again.runs.recover(() => work)
-  const found = again.runs.find(run.id)
+  const found = await again.runs.find(run.id)
   await found.ended
   const events = await eventsOf(await found.openLog())
   return { all: events, rest: events.slice(-(run.log.head.n - already)), view: found.view(), already }

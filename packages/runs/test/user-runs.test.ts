@@ -17,7 +17,7 @@ describe('RunRegistry, with a limit of runs for each user', () => {
       const others = await runs.start({ ...anyRun(), userId: 'bob' }, untilStopped)
       if (round % 2 === 0) held.end(succeeded())
       else held.fail(new Error('It broke'))
-      for (const run of [second, others]) runs.cancel(run)
+      for (const run of [second, others]) await runs.cancel(run)
       await until(() => runs.runningCount === 0)
       expect(first.endedAt).toBeDefined()
     }
@@ -47,7 +47,7 @@ describe('RunRegistry, with a limit of runs for each user', () => {
     expect([again.run.id, again.replayed]).toEqual([run.id, true])
     const other = { ...once, key: 'other' }
     await expect(setting.runs.startOnce(other, anyRun(), untilStopped)).rejects.toMatchObject(limited)
-    setting.runs.cancel(run)
+    await setting.runs.cancel(run)
     await until(() => setting.runs.runningCount === 0)
     expect((await setting.runs.startOnce(other, anyRun(), untilStopped)).replayed).toBe(false)
   })

@@ -16,7 +16,7 @@ export async function replyWithRunPage(
   deps: Deps,
 ): Promise<FastifyReply> {
   const asker = principalOf(reply.request)
-  const run = ownRun(runId, asker, deps)
+  const run = await ownRun(runId, asker, deps)
   if (run === undefined) {
     const { headers, body } = await deps.remoteRuns.page(runId, asker, {
       query: withinToken(query, asker.expiresAt, deps),

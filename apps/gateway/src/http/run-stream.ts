@@ -22,18 +22,14 @@ const DRAIN_RETRY_AFTER_S = 2
  *
  * @throws ProblemError `forbidden` where it is somebody else's; `run_gone` where it was here and is kept no longer.
  */
-export function ownRun(runId: string, asker: Asker, { runs }: Pick<Deps, 'runs'>): KnownRun | undefined {
-  const run = anyRun(runId, runs)
+export async function ownRun(
+  runId: string,
+  asker: Asker,
+  { runs }: Pick<Deps, 'runs'>,
+): Promise<KnownRun | undefined> {
+  const run = await runs.find(runId).catch(orNone)
   if (run !== undefined) checkOwner(asker, run.userId)
   return run
-}
-
-function anyRun(runId: string, runs: Deps['runs']): KnownRun | undefined {
-  try {
-    return runs.find(runId)
-  } catch (error) {
-    return orNone(error)
-  }
 }
 
 /**
@@ -42,7 +38,7 @@ function anyRun(runId: string, runs: Deps['runs']): KnownRun | undefined {
  * @throws ProblemError `forbidden`, `run_not_found`, `run_gone`, `upstream_unavailable`.
  */
 export async function findRun(runId: string, asker: Asker, deps: Deps): Promise<ReadableRun> {
-  const run = ownRun(runId, asker, deps)
+  const run = await ownRun(runId, asker, deps)
   if (run !== undefined) return { kind: 'own', runId, log: await run.openLog(), run }
   const mirror = await deps.mirrors.find(runId, asker)
   return { kind: 'mirrored', runId, log: mirror.log, mirror }

@@ -31,7 +31,7 @@ export function addRuns(app: App, deps: Deps): void {
     async (request) => {
       const { query } = request
       const asker = principalOf(request)
-      const own = runs.list(query, ownerSeenBy(asker))
+      const own = await runs.list(query, ownerSeenBy(asker))
       const remote = await remoteRuns.list(query, asker)
       const { runs: page, next } = pageOfRuns([...own.runs, ...remote.runs], query)
       // Where none of the others came before it, what one side has more begins behind this page, too.
@@ -50,7 +50,7 @@ export function addRuns(app: App, deps: Deps): void {
     async (request) => {
       const { runId } = request.params
       const asker = principalOf(request)
-      return ownRun(runId, asker, deps)?.view() ?? remoteRuns.view(runId, asker)
+      return (await ownRun(runId, asker, deps))?.view() ?? remoteRuns.view(runId, asker)
     },
   )
   app.get(
@@ -96,7 +96,7 @@ export function addRuns(app: App, deps: Deps): void {
     async (request) => {
       const { runId } = request.params
       const asker = principalOf(request)
-      const own = ownRun(runId, asker, deps)
+      const own = await ownRun(runId, asker, deps)
       return own === undefined ? remoteRuns.cancel(runId, asker) : cancelRun(own, runs, deps.clock)
     },
   )

@@ -98,8 +98,8 @@ export async function replyWithStartedRun(
   start: () => Promise<StartedOnce>,
   deps: Deps,
 ): Promise<FastifyReply> {
-  const resume = (runId: string) => {
-    const run = deps.runs.get(runId)
+  const resume = async (runId: string) => {
+    const run = await deps.runs.get(runId)
     if (run === undefined) return undefined
     // A cursor says whose it is, and opens nothing.
     requireOwner(reply.request, run.userId)

@@ -20,8 +20,8 @@ type RunRequest = Pick<FastifyRequest, 'principal'> & { readonly params: { reado
 /** The routes that tell of runs, stream them and cancel them: to who started them, and to admins. */
 export function addRuns(app: App, deps: Deps): void {
   const { runs, clock } = deps
-  const findOwn = (request: RunRequest): KnownRun => {
-    const run = runs.find(request.params.runId)
+  const findOwn = async (request: RunRequest): Promise<KnownRun> => {
+    const run = await runs.find(request.params.runId)
     requireOwner(request, run.userId)
     return run
   }
@@ -40,7 +40,7 @@ export function addRuns(app: App, deps: Deps): void {
   app.get(
     '/api/runs/:runId',
     { schema: { tags, summary: 'Where a run stands', params: RunParams, response: { 200: RunView } } },
-    async (request) => findOwn(request).view(),
+    async (request) => (await findOwn(request)).view(),
   )
   app.get(
     '/api/runs/:runId/events',
@@ -58,7 +58,7 @@ export function addRuns(app: App, deps: Deps): void {
         response: { 200: PollAnswer },
       },
     },
-    async (request, reply) => replyWithRun(reply, findOwn(request), request.query, deps),
+    async (request, reply) => replyWithRun(reply, await findOwn(request), request.query, deps),
   )
   app.post(
     '/api/runs/:runId/cancel',
@@ -73,6 +73,6 @@ export function addRuns(app: App, deps: Deps): void {
         response: { 200: CancelAnswer },
       },
     },
-    async (request) => cancelRun(findOwn(request), runs, clock),
+    async (request) => cancelRun(await findOwn(request), runs, clock),
   )
 }
