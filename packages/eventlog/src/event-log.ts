@@ -1,4 +1,5 @@
 import type { Audience, Cursor, GapReason, NewEvent, Position, Topic } from '@tributary/protocol'
+import type { Following } from './following.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** An event as it stands in a log. Shared by all readers; nothing of it changes but its `frames`. */
@@ -111,8 +112,22 @@ export interface ReadableLog {
   read(afterN: number, options?: ReadOptions): Promise<Page>
   /** From where to where the events of these topics are kept; those of all where none are named. */
   position(topics?: readonly Topic[]): Promise<LogRange>
-  /** Calls `listener` with each entry once it is appended, in order, until the answer is called. */
+  /**
+   * Calls `listener` with each entry once it is appended, in order, until the answer is called: with those that are
+   * followed, by whomever, and perhaps with others.
+   */
   tail(listener: (entry: LogEntry) => void): () => void
+  /**
+   * Has the log hear of what anybody appends under these topics, in whatever process; of everything where none are
+   * named. Who follows a topic twice ends it twice.
+   */
+  follow(topics?: readonly Topic[]): Following
+  /**
+   * Calls `listener` where the log turns out to have lost what it told, or to be another behind the same numbers, until
+   * the answer is called. The head is still the old one then: who reads takes note of its place, and afterwards has it
+   * judged by `locate`.
+   */
+  onRewind(listener: () => void): () => void
 }
 
 /**

@@ -9,6 +9,7 @@ import type {
   Retention,
   StartingPoint,
 } from './event-log.ts'
+import { type Following, NEVER_REWINDS, NOTHING_TO_FOLLOW } from './following.ts'
 import { LogClosedError } from './log-error.ts'
 import { LogWindow } from './log-window.ts'
 import { RecentFrames } from './recent-frames.ts'
@@ -89,5 +90,13 @@ export class MirrorLog implements ReadableLog {
 
   tail(listener: (entry: LogEntry) => void): () => void {
     return this.#listeners.add(this.head.n, listener)
+  }
+
+  follow(): Following {
+    return NOTHING_TO_FOLLOW
+  }
+
+  onRewind(): () => void {
+    return NEVER_REWINDS
   }
 }

@@ -15,6 +15,7 @@ import {
   type StreamSlot,
 } from '@tributary/sse'
 import { connectionState, type StateTimes } from './connection-state.ts'
+import type { FollowedTopics } from './followed-topics.ts'
 
 /** What a caller says of a connection when it opens. */
 export interface ConnectOptions {
@@ -81,6 +82,7 @@ export class Connection implements AudienceMember {
   #credential: StreamCredential | undefined
   #mayJoin: (group: string) => boolean
   #stream: LogStream | undefined
+  #followed: FollowedTopics | undefined
   // Why it ends, where that was said before its stream stood.
   #ending: { readonly reason: DisconnectReason; readonly message: string | undefined } | undefined
 
@@ -120,6 +122,16 @@ export class Connection implements AudienceMember {
   attach(stream: LogStream): void {
     this.#stream = stream
     if (this.#ending !== undefined) stream.end(this.#ending.reason, this.#ending.message)
+  }
+
+  /** For the hub: what the log follows for it, from here on its own to end. */
+  follow(followed: FollowedTopics): void {
+    this.#followed = followed
+  }
+
+  /** For the hub. */
+  get followed(): FollowedTopics | undefined {
+    return this.#followed
   }
 
   /** `undefined` for the moment in which it is being opened. */

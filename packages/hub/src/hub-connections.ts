@@ -3,8 +3,10 @@ import {
   type Clock,
   type ConnectionStates,
   type DisconnectReason,
+  groupTopic,
   memberTopics,
   ProblemError,
+  sharedTopics,
 } from '@tributary/protocol'
 import {
   HeartbeatFrames,
@@ -19,6 +21,7 @@ import { Connection, type ConnectionRights, type ConnectOptions } from './connec
 import { ConnectionIndex } from './connection-index.ts'
 import type { StateTimes } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
+import { FollowedTopics } from './followed-topics.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
 import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
 import { UserLimit } from './user-limit.ts'
@@ -94,10 +97,17 @@ export class HubConnections {
       const cursor = cursorOption(options.lastEventId)
       const timeoutMs = this.#timeoutOf(options)
       connection = this.#register(options)
+      const followed = new FollowedTopics(this.#options.log, memberTopics(connection))
+      connection.follow(followed)
+      if (followed.ready !== undefined) await followed.ready
       this.#begin(connection, options, await this.#serve(connection, options, { ...cursor, timeoutMs, sink }))
       return connection
     } catch (error) {
-      if (connection !== undefined) this.index.remove(connection)
+      if (connection !== undefined) {
+        this.index.remove(connection)
+        connection.followed?.end()
+        connection.slot?.release()
+      }
       this.#refused += 1
       const { meter = NO_HUB_METER } = this.#options.hub
       meter.refused(error instanceof ProblemError ? error.code : 'internal_error')
@@ -149,10 +159,36 @@ export class HubConnections {
     return connections.length
   }
 
-  /** Gives it other rights. What it is not to have any more it does not get from here on, also in a replay. */
-  refresh(connection: Connection, rights: ConnectionRights): void {
+  /**
+   * Gives it other rights. What it is not to have any more it does not get from here on, also in a replay; resolves
+   * once it gets what is new to it.
+   */
+  async refresh(connection: Connection, rights: ConnectionRights): Promise<void> {
     this.index.change(connection, () => connection.setRights(rights))
     if (connection.stream !== undefined) this.#options.streams.renew(connection.stream, connection.credential)
+    for (const topic of sharedTopics(connection)) {
+      const followed = connection.followed?.add(topic)
+      if (followed !== undefined) await followed
+    }
+  }
+
+  /** Puts it into a group, once what is for that is heard of. Answers whether it is there still. */
+  async join(connection: Connection, group: string): Promise<boolean> {
+    const followed = connection.followed?.add(groupTopic(group))
+    if (followed !== undefined) await followed
+    if (this.index.get(connection.connectionId) !== connection) return false
+    this.index.join(connection, group)
+    return true
+  }
+
+  leave(connection: Connection, group: string): void {
+    this.index.leave(connection, group)
+    connection.followed?.remove(groupTopic(group))
+  }
+
+  /** The log is another, or has lost what it told: each has its place judged anew. */
+  rewind(): void {
+    for (const { stream } of this.index.all()) stream?.rewind()
   }
 
   /** Takes no more. */
@@ -221,6 +257,7 @@ export class HubConnections {
   #onEnd(connection: Connection, end: StreamEnd, { onTimeout, onClose }: ConnectOptions): void {
     this.#droppedOfEnded += connection.stream?.stream.eventsDropped ?? 0
     this.index.remove(connection)
+    connection.followed?.end()
     if (end !== 'gone') this.#leave(connection)
     if (end === 'timeout') this.#callbacks.run(connection, () => onTimeout?.(connection))
     this.#callbacks.run(connection, () => onClose?.(connection, end))

@@ -94,7 +94,7 @@ describe('Hub, refreshing a connection', () => {
     const start = clock.now()
     const { sink } = await setting.connect({ connectionId: 'c', credential: { expiresAt: start + HOUR_MS } })
     clock.advance(HOUR_MS - 30_000)
-    for (const hours of [2, 3]) hub.refresh('c', { credential: { expiresAt: start + hours * HOUR_MS } })
+    for (const hours of [2, 3]) await hub.refresh('c', { credential: { expiresAt: start + hours * HOUR_MS } })
     clock.advance(2 * HOUR_MS - 60_000)
     expect(ended(sink)).toEqual([])
     clock.advance(90_100)
@@ -111,7 +111,7 @@ describe('Hub, refreshing a connection', () => {
       roles: ['ops', 'dev'],
       metadata: { plan: 'free', beta: true },
     })
-    expect(hub.refresh('c', { roles: ['dev', 'sales'], metadata: { plan: 'pro' } })).toBe(true)
+    expect(await hub.refresh('c', { roles: ['dev', 'sales'], metadata: { plan: 'pro' } })).toBe(true)
     for (const role of ['ops', 'dev', 'sales']) await hub.publish({ roles: [role] }, 'e', role)
     await hub.sendFiltered({ beta: true }, 'e', 'beta')
     await hub.sendFiltered({ plan: 'pro' }, 'e', 'pro')
@@ -123,8 +123,8 @@ describe('Hub, refreshing a connection', () => {
     await using setting = await openHub()
     const { hub } = setting
     const { connection, sink } = await setting.connect({ connectionId: 'c', groups: ['a', 'b'] })
-    hub.addToGroup('c', 'c')
-    hub.refresh('c', { mayJoin: (group) => group !== 'b' })
+    await hub.addToGroup('c', 'c')
+    await hub.refresh('c', { mayJoin: (group) => group !== 'b' })
     for (const group of ['a', 'b', 'c']) await hub.sendToGroup(group, 'e', group)
     expect(sink.received).toEqual(['a', 'c'])
     expect([...connection.groups]).toEqual(['a', 'c'])
@@ -141,7 +141,7 @@ describe('Hub, refreshing a connection', () => {
     await settle()
     const before = sink.received.length
     expect(before).toBeLessThan(20)
-    hub.refresh('c', { mayJoin: (group) => group === 'a' })
+    await hub.refresh('c', { mayJoin: (group) => group === 'a' })
     for (let n = 0; n < 30; n++) {
       sink.resume()
       await settle()
@@ -156,7 +156,7 @@ describe('Hub, refreshing a connection', () => {
     const { clock, hub } = setting
     const expiresAt = clock.now() + HOUR_MS
     const opening = setting.connect({ connectionId: 'c', lastEventId: '0', credential: { expiresAt } })
-    hub.refresh('c', { roles: ['ops'], credential: { expiresAt: expiresAt + HOUR_MS } })
+    await hub.refresh('c', { roles: ['ops'], credential: { expiresAt: expiresAt + HOUR_MS } })
     const { sink } = await opening
     clock.advance(HOUR_MS + 60_000)
     await hub.publish({ roles: ['ops'] }, 'e', 1)
@@ -169,7 +169,7 @@ describe('Hub, refreshing a connection', () => {
     await using setting = await openHub({ maxConnectionsPerUser: 2, connectionLimitPolicy: 'replace' })
     const first = await setting.connect({ connectionId: '1', userId: 'ann' })
     await setting.connect({ connectionId: '2', userId: 'ann' })
-    setting.hub.refresh('1', { roles: ['ops'] })
+    await setting.hub.refresh('1', { roles: ['ops'] })
     await setting.connect({ connectionId: '3', userId: 'ann' })
     expect(ended(first.sink)).toEqual([{ reason: 'replaced', reconnect: false }])
   })
@@ -182,8 +182,8 @@ describe('Hub, refreshing a connection', () => {
       credential: { expiresAt: clock.now() + 1_000 },
     })
     clock.advance(1_100)
-    expect(hub.refresh('c', { credential: { expiresAt: clock.now() + HOUR_MS } })).toBe(false)
-    expect(hub.refresh('nobody', {})).toBe(false)
+    expect(await hub.refresh('c', { credential: { expiresAt: clock.now() + HOUR_MS } })).toBe(false)
+    expect(await hub.refresh('nobody', {})).toBe(false)
     clock.advance(HOUR_MS)
     expect([ended(sink), connection.state]).toEqual([[EXPIRED], 'disconnecting'])
   })
@@ -197,7 +197,7 @@ describe('Hub, closing by whose it is', () => {
     const bob = await setting.connect({ userId: 'bob', credential: { tokenId: 't2' } })
     expect(setting.hub.closeToken('t1', 'it leaked')).toBe(1)
     expect(ended(ann.sink)).toEqual([{ reason: 'forced', reconnect: false, message: 'it leaked' }])
-    setting.hub.refresh('c', { credential: { tokenId: 't3' } })
+    await setting.hub.refresh('c', { credential: { tokenId: 't3' } })
     expect([setting.hub.closeToken('t1'), setting.hub.closeToken('t3')]).toEqual([0, 1])
     expect(setting.hub.closeUser('ann')).toBe(0)
     expect(setting.hub.closeUser('bob')).toBe(1)
@@ -250,7 +250,7 @@ describe('Hub, revoked credentials', () => {
     expect(setting.revoke('t1')).toBe(0)
     expect(ended((await opening).sink)).toEqual(REVOKED)
     const { sink } = await setting.connect({ connectionId: 'c' })
-    setting.hub.refresh('c', { credential: { tokenId: 't1' } })
+    await setting.hub.refresh('c', { credential: { tokenId: 't1' } })
     expect(ended(sink)).toEqual(REVOKED)
     expect(setting.hub.count()).toBe(0)
   })

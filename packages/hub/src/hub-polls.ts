@@ -44,20 +44,26 @@ export class HubPolls {
     // Nobody can name it: it is no open connection, and its id is no name.
     const member = new Connection('', who, NO_TIMES)
     const topics = memberTopics(member)
-    return this.#streams.poll({
-      log: this.#log,
-      ...cursor,
-      startAt: 'head',
-      limit,
-      waitMs,
-      waiting: this.#waiting,
-      credential: who.credential,
-      topics,
-      accepts: (entry) => member.accepts(entry),
-      tail: (listener) => this.#listen(topics, listener),
-      ...(signal === undefined ? {} : { signal }),
-      ...(naming === undefined ? {} : { naming }),
-    })
+    const following = this.#log.follow(topics)
+    try {
+      if (following.ready !== undefined) await following.ready
+      return await this.#streams.poll({
+        log: this.#log,
+        ...cursor,
+        startAt: 'head',
+        limit,
+        waitMs,
+        waiting: this.#waiting,
+        credential: who.credential,
+        topics,
+        accepts: (entry) => member.accepts(entry),
+        tail: (listener) => this.#listen(topics, listener),
+        ...(signal === undefined ? {} : { signal }),
+        ...(naming === undefined ? {} : { naming }),
+      })
+    } finally {
+      following.end()
+    }
   }
 
   /** Tells those who wait for one of its topics of an entry that was just appended. */

@@ -1,6 +1,6 @@
-import type { EventLog } from '@tributary/eventlog'
+import type { EventLog, Following } from '@tributary/eventlog'
 import { type Clock, type ProbeResult, sessionTopic } from '@tributary/protocol'
-import { FlowProbe, PROBE_EVENT, type SinkFactory, type StreamServer } from '@tributary/sse'
+import { FlowProbe, type LogStream, PROBE_EVENT, type SinkFactory, type StreamServer } from '@tributary/sse'
 import { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
 import { NO_TIMES } from './connection-state.ts'
@@ -50,9 +50,26 @@ export class HubProbe {
   }
 
   async #open(sink: SinkFactory): Promise<void> {
-    const { log, streams, index } = this.#options
+    const { log, index } = this.#options
     const connection = new Connection(PROBE_ID, { sessionId: PROBE_ID }, NO_TIMES)
-    const stream = await streams.serve({
+    const following = log.follow([PROBE_TOPIC])
+    const stream = await this.#serve(sink, connection, following).catch((error: unknown) => {
+      following.end()
+      throw error
+    })
+    connection.attach(stream)
+    index.addUnder(PROBE_TOPIC, connection)
+    stream.onEnd(() => {
+      index.removeUnder(PROBE_TOPIC, connection)
+      following.end()
+    })
+    stream.start()
+  }
+
+  async #serve(sink: SinkFactory, connection: Connection, { ready }: Following): Promise<LogStream> {
+    const { log, streams } = this.#options
+    if (ready !== undefined) await ready
+    return streams.serve({
       log,
       sink,
       connectionId: PROBE_ID,
@@ -64,10 +81,6 @@ export class HubProbe {
       topics: () => [PROBE_TOPIC],
       accepts: (entry) => connection.accepts(entry),
     })
-    connection.attach(stream)
-    index.addUnder(PROBE_TOPIC, connection)
-    stream.onEnd(() => index.removeUnder(PROBE_TOPIC, connection))
-    stream.start()
   }
 
   async #send(data: unknown): Promise<void> {

@@ -41,6 +41,7 @@ export class Hub implements AsyncDisposable {
   readonly #publisher: Publisher
   readonly #probe: HubProbe
   readonly #untail: () => void
+  readonly #unrewind: () => void
 
   private constructor(options: HubOptions, log: EventLog) {
     const { clock = systemClock, streams = new StreamServer({ clock }) } = options
@@ -65,6 +66,7 @@ export class Hub implements AsyncDisposable {
       this.#fanOut.offer(entry)
       this.#polls.tell(entry)
     })
+    this.#unrewind = log.onRewind(() => this.#connections.rewind())
   }
 
   /** Opens the hub over its log in the store. */
@@ -175,20 +177,22 @@ export class Hub implements AsyncDisposable {
     return [...this.#index.ofGroup(group)]
   }
 
-  /** Joins a group on the open stream. Answers whether there is such a connection. */
-  addToGroup(connectionId: string, group: string): boolean {
+  /**
+   * Joins a group on the open stream: it misses nothing that is published after the answer, which is whether there is
+   * such a connection.
+   *
+   * @throws ProblemError `store_unavailable` where what is for the group cannot be heard of; it has not joined then.
+   */
+  async addToGroup(connectionId: string, group: string): Promise<boolean> {
     const connection = this.#index.get(connectionId)
-    if (connection === undefined) return false
-    this.#index.join(connection, group)
-    return true
+    return connection !== undefined && (await this.#connections.join(connection, group))
   }
 
-  /** Leaves a group on the open stream. Answers whether there is such a connection. */
-  removeFromGroup(connectionId: string, group: string): boolean {
+  /** Leaves a group on the open stream, at once. Answers whether there is such a connection. */
+  async removeFromGroup(connectionId: string, group: string): Promise<boolean> {
     const connection = this.#index.get(connectionId)
-    if (connection === undefined) return false
-    this.#index.leave(connection, group)
-    return true
+    if (connection !== undefined) this.#connections.leave(connection, group)
+    return connection !== undefined
   }
 
   /** Ends a connection for good; `reason` is told to its reader. Answers whether there was one. */
@@ -201,11 +205,14 @@ export class Hub implements AsyncDisposable {
   /**
    * Gives a connection other rights on the open stream, as where its user has a new token. Roles and metadata take the
    * place of those it had, and it leaves the groups that it may not be in; what it stays in goes on without a gap.
-   * It ends when the new credential does. Answers whether there is such a connection.
+   * It ends when the new credential does. What is taken from it is at once; what it has beyond that, once it is answered
+   * whether there is such a connection.
+   *
+   * @throws ProblemError `store_unavailable` where what is for its new roles cannot be heard of.
    */
-  refresh(connectionId: string, rights: ConnectionRights): boolean {
+  async refresh(connectionId: string, rights: ConnectionRights): Promise<boolean> {
     const connection = this.#index.get(connectionId)
-    if (connection !== undefined) this.#connections.refresh(connection, rights)
+    if (connection !== undefined) await this.#connections.refresh(connection, rights)
     return connection !== undefined
   }
 
@@ -292,5 +299,6 @@ export class Hub implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0)
     this.#untail()
+    this.#unrewind()
   }
 }

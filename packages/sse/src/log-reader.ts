@@ -49,6 +49,8 @@ export class LogReader {
   #state: 'replaying' | 'live' | 'stopped' = 'replaying'
   #completed = false
   #sentN = 0
+  // Counts its replays, so that one that was overtaken by another goes no further.
+  #round = 0
   // Where it stood before the first of the events that it went without and was not told of.
   #beforeDropped: Position | undefined
 
@@ -61,7 +63,9 @@ export class LogReader {
 
   /** Everything up to here has been sent to it, or is not for it. */
   get position(): Position {
-    return this.#state === 'live' ? this.#options.log.head : this.#position
+    const { head } = this.#options.log
+    // It may have come with a cursor that the log has not got to yet.
+    return this.#state === 'live' && head.n >= this.#position.n ? head : this.#position
   }
 
   get live(): boolean {
@@ -81,6 +85,15 @@ export class LogReader {
   stop(): void {
     this.settle()
     this.#state = 'stopped'
+  }
+
+  /** The log has lost what was sent, or is another: has its place judged anew, tells what is gone, and goes on there. */
+  rewind(): void {
+    if (this.#state === 'stopped') return
+    this.settle()
+    this.tellDropped()
+    this.#state = 'replaying'
+    this.#catchUp(true)
   }
 
   /** Takes note of how far a live reader has come without an entry, so that it never falls back behind that. */
@@ -167,16 +180,41 @@ export class LogReader {
     this.#catchUp()
   }
 
-  #catchUp(): void {
-    this.#replay().catch((error: unknown) => {
+  #catchUp(relocates = false): void {
+    this.#round += 1
+    const round = this.#round
+    this.#replay(round, relocates).catch((error: unknown) => {
+      if (this.#isOver(round)) return
       this.#state = 'stopped'
       this.#options.onError?.(error)
     })
   }
 
-  async #replay(): Promise<void> {
+  #isOver(round: number): boolean {
+    return this.#options.stream.ended || this.#state === 'stopped' || this.#round !== round
+  }
+
+  async #relocate(round: number): Promise<void> {
+    const { log, topics, stream } = this.#options
+    const from = this.#position
+    const { after, gap, lostUpTo = after } = await log.locate({ kind: 'event', ...from }, topics?.())
+    if (this.#isOver(round)) return
+    this.#position = after
+    this.#readUpToN = after.n
+    this.#toldUpToN = lostUpTo.n
+    if (gap === undefined) return
+    this.#sentN = 0
+    stream.gap({ from: log.idOf(from), to: log.idOf(lostUpTo), reason: gap }, log.idOf(after))
+  }
+
+  async #replay(round: number, relocates: boolean): Promise<void> {
     const { log, topics, stream, gate } = this.#options
     const sentBefore = stream.eventsSent
+    if (relocates) {
+      await gate.take()
+      await this.#relocate(round)
+      if (this.#isOver(round)) return
+    }
     for (;;) {
       await gate.take()
       const headAtRead = log.head
@@ -186,12 +224,12 @@ export class LogReader {
         this.#readUpToN,
         selected === undefined ? bounds : { topics: selected, ...bounds },
       )
-      if (stream.ended || this.#state === 'stopped') return
+      if (this.#isOver(round)) return
       this.#tellLost(page)
       if (!page.entries.every((entry) => this.#sendAtOnce(entry))) {
         // The rest of the page is read again then: kept for who does not read, it would come on top of his outbox.
         await stream.drained()
-        if (stream.ended) return
+        if (this.#isOver(round)) return
         continue
       }
       if (page.hasMore) continue

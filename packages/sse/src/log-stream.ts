@@ -36,7 +36,7 @@ export interface ServeOptions {
   readonly form?: FrameForm
   readonly timeoutMs: number
   readonly overflow: OverflowPolicy
-  /** Whether the stream hears of new entries by itself; else its owner offers them. */
+  /** Whether the stream follows the log, and hears of new entries by itself; else its owner does, and offers them. */
   readonly follow: boolean
   /** Whether it is the service's own, to watch itself by: in no count, and ended by who opened it. Default false. */
   readonly internal?: boolean
@@ -105,9 +105,11 @@ export class LogStream {
   /** Begins to read: replay, then live. */
   start(): void {
     if (this.stream.ended) return
-    const unfollow = this.#follow ? this.#log.tail((entry) => this.#reader.offer(entry)) : undefined
+    const untail = this.#follow ? this.#log.tail((entry) => this.#reader.offer(entry)) : undefined
+    const unrewind = this.#follow ? this.#log.onRewind(() => this.rewind()) : undefined
     this.stream.onEnd(() => {
-      unfollow?.()
+      untail?.()
+      unrewind?.()
       this.#reader.stop()
     })
     this.#reader.start()
@@ -131,6 +133,11 @@ export class LogStream {
   /** Goes without an event of low priority that is in no log and finds no room. Its reader is told of that. */
   drop(): void {
     this.#reader.drop()
+  }
+
+  /** For the owner, where the log is rewound: its reader is told what it has lost. */
+  rewind(): void {
+    this.#reader.rewind()
   }
 
   heartbeat(frames: HeartbeatFrames, timestamp: number): void {

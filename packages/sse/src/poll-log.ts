@@ -34,7 +34,10 @@ export interface PollOptions {
   readonly topics?: readonly Topic[]
   /** Whether an entry is for this reader. Default: every one. */
   readonly accepts?: (entry: LogEntry) => boolean
-  /** How it hears of entries that may be for it, while it waits. Default: the log's own `tail`. */
+  /**
+   * How it hears of entries that may be for it, while it waits; who names one has the log follow them. Default: it
+   * follows its topics, and hears by the log's own `tail`.
+   */
   readonly tail?: ReadableLog['tail']
 }
 
@@ -45,6 +48,16 @@ export interface PollOptions {
  * @throws ProblemError `overloaded` where too many wait.
  */
 export async function pollLog(options: PollOptions): Promise<PollPage> {
+  const following = options.tail === undefined ? options.log.follow(options.topics) : undefined
+  try {
+    if (following?.ready !== undefined) await following.ready
+    return await readPage(options)
+  } finally {
+    following?.end()
+  }
+}
+
+async function readPage(options: PollOptions): Promise<PollPage> {
   const { log, cursor, cursorText, startAt, topics, waitMs = 0, naming = DEFAULT_FORM.naming } = options
   const start = cursor === undefined ? undefined : await log.locate(cursor, topics)
   const reader = new PageReader({
@@ -79,6 +92,8 @@ async function waitForMore(reader: PageReader, options: PollOptions, waitMs: num
   const untail = tail((entry) => {
     if (reader.concerns(entry)) wake()
   })
+  // It is answered with the cursor that it has: what has become of that it is told when it comes with it.
+  const unrewind = log.onRewind(end)
   try {
     while (!over.is && reader.isEmpty) {
       const woken = Promise.withResolvers<void>()
@@ -91,6 +106,7 @@ async function waitForMore(reader: PageReader, options: PollOptions, waitMs: num
     }
   } finally {
     untail()
+    unrewind()
     signal?.removeEventListener('abort', end)
     cancel()
     done?.()

@@ -126,12 +126,17 @@ export class StreamServer {
   async serve(options: ServeOptions): Promise<LogStream> {
     const slot = options.slot ?? (options.internal ? undefined : this.admit())
     const { log, cursor, topics } = options
+    const following = options.follow ? log.follow(topics?.()) : undefined
     try {
+      if (following?.ready !== undefined) await following.ready
       // Who begins at the head costs no reading; kept waiting, it would only fill the memory.
-      if (cursor === undefined) return this.#open(options, slot, undefined)
-      await this.#gate.take()
-      return this.#open(options, slot, await log.locate(cursor, topics?.()))
+      if (cursor !== undefined) await this.#gate.take()
+      const start = cursor === undefined ? undefined : await log.locate(cursor, topics?.())
+      const opened = this.#open(options, slot, start)
+      if (following !== undefined) opened.onEnd(() => following.end())
+      return opened
     } catch (error) {
+      following?.end()
       slot?.release()
       throw error
     }

@@ -35,7 +35,7 @@ export async function fixture(open: Partial<OpenOptions> = {}, server: Partial<S
 }
 
 /** A log that does some things otherwise. */
-export function logWith(log: ReadableLog, other: Partial<Pick<ReadableLog, 'locate' | 'read'>>): ReadableLog {
+export function logWith(log: ReadableLog, other: Partial<ReadableLog>): ReadableLog {
   return {
     name: log.name,
     get head() {
@@ -49,6 +49,8 @@ export function logWith(log: ReadableLog, other: Partial<Pick<ReadableLog, 'loca
     read: (afterN, options) => log.read(afterN, options),
     position: (topics) => log.position(topics),
     tail: (listener) => log.tail(listener),
+    follow: (topics) => log.follow(topics),
+    onRewind: (listener) => log.onRewind(listener),
     ...other,
   }
 }

@@ -39,7 +39,7 @@ export function addConnectionToken(app: App, { hub, authenticator }: Deps): void
         credential: principal,
         mayJoin: (group: string) => mayJoin(principal, group),
       }
-      if (!hub.refresh(id, rights)) throw notFound(id)
+      if (!(await hub.refresh(id, rights))) throw notFound(id)
       const groups = [...connection.groups]
       return { connectionId: id, groups, ...(expiresAt === undefined ? {} : { expiresAt }) }
     },

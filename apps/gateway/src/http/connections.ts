@@ -152,8 +152,8 @@ export function addConnections(app: App, { hub }: Deps): void {
       requireGroups(principal, join)
       // By the token of the stream, too: else the group would be kept for longer than the one that lets it be joined.
       if (principal.userId === connection.userId) requireJoinable(connection, join)
-      for (const group of leave) hub.removeFromGroup(connection.connectionId, group)
-      for (const group of join) hub.addToGroup(connection.connectionId, group)
+      for (const group of leave) await hub.removeFromGroup(connection.connectionId, group)
+      for (const group of join) await hub.addToGroup(connection.connectionId, group)
       return { connectionId: connection.connectionId, groups: [...connection.groups] }
     },
   )

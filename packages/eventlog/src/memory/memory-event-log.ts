@@ -13,6 +13,7 @@ import type {
   ReadOptions,
   StartingPoint,
 } from '../event-log.ts'
+import { type Following, NEVER_REWINDS, NOTHING_TO_FOLLOW } from '../following.ts'
 import { logEntry } from '../log-entry.ts'
 import { LogClosedError, StaleEpochError } from '../log-error.ts'
 import { LogWindow } from '../log-window.ts'
@@ -103,6 +104,14 @@ export class MemoryEventLog implements EventLog {
 
   tail(listener: (entry: LogEntry) => void): () => void {
     return this.#listeners.add(this.head.n, listener)
+  }
+
+  follow(): Following {
+    return NOTHING_TO_FOLLOW
+  }
+
+  onRewind(): () => void {
+    return NEVER_REWINDS
   }
 
   trim(): void {

@@ -15,6 +15,7 @@ import type {
   Retention,
   StartingPoint,
 } from '../event-log.ts'
+import { type Following, NEVER_REWINDS, NOTHING_TO_FOLLOW } from '../following.ts'
 import { LogClosedError } from '../log-error.ts'
 import { NO_TOPIC } from '../log-window.ts'
 import { RecentTail } from '../recent-tail.ts'
@@ -139,6 +140,14 @@ export class SqliteEventLog implements EventLog {
 
   tail(listener: (entry: LogEntry) => void): () => void {
     return this.#listeners.add(this.head.n, listener)
+  }
+
+  follow(): Following {
+    return NOTHING_TO_FOLLOW
+  }
+
+  onRewind(): () => void {
+    return NEVER_REWINDS
   }
 
   /** Trims what is read from here on. The rows are deleted after that, in slices. */
