@@ -15,6 +15,8 @@ const NOBODY: ReadonlySet<Connection> = new Set()
 export class ConnectionIndex {
   readonly #byId = new Map<string, Connection>()
   readonly #byTopic = new Map<Topic, Set<Connection>>()
+  // Those that are no connections of anybody.
+  readonly #guests = new Set<Connection>()
 
   get size(): number {
     return this.#byId.size
@@ -82,11 +84,26 @@ export class ConnectionIndex {
 
   /** Puts one that is no connection of anybody under this topic alone: it is found by that, and counted nowhere. */
   addUnder(topic: Topic, connection: Connection): void {
+    this.#guests.add(connection)
     this.#put(topic, connection)
   }
 
   removeUnder(topic: Topic, connection: Connection): void {
+    this.#guests.delete(connection)
     this.#take(topic, connection)
+  }
+
+  /** Each connection under each topic, but those that are nobody's: for who looks whether that is right. */
+  *entries(): Iterable<readonly [Topic, Connection]> {
+    for (const [topic, connections] of this.#byTopic) {
+      for (const connection of connections) if (!this.#guests.has(connection)) yield [topic, connection]
+    }
+  }
+
+  /** Puts a connection that is open under all of its topics, where it is missing. */
+  restore(connection: Connection): void {
+    if (this.#byId.get(connection.connectionId) !== connection) return
+    for (const topic of sharedTopics(connection)) this.#put(topic, connection)
   }
 
   status(): Omit<HubStatus, 'connectionStates'> {

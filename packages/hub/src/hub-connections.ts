@@ -58,6 +58,10 @@ export class HubConnections {
     this.#callbacks = new Callbacks(options.hub.onCallbackError)
   }
 
+  get streams(): StreamServer {
+    return this.#options.streams
+  }
+
   get closed(): boolean {
     return this.#isClosed
   }

@@ -2,6 +2,7 @@ import type { EventLog } from '@tributary/eventlog'
 import {
   type Audience,
   type Clock,
+  type ConsistencyFault,
   type DisconnectReason,
   type HubStatus,
   type ProbeResult,
@@ -16,6 +17,7 @@ import { DeliveryTimer } from './delivery-timer.ts'
 import { FanOut } from './fan-out.ts'
 import { DEFAULT_HISTORY_MAX_BYTES, historyRetention } from './history-retention.ts'
 import { HubConnections } from './hub-connections.ts'
+import { hubFaults } from './hub-faults.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
 import {
   DEFAULT_MAX_EVENT_BYTES,
@@ -255,6 +257,11 @@ export class Hub implements AsyncDisposable {
 
   countForUser(userId: string): number {
     return this.#index.ofUser(userId).size
+  }
+
+  /** What of its connections does not fit together. Looks at each: for whoever asks now and then. */
+  faults(): ConsistencyFault[] {
+    return hubFaults({ index: this.#index, streams: this.#connections.streams, now: this.#clock.now() })
   }
 
   /** How many are connected, by user, by group and by state; `disconnecting` ones are not among the others. */

@@ -41,6 +41,12 @@ export {
   UserStatus,
 } from './connection-view.ts'
 export {
+  CONSISTENCY_FAULTS,
+  type ConsistencyFault,
+  type ConsistencyFaultKind,
+  ConsistencyReport,
+} from './consistency.ts'
+export {
   AuthExpiringData,
   CLOSED_MARK,
   CONTROL_EVENTS,

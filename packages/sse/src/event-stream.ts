@@ -60,6 +60,11 @@ export class EventStream implements SinkOwner {
     return this.#end !== undefined
   }
 
+  /** Whether its connection is gone and nobody has said so: it sends to no one. */
+  get abandoned(): boolean {
+    return !this.ended && (this.#sink.lost ?? this.#sink.closed)
+  }
+
   get eventsSent(): number {
     return this.#eventsSent
   }

@@ -81,6 +81,10 @@ export class NodeSink implements StreamSink {
     return this.#ended || this.#gone
   }
 
+  get lost(): boolean {
+    return this.closed || (this.#raw?.destroyed ?? this.#response?.destroyed ?? true)
+  }
+
   attach(owner: SinkOwner): void {
     this.#owner = owner
   }

@@ -47,6 +47,10 @@ export class PacedSink implements StreamSink, SinkOwner {
     return this.#sink.closed
   }
 
+  get lost(): boolean {
+    return this.#sink.lost ?? this.#sink.closed
+  }
+
   attach(owner: SinkOwner): void {
     this.#owner = owner
     this.#sink.attach(this)

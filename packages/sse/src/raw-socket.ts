@@ -128,6 +128,10 @@ export class RawSocket {
     return this.#handle.writeQueueSize
   }
 
+  get destroyed(): boolean {
+    return this.#socket.destroyed
+  }
+
   /** Writes chunks of the answer, after what is queued. */
   write(chunks: Uint8Array, owner: QueuedWriter): WriteOutcome {
     return this.#writer.write(this.#handle, chunks, owner)

@@ -1,5 +1,11 @@
 import type { StartingPoint } from '@tributary/eventlog'
-import { type ConnectionData, type DisconnectReason, type Position, ProblemError } from '@tributary/protocol'
+import {
+  type ConnectionData,
+  type ConsistencyFault,
+  type DisconnectReason,
+  type Position,
+  ProblemError,
+} from '@tributary/protocol'
 import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
@@ -9,6 +15,7 @@ import type { PollPage } from './poll-page.ts'
 import { spread } from './spread.ts'
 import { type AdmitOptions, StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
+import { streamFaults } from './stream-faults.ts'
 import { NO_METER } from './stream-meter.ts'
 import {
   DEFAULT_EXPIRY_WARNING_MS,
@@ -40,6 +47,8 @@ export class StreamServer {
   readonly #options: StreamServerOptions
   readonly #wheel: TimerWheel
   readonly #streams = new Map<LogStream, StreamTimer>()
+  // The places of those that have one.
+  readonly #slots = new Map<LogStream, StreamSlot>()
   readonly #polls: WaitingPolls
   readonly #waiting = new Set<WaitingPolls>()
   readonly #gate = new TurnGate()
@@ -93,6 +102,17 @@ export class StreamServer {
   /** Polls that wait without a place of their own to be counted at. */
   get waitingPolls(): number {
     return this.#polls.size
+  }
+
+  /** Whether a stream is held: it is open, or being opened, and no internal one. */
+  has(opened: LogStream): boolean {
+    return this.#streams.has(opened)
+  }
+
+  /** What of its streams and timers does not fit together. Looks at each: for whoever asks now and then. */
+  faults(): ConsistencyFault[] {
+    const forget = (opened: LogStream) => this.#forget(opened)
+    return streamFaults({ streams: this.#streams, wheel: this.#wheel, forget })
   }
 
   /** Looks at every stream: for whoever asks now and then. */
@@ -250,17 +270,20 @@ export class StreamServer {
   #keep(opened: LogStream, { timeoutMs, credential }: ServeOptions, slot: StreamSlot | undefined): void {
     const { random = Math.random } = this.#options
     const lastsMs = timeoutMs * (1 - TIMEOUT_JITTER * random())
-    const timer = new StreamTimer(this.#timerOptions, opened, lastsMs, credential)
-    this.#streams.set(opened, timer)
-    opened.stream.onEnd(() => {
-      timer.stop()
-      this.#streams.delete(opened)
-      this.#eventsOfEnded += opened.stream.eventsSent
-      this.#bytesOfEnded += opened.stream.bytesSent
-      slot?.release()
-    })
+    this.#streams.set(opened, new StreamTimer(this.#timerOptions, opened, lastsMs, credential))
+    if (slot !== undefined) this.#slots.set(opened, slot)
+    opened.stream.onEnd(() => this.#forget(opened))
     // It may have been while the stream was being opened.
     this.#endIfRevoked(opened, credential)
+  }
+
+  #forget(opened: LogStream): void {
+    this.#streams.get(opened)?.stop()
+    if (!this.#streams.delete(opened)) return
+    this.#eventsOfEnded += opened.stream.eventsSent
+    this.#bytesOfEnded += opened.stream.bytesSent
+    this.#slots.get(opened)?.release()
+    this.#slots.delete(opened)
   }
 
   /** Not to come back: what it would come back with is refused. */

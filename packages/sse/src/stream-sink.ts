@@ -21,6 +21,8 @@ export interface StreamSink {
   readonly pendingBytes: number
   /** Whether no more can be sent: ended, or the peer is gone. */
   readonly closed: boolean
+  /** Whether its connection is gone, whether or not that was told. Default: as `closed`. */
+  readonly lost?: boolean
   /** How many frames it takes at the pace it keeps, before it is busy. Default: any number. */
   readonly room?: number
   /** Ends after what was written. */

@@ -32,7 +32,7 @@ interface Expiry {
 export class StreamTimer implements Scheduled {
   readonly #options: StreamTimerOptions
   readonly #opened: LogStream
-  readonly #endTick: number
+  #endTick: number
   #beatTick: number
   #credential: StreamCredential | undefined
   #expiry: Expiry | undefined
@@ -57,6 +57,10 @@ export class StreamTimer implements Scheduled {
 
   get credential(): StreamCredential | undefined {
     return this.#credential
+  }
+
+  get connectionId(): string {
+    return this.#opened.connectionId
   }
 
   /** Goes by another credential from here on. */
@@ -89,6 +93,17 @@ export class StreamTimer implements Scheduled {
 
   stop(): void {
     this.#options.wheel.remove(this.#dueTick, this)
+  }
+
+  /** Has the wheel call it again, where it was taken from there. */
+  restart(): void {
+    this.stop()
+    const { wheel } = this.#options
+    const next = wheel.tickAfter(0)
+    this.#beatTick = Math.max(this.#beatTick, next)
+    this.#endTick = Math.max(this.#endTick, next)
+    if (this.#expiry !== undefined) this.#expiry.tick = Math.max(this.#expiry.tick, next)
+    wheel.add(this.#dueTick, this)
   }
 
   get #dueTick(): number {

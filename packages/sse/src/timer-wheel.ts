@@ -67,6 +67,11 @@ export class TimerWheel {
     this.#stopWhenIdle()
   }
 
+  /** What is to be called, and at which tick: for who looks whether it still should. */
+  *scheduled(): Iterable<readonly [tick: number, scheduled: Scheduled]> {
+    for (const [tick, bucket] of this.#buckets) for (const each of bucket) yield [tick, each]
+  }
+
   /** Calls back once, not before `delayMs` and at most two ticks later; the answer cancels it. */
   schedule(delayMs: number, callback: () => void): () => void {
     const tick = this.tickAfter(delayMs)
