@@ -5,6 +5,7 @@ import { type Clock, sensitiveHeaders, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
   createAuth,
+  createConsistencyCheck,
   createLogger,
   Drain,
   fromVariable,
@@ -139,6 +140,17 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       }
     },
   })
+  const consistency = createConsistencyCheck({
+    name: 'gateway',
+    config,
+    clock,
+    metrics,
+    logger,
+    sources: [
+      { name: 'streams', look: () => streams.faults() },
+      { name: 'connections', look: () => hub.faults() },
+    ],
+  })
   const tokens = workerTokens(config, clock)
   const pool = new WorkerPool(
     config.WORKER_URLS.map(
@@ -222,8 +234,10 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     relays,
     ...auth,
     revocations,
+    consistency,
     drain,
     async close(): Promise<void> {
+      consistency.close()
       await runs.close()
       owedCancels.close()
       mirrors.close()

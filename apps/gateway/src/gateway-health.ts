@@ -18,9 +18,9 @@ const OK: ComponentHealth = { status: 'ok' }
 
 /** What a gateway tells of itself to who watches it. */
 export class GatewayHealth {
-  readonly #deps: Pick<Deps, 'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks'>
+  readonly #deps: Pick<Deps, 'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency'>
 
-  constructor(deps: Pick<Deps, 'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks'>) {
+  constructor(deps: Pick<Deps, 'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency'>) {
     this.#deps = deps
   }
 
@@ -64,13 +64,21 @@ export class GatewayHealth {
       ...Object.fromEntries(upstreams.map((upstream) => [upstream.name, upstreamHealth(upstream)])),
     }
     const { proof } = flow
+    const { last: consistency } = this.#deps.consistency
     return {
       status: overall(vital, components, errorRate),
       connections: { total: metrics.activeConnections },
       errorRate,
       components,
       ...(details
-        ? { details: { metrics, upstreams, ...(proof === undefined ? {} : { probe: proof }) } }
+        ? {
+            details: {
+              metrics,
+              upstreams,
+              ...(proof === undefined ? {} : { probe: proof }),
+              ...(consistency === undefined ? {} : { consistency }),
+            },
+          }
         : {}),
     }
   }

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '@tributary/protocol'
 import { HandlerRegistry, HandlerRunner, RunRegistry, simulatedTask } from '@tributary/runs'
 import {
   createAuth,
+  createConsistencyCheck,
   createLogger,
   Drain,
   fromVariable,
@@ -115,6 +116,14 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     perOrigin: config.TASK_CONCURRENCY_PER_ORIGIN,
     total: config.TASK_CONCURRENCY_TOTAL,
   })
+  const consistency = createConsistencyCheck({
+    name: 'worker',
+    config,
+    clock,
+    metrics,
+    logger,
+    sources: [{ name: 'streams', look: () => streams.faults() }],
+  })
   const probe = new RunLogProbe({ store, streams, clock })
   addWorkerMetrics({ metrics, store, streams, runs, scheduler })
   const { authenticator } = await createAuth(config, {
@@ -144,8 +153,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     probe,
     revocations,
     authenticator,
+    consistency,
     drain,
     async close(): Promise<void> {
+      consistency.close()
       await runs.close()
       await handlers.close()
       await client.close()

@@ -18,6 +18,7 @@ await runService({
       drain: deps.drain,
       begin: async (url) => {
         deps.cluster.listensAt(url)
+        deps.consistency.begin()
         await recoverRuns(deps)
       },
       close: () => deps.close(),

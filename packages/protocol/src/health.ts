@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { ConsistencyReport } from './consistency.ts'
 import { ERROR_CATEGORIES } from './error-code.ts'
 import { Name } from './send.ts'
 
@@ -89,6 +90,7 @@ export const GatewayHealth = Type.Object({
       metrics: GatewayMetrics,
       upstreams: Type.Array(UpstreamView),
       probe: Type.Optional(ProbeResult),
+      consistency: Type.Optional(ConsistencyReport),
     }),
   ),
 })
@@ -97,6 +99,7 @@ export type GatewayHealth = Static<typeof GatewayHealth>
 /** What an admin may have done about the connections. */
 export const HealthAction = Type.Union([
   Type.Object({ action: Type.Literal('health_check') }, { additionalProperties: false }),
+  Type.Object({ action: Type.Literal('consistency_check') }, { additionalProperties: false }),
   Type.Object(
     {
       action: Type.Literal('force_disconnect'),
@@ -114,6 +117,11 @@ export const HealthActionAnswer = Type.Union([
     action: Type.Literal('health_check'),
     connections: Type.Integer({ description: 'Open connections.' }),
     sent: Type.Integer({ description: 'Those whose outbox took the heartbeat.' }),
+  }),
+  Type.Object({
+    success: Type.Literal(true),
+    action: Type.Literal('consistency_check'),
+    report: ConsistencyReport,
   }),
   Type.Object({
     success: Type.Literal(true),

@@ -16,6 +16,8 @@ export { type Asker, WorkerTokens, workerTokens, workerTokenVerifier } from './a
 export { type Env, readConfig, withEnvFile } from './config/config.ts'
 export { fromVariable } from './config/config-error.ts'
 export { SECRET_VARIABLES, serviceConfig } from './config/service-config.ts'
+
+export { createConsistencyCheck } from './consistency/create-consistency-check.ts'
 export { createApp } from './create-app.ts'
 export { Drain } from './drain.ts'
 export { maxRunStreamsOf, runLimitsOf } from './limits/run-limits.ts'

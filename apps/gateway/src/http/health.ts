@@ -41,7 +41,7 @@ export function addHealth(app: App, deps: Deps): void {
     {
       schema: {
         tags,
-        summary: 'Send all connections a heartbeat, or close one. For admins.',
+        summary: 'Send all connections a heartbeat, close one, or look whether all fits. For admins.',
         body: HealthAction,
         response: { 200: HealthActionAnswer },
       },
@@ -50,6 +50,9 @@ export function addHealth(app: App, deps: Deps): void {
       if (body.action === 'health_check') {
         const connections = hub.count()
         return { success: true as const, action: body.action, connections, sent: hub.sendHealthCheck() }
+      }
+      if (body.action === 'consistency_check') {
+        return { success: true as const, action: body.action, report: await deps.consistency.run() }
       }
       const { action, connectionId, reason } = body
       if (!hub.close(connectionId, reason)) {

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { authConfig } from '../auth/auth-config.ts'
+import { consistencyConfig } from '../consistency/consistency-config.ts'
 
 const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: defaultMs, description })
@@ -177,6 +178,7 @@ export const serviceConfig = {
     default: 1_000,
     description: 'Tasks in one request.',
   }),
+  ...consistencyConfig,
   HANDLERS_DIR: Type.Optional(
     Type.String({ minLength: 1, description: 'A folder with further named tasks, beside the shipped ones.' }),
   ),
