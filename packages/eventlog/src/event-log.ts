@@ -136,8 +136,13 @@ export interface ReadableLog {
  * One owner appends. What is appended in one call stands together, and listeners hear of it in order.
  */
 export interface EventLog extends ReadableLog {
-  /** As they stand now; changed by appends only. */
+  /** As they stand now; changed by appends only. Those of others show once they are told, where the log is followed. */
   readonly attributes: ReadonlyMap<string, string>
+  /**
+   * Calls `listener` each time attributes have changed, until the answer is called: by an append here, and by those of
+   * other processes while the log is followed.
+   */
+  onAttributes(listener: () => void): () => void
   /**
    * Appends all of the batch or nothing. An empty batch changes the attributes alone.
    *

@@ -6,6 +6,19 @@ export function attributesContract(name: string, newPlace: NewPlace): void {
   const opened = () => openedLog(newPlace, { ...KEEP_ALL, attributes: { state: 'new', owner: 'a' } })
 
   describe(`${name}: attributes`, () => {
+    it('tells that they have changed, once they have, and nothing of appends that leave them', async () => {
+      await using t = await opened()
+      const heard: (string | undefined)[] = []
+      const end = t.log.onAttributes(() => heard.push(t.log.attributes.get('state')))
+      await t.log.append([event(1)], { attributes: { state: 'busy' } })
+      await t.log.append([event(2)])
+      await t.log.append([], { attributes: { state: null } })
+      await t.log.close(event('end'), { attributes: { state: 'ended' } })
+      expect(heard).toEqual(['busy', undefined, 'ended'])
+      end()
+      end()
+    })
+
     it('are there from the beginning, and are not those of a later opening', async () => {
       await using t = await opened()
       const own = { state: 'new', owner: 'a' }

@@ -1,4 +1,5 @@
 import { type Cursor, formatEventId, type Position, PositionSequence } from '@tributary/protocol'
+import { ChangeListeners } from '../change-listeners.ts'
 import { EntryListeners } from '../entry-listeners.ts'
 import type {
   Append,
@@ -27,6 +28,7 @@ export class MemoryEventLog implements EventLog {
   readonly #now: () => number
   readonly #window: LogWindow
   readonly #listeners = new EntryListeners()
+  readonly #attributeListeners = new ChangeListeners()
   readonly #recent = new RecentFrames()
   readonly #attributes: Map<string, string>
   readonly #onceKeys = new OnceKeys()
@@ -62,11 +64,16 @@ export class MemoryEventLog implements EventLog {
     return this.#attributes
   }
 
+  onAttributes(listener: () => void): () => void {
+    return this.#attributeListeners.add(listener)
+  }
+
   async append(batch: readonly Append[], options?: AppendOptions): Promise<readonly LogEntry[]> {
     this.#refuse(options)
     const entries = this.#entriesOf(batch)
     this.#change(options)
     this.#add(entries)
+    if (options?.attributes !== undefined) this.#attributeListeners.tell()
     return entries
   }
 
@@ -87,6 +94,7 @@ export class MemoryEventLog implements EventLog {
     this.#change(options)
     this.#closed = true
     this.#add([entry])
+    if (options?.attributes !== undefined) this.#attributeListeners.tell()
     return entry
   }
 

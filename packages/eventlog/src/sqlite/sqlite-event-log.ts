@@ -1,4 +1,5 @@
 import { type Cursor, formatEventId, type Position, type Topic } from '@tributary/protocol'
+import { ChangeListeners } from '../change-listeners.ts'
 import { locate, rangeOf } from '../cursor-location.ts'
 import { EntryListeners } from '../entry-listeners.ts'
 import type {
@@ -56,6 +57,7 @@ export class SqliteEventLog implements EventLog {
   readonly #retention: (topic: Topic) => Retention
   readonly #target: AppendTarget
   readonly #listeners = new EntryListeners()
+  readonly #attributeListeners = new ChangeListeners()
   readonly #attributes: Map<string, string>
   // As those who read are told; the writer is ahead of it within a transaction.
   #state: LogState
@@ -108,6 +110,10 @@ export class SqliteEventLog implements EventLog {
   idOf({ ms, n }: Position): string {
     const { runId } = this.#record
     return runId === undefined ? formatEventId({ ms, n }) : formatEventId({ runId, ms, n })
+  }
+
+  onAttributes(listener: () => void): () => void {
+    return this.#attributeListeners.add(listener)
   }
 
   // Not `async`, as each would make two promises more of every event.
@@ -202,6 +208,7 @@ export class SqliteEventLog implements EventLog {
     try {
       this.#listeners.tell(entries)
     } finally {
+      if (options?.attributes !== undefined) this.#attributeListeners.tell()
       if (closes) {
         this.#tail.clearFrames()
         this.#store.onClosed(this)
