@@ -15,7 +15,6 @@ import {
   runLimitsOf,
   ServiceMetrics,
   type VerifySession,
-  workerTokens,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
 import { openBackends } from './backends.ts'
@@ -30,10 +29,8 @@ import { Relays } from './relay/relays.ts'
 import { RemoteRuns } from './relay/remote-runs.ts'
 import { RunMirrors } from './relay/run-mirrors.ts'
 import { SourceBuilder } from './relay/source-builder.ts'
-import { Worker } from './relay/worker.ts'
-import { WorkerChecks } from './relay/worker-checks.ts'
-import { WorkerPool } from './relay/worker-pool.ts'
 import { SessionOwners } from './session-owners.ts'
+import { createWorkers } from './workers.ts'
 
 /** The handlers that come with the gateway. */
 const SHIPPED_HANDLERS = fileURLToPath(new URL('../handlers/', import.meta.url))
@@ -71,7 +68,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   await using opened = new AsyncDisposableStack()
   const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
   const { store, cluster } = backends
-  const clients = await createOutboundClients(config, clock)
+  const { clients, workerPolicy } = await createOutboundClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>
       HandlerRegistry.load([SHIPPED_HANDLERS, ...(config.HANDLERS_DIR ? [config.HANDLERS_DIR] : [])]),
@@ -151,13 +148,15 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       { name: 'connections', look: () => hub.faults() },
     ],
   })
-  const tokens = workerTokens(config, clock)
-  const pool = new WorkerPool(
-    config.WORKER_URLS.map(
-      (url) => new Worker({ url, client: clients.workers, tokens, now: () => clock.now() }),
-    ),
-  )
-  const workerChecks = new WorkerChecks(pool, clock)
+  const workers = createWorkers(config, {
+    client: clients.workers,
+    policy: workerPolicy,
+    cluster,
+    clustered: backends.clustered,
+    clock,
+    random,
+  })
+  const { pool, workerChecks } = workers
   addGatewayMetrics({ metrics, store, hub, streams, runs, workerChecks })
   const remoteRuns = new RemoteRuns(pool)
   const upstream = {
@@ -168,6 +167,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   }
   const mirrors = new RunMirrors({
     ...upstream,
+    pool,
     remoteRuns,
     maxEvents: config.RUN_MAX_EVENTS,
     heartbeatMs: config.HEARTBEAT_MS,
@@ -225,6 +225,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     hub,
     hubMetrics,
     pool,
+    announcedWorkers: workers.announced,
     workerChecks,
     remoteRuns,
     mirrors,
@@ -239,6 +240,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     async close(): Promise<void> {
       consistency.close()
       await runs.close()
+      workers.announced[Symbol.dispose]()
       owedCancels.close()
       mirrors.close()
       await hub[Symbol.asyncDispose]()

@@ -19,6 +19,7 @@ await runService({
       begin: async (url) => {
         deps.cluster.listensAt(url)
         deps.consistency.begin()
+        await deps.announcedWorkers.begin()
         deps.owedCancels.resume()
         await recoverRuns(deps.runs, deps.ownRuns)
       },

@@ -3,7 +3,10 @@ import type { Clock } from '@tributary/protocol'
 import { fromVariable } from '@tributary/service'
 import type { GatewayConfig } from './config.ts'
 
-/** A client for each kind of address: what one may reach is no way round for the others. */
+/**
+ * A client for each kind of address: what one may reach is no way round for the others. Workers that announce
+ * themselves are opened in `workerPolicy` by whoever learns of them.
+ */
 export async function createOutboundClients(config: GatewayConfig, clock: Clock) {
   const { OUTBOUND_ALLOW, OUTBOUND_DENY: deny, RELAY_ALLOWED_ORIGINS, WORKER_URLS } = config
   const { OUTBOUND_DNS_SERVERS: servers } = config
@@ -23,21 +26,21 @@ export async function createOutboundClients(config: GatewayConfig, clock: Clock)
   }
   // Each stream is a connection, and a redirect would lead away from who was named.
   const streaming = { ...limits, connectionsPerOrigin: 0, maxRedirects: 0 }
+  const workerPolicy = new AddressPolicy({ allow: WORKER_URLS.map(hostOf) })
   const [relayed, called] = await fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => [
-    new AddressPolicy({ allow: [...OUTBOUND_ALLOW, ...hostsOf(RELAY_ALLOWED_ORIGINS)], deny }),
+    new AddressPolicy({ allow: [...OUTBOUND_ALLOW, ...RELAY_ALLOWED_ORIGINS.map(hostOf)], deny }),
     new AddressPolicy({ allow: OUTBOUND_ALLOW, deny }),
   ])
-  return {
-    workers: new OutboundClient({ policy: new AddressPolicy({ allow: hostsOf(WORKER_URLS) }), ...streaming }),
+  const clients = {
+    workers: new OutboundClient({ policy: workerPolicy, ...streaming }),
     relays: new OutboundClient({ policy: relayed, ...streaming, ...named }),
     handlers: new OutboundClient({ policy: called, ...limits, ...named }),
   }
+  return { clients, workerPolicy }
 }
 
-/** `host:port` of addresses, with the port that their scheme implies. */
-function hostsOf(addresses: readonly string[]): string[] {
-  return addresses.map((address) => {
-    const { hostname, port, protocol } = new URL(address)
-    return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
-  })
+/** `host:port` of an address, with the port that its scheme implies. */
+export function hostOf(address: string): string {
+  const { hostname, port, protocol } = new URL(address)
+  return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
 }

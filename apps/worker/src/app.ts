@@ -35,6 +35,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     drain,
     metrics,
     components: () => ({ store: store.health }),
+    nodeId: deps.clustered ? deps.cluster.nodeId : undefined,
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
       return probe.run()
@@ -48,6 +49,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     addDemonstrations(app, deps)
   }
   await addStaticPage(app, SSE_CLIENT_PAGE)
+  drain.onDrain('announcement', async () => deps.announcement.tell())
   drain.onDrain('runs', () => runs.drain(config.DRAIN_MS * RUNS_SHARE))
   // Streams are no longer the server's to close.
   app.addHook('preClose', async () => streams.endAll('drain'))

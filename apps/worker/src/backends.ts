@@ -12,6 +12,8 @@ export interface Backends extends AsyncDisposable {
   readonly store: EventStore
   /** The nodes that serve together. Left before the store is closed. */
   readonly cluster: Cluster
+  /** Whether other nodes have the same store, and with it the same runs. */
+  readonly clustered: boolean
 }
 
 export interface BackendsOptions {
@@ -26,7 +28,7 @@ export async function openBackends(config: WorkerConfig, options: BackendsOption
   const store = opened.use(await openStore(config, options))
   const cluster = opened.use(new LocalCluster({ service: 'worker', clock: options.clock }))
   const closing = opened.move()
-  return { store, cluster, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return { store, cluster, clustered: false, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */

@@ -27,6 +27,7 @@ import type { WorkerConfig } from './config.ts'
 import { RunLogProbe } from './run-log-probe.ts'
 import { TaskScheduler } from './tasks/task-scheduler.ts'
 import { TaskSecrets } from './tasks/task-secrets.ts'
+import { WorkerAnnouncement } from './worker-announcement.ts'
 import { addWorkerMetrics } from './worker-metrics.ts'
 
 /** The handlers that come with the worker. */
@@ -134,6 +135,16 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     onKeysFault: (error) => logger.error({ err: error }, 'the keys of tokens cannot be had'),
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
+  const announcement = new WorkerAnnouncement({
+    cluster,
+    handlers,
+    simulates: samplesUrl !== undefined,
+    scheduler,
+    runs,
+    eventLoop: metrics.eventLoop,
+    drain,
+    clock,
+  })
   opened.move()
   return {
     config,
@@ -155,8 +166,11 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     authenticator,
     consistency,
     drain,
+    announcement,
+    clustered: backends.clustered,
     async close(): Promise<void> {
       consistency.close()
+      announcement[Symbol.dispose]()
       await runs.close()
       await handlers.close()
       await client.close()

@@ -174,6 +174,23 @@ describe('an allow entry', () => {
   })
 })
 
+describe('an entry that is opened later', () => {
+  it('counts from then on, until it is taken back', () => {
+    const policy = new AddressPolicy({ allow: ['10.0.0.1'] })
+    const allowed = () => policy.allowsAddress('10.0.0.2', 8080, '10.0.0.2')
+    expect(allowed()).toBe(false)
+    const close = policy.open('10.0.0.2:8080')
+    expect(allowed()).toBe(true)
+    const again = policy.open('10.0.0.2:8080')
+    close()
+    close()
+    expect(allowed()).toBe(true)
+    again()
+    expect(allowed()).toBe(false)
+    expect(policy.allowsAddress('10.0.0.1', 80, '10.0.0.1')).toBe(true)
+  })
+})
+
 describe('a blocked port', () => {
   it.each([22, 25, 6379])('is closed at public addresses and names: %i', (port) => {
     const policy = new AddressPolicy({ allow: ['10.0.0.1', 'mail.example.com'] })

@@ -42,15 +42,32 @@ const LOCAL_NAME =
  * @throws AddressEntryError where an entry cannot be read.
  */
 export class AddressPolicy {
-  readonly #allow: readonly AddressEntry[]
+  #allow: readonly AddressEntry[]
   /** Those of `#allow` that name a port. */
-  readonly #allowPorts: readonly AddressEntry[]
+  #allowPorts: readonly AddressEntry[]
   readonly #deny: readonly AddressEntry[]
 
   constructor({ allow = [], deny = [] }: AddressPolicyOptions = {}) {
     this.#allow = allow.map(parseAddressEntry)
     this.#allowPorts = this.#allow.filter((entry) => entry.port !== undefined)
     this.#deny = deny.map(parseAddressEntry)
+  }
+
+  /**
+   * Opens what an entry names, too, from now on: for addresses that are learned while the process runs. The answer
+   * takes that back, once.
+   *
+   * @throws AddressEntryError where it cannot be read.
+   */
+  open(entry: string): () => void {
+    const opened = parseAddressEntry(entry)
+    this.#setAllow([...this.#allow, opened])
+    return () => this.#setAllow(this.#allow.filter((each) => each !== opened))
+  }
+
+  #setAllow(entries: readonly AddressEntry[]): void {
+    this.#allow = entries
+    this.#allowPorts = entries.filter((entry) => entry.port !== undefined)
   }
 
   /** Whether a host may be asked for, before its name is looked up. An address is judged for good. */

@@ -18,6 +18,7 @@ const Components = Type.Record(Type.String(), ComponentHealth)
 export const HealthAnswer = Type.Object({
   status: Type.Enum(['ok', 'degraded', 'draining']),
   components: Type.Optional(Components),
+  nodeId: Type.Optional(Type.String({ description: 'Of this process, where it is one of a cluster.' })),
 })
 
 /** What came of sending an event through the service itself. */

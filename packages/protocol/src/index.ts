@@ -196,3 +196,4 @@ export {
   TaskSpec,
 } from './task.ts'
 export { isSecretRef, SECRET_NAME, type SecretRef, sensitiveHeaders, TaskHeader } from './task-header.ts'
+export { WorkerInfo, WorkerLoad } from './worker-info.ts'

@@ -38,6 +38,8 @@ export interface AppOptions extends ApiDescription {
   readonly drain: Drain
   /** How the parts of the service are, for `/healthz`. Default: none to tell of. */
   readonly components?: ComponentsCheck
+  /** Of this process among those of a cluster, for `/healthz`. Default: it is none of a cluster. */
+  readonly nodeId?: string | undefined
   /** Whether requests can be served now, for `/readyz`. Default: always. */
   readonly ready?: ReadyCheck
   /** What is counted, told at `/metrics`. Default: nothing is. */
@@ -146,10 +148,11 @@ export async function createApp(options: AppOptions): Promise<App> {
   refuseCrossSite(app, new OriginCheck(originsOf(web)))
   if (options.permissions !== undefined) authorizeRequests(app, options.permissions)
   await documentApi(app, options)
-  const { drain, components, ready, metrics } = options
+  const { drain, components, nodeId, ready, metrics } = options
   if (metrics !== undefined) addMetrics(app, metrics)
   addHealth(app, {
     drain,
+    nodeId,
     ...(components === undefined ? {} : { components }),
     ...(ready === undefined ? {} : { ready }),
   })

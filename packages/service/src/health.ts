@@ -20,6 +20,8 @@ export interface HealthOptions {
   readonly drain: Drain
   /** Default: there are none to tell of. */
   readonly components?: ComponentsCheck
+  /** Of this process, where it is one of a cluster. */
+  readonly nodeId?: string | undefined
   /** Default: always ready. */
   readonly ready?: ReadyCheck
 }
@@ -31,7 +33,7 @@ const ALWAYS = { config: { auth: 'none', whileDraining: 'serve', watching: true 
 
 /** Adds `/healthz`, which says that the process lives, and `/readyz`, which says that it can serve. */
 export function addHealth(app: App, options: HealthOptions): void {
-  const { drain, components = NO_COMPONENTS, ready = async () => undefined } = options
+  const { drain, components = NO_COMPONENTS, nodeId, ready = async () => undefined } = options
   app.get(
     '/healthz',
     {
@@ -46,6 +48,7 @@ export function addHealth(app: App, options: HealthOptions): void {
       return {
         status: drain.state === 'serving' ? serving : ('draining' as const),
         ...(Object.keys(parts).length === 0 ? {} : { components: { ...parts } }),
+        ...(nodeId === undefined ? {} : { nodeId }),
       }
     },
   )

@@ -71,9 +71,12 @@ export class OwedCancels {
 
   async #send(runId: string, { worker: url, sinceMs }: OwedCancel): Promise<void> {
     const { signal } = this.#closing
-    for (const worker = this.#pool.at(url); worker !== undefined; await this.#pause()) {
+    for (; ; await this.#pause()) {
       if (signal.aborted) return
-      if (this.#clock.now() - sinceMs >= OWED_MS || (await isConfirmed(worker, runId))) break
+      const workers = this.#pool.servingAt(url)
+      // One that is no longer configured is asked no more, unless others can speak for it.
+      if (workers.length === 0 && !this.#pool.shared) break
+      if (this.#clock.now() - sinceMs >= OWED_MS || (await isConfirmed(workers, runId))) break
     }
     await this.#note(runId, null).catch(() => undefined)
   }
@@ -96,12 +99,15 @@ export class OwedCancels {
   }
 }
 
-/** Whether the worker has ended the run, or has none. */
-async function isConfirmed(worker: Worker, runId: string): Promise<boolean> {
-  try {
-    await worker.request(`/api/runs/${runId}/cancel`, { method: 'POST' })
-    return true
-  } catch (error) {
-    return error instanceof ProblemError && !error.retryable
+/** Whether one of the workers has ended the run, or has none. */
+async function isConfirmed(workers: readonly Worker[], runId: string): Promise<boolean> {
+  for (const worker of workers) {
+    try {
+      await worker.request(`/api/runs/${runId}/cancel`, { method: 'POST' })
+      return true
+    } catch (error) {
+      if (error instanceof ProblemError && !error.retryable) return true
+    }
   }
+  return false
 }

@@ -25,9 +25,7 @@ import { planHybrid } from './hybrid-plan.ts'
 import { RunReaders } from './run-readers.ts'
 import type { SourceBuilder } from './source-builder.ts'
 import { type RecordedSource, readSources } from './source-run.ts'
-import { mergeSpecs, postOf, relaySpec, type SourceSpec } from './source-spec.ts'
-
-export const PARALLEL_TASKS = '/api/sse/emitter/parallel-tasks'
+import { mergeSpecs, relaySpec, type SourceSpec, tasksOf } from './source-spec.ts'
 
 /** A run of this gateway that can be started. */
 export interface OwnRun {
@@ -112,7 +110,7 @@ export class OwnRuns {
     if (concurrency > maxConcurrency) throw tooConcurrent(maxConcurrency)
     const plan = planHybrid(request, { maxTasks, defaultTimeoutMs: taskTimeoutMs, handlers })
     const tasks: ParallelTasksRequest = { tasks: [...plan.remote], ...limits }
-    const spec = { kind: 'worker', name: 'worker', start: postOf(PARALLEL_TASKS, tasks) } as const
+    const spec = { kind: 'worker', name: 'worker', start: tasksOf(tasks) } as const
     const remoteOf = once((run: Run) =>
       plan.remote.length === 0 ? [] : [sources.build(run, 0, spec, asker)],
     )

@@ -11,11 +11,11 @@ import type {
 } from '@tributary/protocol'
 import type { KnownRun, RunRegistry } from '@tributary/runs'
 import type { Asker } from '@tributary/service'
-import { type OwnRun, type OwnRuns, PARALLEL_TASKS } from './own-runs.ts'
+import type { OwnRun, OwnRuns } from './own-runs.ts'
 import type { RemoteRuns } from './remote-runs.ts'
 import type { RunMirror } from './run-mirror.ts'
 import type { RunMirrors } from './run-mirrors.ts'
-import { postOf, relaySpec } from './source-spec.ts'
+import { relaySpec, tasksOf } from './source-spec.ts'
 import type { StartRequest, WorkerPool } from './worker-pool.ts'
 
 /** A run that can be read here: one of this gateway, or a worker's through its mirror. */
@@ -71,7 +71,7 @@ export class Relays {
       successCount: 0,
       errorCount: 0,
     } as const
-    return this.#onWorker(postOf(PARALLEL_TASKS, request), asked, view)
+    return this.#onWorker(tasksOf(request), asked, view)
   }
 
   /** Starts what a GET of a worker starts. @throws ProblemError */

@@ -104,16 +104,20 @@ export class RemoteRuns {
   }
 
   async #find(runId: string): Promise<RememberedRun> {
-    const asked = await Promise.allSettled(
-      this.#pool.workers.map(async (worker) => {
-        const view = await this.#ask(worker, RunView, `/api/runs/${encodeURIComponent(runId)}`)
-        return this.#rememberView(worker, view)
-      }),
-    )
     const failures: unknown[] = []
-    for (const each of asked) {
-      if (each.status === 'fulfilled') return each.value
-      failures.push(each.reason)
+    for (const group of this.#groups()) {
+      const asked = await Promise.allSettled(
+        group.map(async (worker) => {
+          const view = await this.#ask(worker, RunView, `/api/runs/${encodeURIComponent(runId)}`)
+          return this.#rememberView(worker, view)
+        }),
+      )
+      for (const each of asked) {
+        if (each.status === 'fulfilled') return each.value
+        failures.push(each.reason)
+      }
+      // Where they share their runs, one knows of all.
+      if (this.#pool.shared && !failures.every(isAway)) break
     }
     const isNotFound = (error: unknown) => error instanceof ProblemError && error.code === 'run_not_found'
     const telling = failures.find((error) => !isNotFound(error) && !isAway(error))
@@ -127,13 +131,20 @@ export class RemoteRuns {
     )
   }
 
+  /** Who is asked at once about runs of which nothing is known: all, or where they share them one after the other. */
+  #groups(): readonly (readonly Worker[])[] {
+    return this.#pool.shared ? this.#pool.inTurn().map((worker) => [worker]) : [this.#pool.workers]
+  }
+
   /** Where a run stands: `unreachable` where its worker is away. @throws as `locate` */
   async view(runId: string, asker: Asker): Promise<RunView> {
     const worker = await this.locate(runId, asker)
     try {
-      const view = await this.#ask(worker, RunView, `/api/runs/${runId}`, asker)
-      this.#rememberView(worker, view)
-      return view
+      return await this.#pool.askServing(worker, async (each) => {
+        const view = await this.#ask(each, RunView, `/api/runs/${runId}`, asker)
+        this.#rememberView(each, view)
+        return view
+      })
     } catch (error) {
       if (!isAway(error)) throw error
       const view = this.#remembered.get(runId)?.view
@@ -151,11 +162,13 @@ export class RemoteRuns {
     const worker = await this.locate(runId, asker)
     const { wait = 0 } = query
     try {
-      const { headers, body } = await worker.request(`/api/runs/${runId}/events?${queryText(query)}`, {
+      const path = `/api/runs/${runId}/events?${queryText(query)}`
+      const request = {
         as: asker,
         timeoutMs: Math.min(wait, MAX_POLL_WAIT_MS) + VIEW_TIMEOUT_MS,
         headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
-      })
+      }
+      const { headers, body } = await this.#pool.askServing(worker, (each) => each.request(path, request))
       const passed = PASSED_HEADERS.flatMap((name) => {
         const value = headers[name]
         return value === undefined ? [] : [[name, value]]
@@ -171,20 +184,28 @@ export class RemoteRuns {
     const worker = await this.locate(runId, asker)
     try {
       const path = `/api/runs/${runId}/cancel`
-      const { body } = await worker.request(path, {
-        method: 'POST',
-        timeoutMs: CANCEL_TIMEOUT_MS,
-        as: asker,
+      const request = { method: 'POST', timeoutMs: CANCEL_TIMEOUT_MS, as: asker } as const
+      return await this.#pool.askServing(worker, async (each) => {
+        const { body } = await each.request(path, request)
+        return read(each, CancelAnswer, path, body)
       })
-      return read(worker, CancelAnswer, path, body)
     } catch (error) {
       throw isAway(error) ? noWorker(error) : error
     }
   }
 
-  /** A page of the runs that somebody may see, of all workers, each of which is asked for as many. */
+  /**
+   * A page of the runs that somebody may see, of all workers: where they share them as the first says that is there,
+   * otherwise of each of them, which is asked for as many.
+   */
   async list(query: RunListQuery, asker: Asker): Promise<RemotePage> {
     const path = `/api/runs?${queryText(query)}`
+    for (const worker of this.#pool.shared ? this.#pool.inTurn() : []) {
+      const page = await this.#ask(worker, RunList, path, asker).catch(() => undefined)
+      if (page === undefined) continue
+      for (const view of page.runs) this.#rememberView(worker, view)
+      return { ...page, unreachable: [] }
+    }
     const runs: RunView[] = []
     const unreachable: string[] = []
     let next: string | undefined

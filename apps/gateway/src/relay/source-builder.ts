@@ -12,6 +12,7 @@ import { SourceRecord } from './source-record.ts'
 import type { RecordedSource } from './source-run.ts'
 import type { SourceSpec, WorkerSpec } from './source-spec.ts'
 import { type Worker, WorkerUnreachableError } from './worker.ts'
+import { able } from './worker-choice.ts'
 import { type AskedStart, noWorker, type WorkerPool } from './worker-pool.ts'
 import { WorkerRunSource } from './worker-run-source.ts'
 
@@ -65,18 +66,19 @@ export class SourceBuilder {
   async #open(record: SourceRecord, { runId, start }: WorkerSpec, asker: Asker): Promise<RunMirror> {
     const { pool, mirrors } = this.#options
     const { place } = record
-    const known = place === undefined ? undefined : pool.at(place.worker)
-    if (place !== undefined && known === undefined) {
+    const workers = place === undefined ? pool.inTurn() : pool.servingAt(place.worker)
+    const [first] = workers
+    if (first === undefined && place !== undefined && !pool.shared) {
       throw new SourceError('worker_lost', 'The worker of this source is no longer among WORKER_URLS')
     }
-    if (place?.runId !== undefined && known !== undefined) return mirrors.of(place.runId, known)
+    if (place?.runId !== undefined && first !== undefined) return mirrors.of(place.runId, first)
     if (start === undefined) {
       const mirror = await mirrors.find(runId, asker)
       await record.notePlace({ worker: mirror.worker.url, runId })
       return mirror
     }
     let failure: WorkerUnreachableError | undefined
-    for (const worker of known === undefined ? pool.inTurn() : [known]) {
+    for (const worker of able(workers, start.handlers)) {
       try {
         return await this.#begin(record, { ...start, as: asker }, worker)
       } catch (error) {
@@ -89,7 +91,8 @@ export class SourceBuilder {
 
   async #begin(record: SourceRecord, start: AskedStart, worker: Worker): Promise<RunMirror> {
     const { pool, remoteRuns, mirrors } = this.#options
-    // First where, then what: if we end in between, the same worker is asked again with the same key.
+    // First where, then what: if we end in between, the same worker is asked again with the same key, or in a cluster
+    // another that knows it.
     await record.notePlace({ worker: worker.url })
     const placed = await pool.startOn(worker, start, record.key)
     remoteRuns.noteStarted(placed, start.as)

@@ -1,4 +1,10 @@
-import { type HttpMethod, type MergeRequest, ProblemError, type RelayRequest } from '@tributary/protocol'
+import {
+  type HttpMethod,
+  type MergeRequest,
+  type ParallelTasksRequest,
+  ProblemError,
+  type RelayRequest,
+} from '@tributary/protocol'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
 import { sourceName } from './source-name.ts'
 import type { StartRequest } from './worker-pool.ts'
@@ -20,6 +26,7 @@ export interface ForeignSpec {
   readonly body: string | undefined
 }
 
+const PARALLEL_TASKS = '/api/sse/emitter/parallel-tasks'
 const RUN_EVENTS = /^\/api\/runs\/([^/?]+)\/events(?:\?|$)/
 
 /** What the endpoint of a relay names. @throws ProblemError `invalid_endpoint`, `origin_refused`. */
@@ -41,9 +48,14 @@ export function mergeSpecs(request: MergeRequest, allowedOrigins: ReadonlySet<st
   })
 }
 
-/** A request with this JSON. */
-export function postOf(path: string, body: unknown): StartRequest {
-  return { path, request: { method: 'POST', ...jsonBody(JSON.stringify(body)) } }
+/** What a worker is asked for to run tasks. */
+export function tasksOf(body: ParallelTasksRequest): StartRequest {
+  const handlers = body.tasks.flatMap((task) => {
+    if (typeof task === 'string') return [task]
+    return 'url' in task ? [] : [task.name]
+  })
+  const request = { method: 'POST', ...jsonBody(JSON.stringify(body)) } as const
+  return { path: PARALLEL_TASKS, request, handlers: [...new Set(handlers)] }
 }
 
 function specOf(name: string, endpoint: Endpoint, method: HttpMethod, body?: unknown): SourceSpec {

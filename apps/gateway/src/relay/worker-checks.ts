@@ -12,11 +12,21 @@ const REUSE_MS = 2_000
 
 type Answer = Pick<UpstreamView, 'state' | 'tookMs'>
 
+/** What a worker said of itself, where it did. */
+export interface WorkerCheck extends Answer {
+  /** Of its process, where it is one of a cluster. */
+  readonly nodeId?: string
+}
+
+interface Checked extends WorkerCheck {
+  readonly worker: Worker
+}
+
 /** Asks the workers how they are, for who watches this gateway. Who asks meanwhile, or just after, shares the answers. */
 export class WorkerChecks {
   readonly #pool: WorkerPool
   readonly #clock: Pick<Clock, 'now'>
-  #asking: Promise<readonly Answer[]> | undefined
+  #asking: Promise<readonly Checked[]> | undefined
   #askedAt = Number.NEGATIVE_INFINITY
 
   constructor(pool: WorkerPool, clock: Pick<Clock, 'now'>) {
@@ -24,32 +34,35 @@ export class WorkerChecks {
     this.#clock = clock
   }
 
-  /** How each worker is, in the order of the configuration. */
+  /** How each worker is: those of the configuration in its order, then those that have announced themselves. */
   async run(): Promise<UpstreamView[]> {
-    const { workers } = this.#pool
     const now = this.#clock.now()
     if (this.#asking === undefined || Math.abs(now - this.#askedAt) >= REUSE_MS) {
       this.#askedAt = now
-      this.#asking = Promise.all(workers.map(ask))
+      const check = async (worker: Worker) => ({ worker, ...(await checkWorker(worker)) })
+      this.#asking = Promise.all(this.#pool.workers.map(check))
     }
-    const answers = await this.#asking
-    return workers.map((worker, index) => ({
+    const checked = await this.#asking
+    return checked.map(({ worker, nodeId: _, ...answer }, index) => ({
       name: `worker-${index + 1}`,
       url: worker.url,
       streams: worker.load,
-      ...(answers[index] ?? { state: 'down' }),
+      ...answer,
     }))
   }
 }
 
-async function ask(worker: Worker): Promise<Answer> {
+/** Asks a worker how it is. Never rejects. */
+export async function checkWorker(worker: Worker): Promise<WorkerCheck> {
   const beganMs = performance.now()
   try {
     const { body } = await worker.request('/healthz', { timeoutMs: CHECK_TIMEOUT_MS })
     const answer: unknown = JSON.parse(new TextDecoder().decode(body))
     if (!healthAnswer.Check(answer)) return { state: 'down' }
     const state = answer.status === 'ok' ? 'up' : answer.status
-    return { state, tookMs: Math.round(performance.now() - beganMs) }
+    const { nodeId } = answer
+    const tookMs = Math.round(performance.now() - beganMs)
+    return { state, tookMs, ...(nodeId === undefined ? {} : { nodeId }) }
   } catch {
     return { state: 'down' }
   }

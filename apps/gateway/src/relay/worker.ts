@@ -1,7 +1,14 @@
 import type { Fetch } from '@tributary/client'
 import type { OutboundClient, WholeAnswer, WholeRequest } from '@tributary/outbound'
 import { classifyError, requestWhole } from '@tributary/outbound'
-import { ERROR_CODES, type ErrorCode, Problem, ProblemError, type TaskErrorCode } from '@tributary/protocol'
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  Problem,
+  ProblemError,
+  type TaskErrorCode,
+  type WorkerInfo,
+} from '@tributary/protocol'
 import type { Asker, WorkerTokens } from '@tributary/service'
 import { Compile } from 'typebox/compile'
 
@@ -18,7 +25,7 @@ export class WorkerUnreachableError extends Error {
   readonly code = 'upstream_unavailable'
   readonly retryable = true
 
-  constructor(url: string, cause: unknown) {
+  constructor(url: string, cause?: unknown) {
     super(`The worker ${url} cannot be reached`, { cause })
   }
 }
@@ -60,6 +67,8 @@ export class Worker {
   readonly #now: () => number
   #runs = 0
   #avoidUntil = 0
+  #info: WorkerInfo | undefined
+  #lost = new AbortController()
 
   constructor({ url, client, tokens, now }: WorkerOptions) {
     this.url = url.replace(/\/$/, '')
@@ -73,8 +82,44 @@ export class Worker {
     return this.#runs
   }
 
+  /** How busy it is: by what this gateway has there and, where it tells of itself, by what all have. */
+  get busyness(): number {
+    if (this.#info === undefined) return this.#runs
+    const { activeTasks, waitingTasks, loopDelayMs } = this.#info.load
+    // A turn that is late by 1 ms weighs as much as a task.
+    return this.#runs + activeTasks + waitingTasks + loopDelayMs
+  }
+
   get avoided(): boolean {
     return this.#now() < this.#avoidUntil
+  }
+
+  /** Whether it has told that it is about to stop. */
+  get draining(): boolean {
+    return this.#info?.draining === true
+  }
+
+  /** What it last told of itself; `undefined` where it tells nothing. */
+  get info(): WorkerInfo | undefined {
+    return this.#info
+  }
+
+  /** Aborted when it tells nothing any more: it has left or died, or is frozen. Anew once it tells again. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  /** Notes what it tells of itself; `undefined`: it does no more. */
+  note(info: WorkerInfo | undefined): void {
+    if (info === undefined && this.#info !== undefined) this.#lost.abort(new WorkerUnreachableError(this.url))
+    else if (info !== undefined && this.#lost.signal.aborted) this.#lost = new AbortController()
+    this.#info = info
+  }
+
+  /** Whether it can run a task of this name, as far as it is known. */
+  hasHandler(name: string): boolean {
+    const { handlers, simulates = false } = this.#info ?? {}
+    return handlers === undefined || simulates || handlers.includes(name)
   }
 
   /** Counts a run; the answer uncounts it, once. */

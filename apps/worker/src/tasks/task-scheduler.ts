@@ -35,6 +35,11 @@ export class TaskScheduler {
     return this.#active
   }
 
+  /** Attempts that wait for a slot. */
+  get waitingCount(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.size, 0)
+  }
+
   /** Origins that attempts go on against. */
   get originCount(): number {
     return this.#activeOf.size
@@ -111,6 +116,10 @@ class Lane {
 
   constructor(limit: LimitFunction) {
     this.limit = limit
+  }
+
+  get size(): number {
+    return this.#queues.values().reduce((sum, { length }) => sum + length, 0)
   }
 
   add(origin: string, attempt: Attempt): void {
