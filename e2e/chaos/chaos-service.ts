@@ -1,9 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceProcess } from '../processes.ts'
-import type { SeededRandom } from './seeded-random.ts'
 
 export interface ChaosServiceOptions {
   readonly name: 'gateway' | 'worker'
@@ -132,27 +130,4 @@ export class ChaosService implements AsyncDisposable {
     const file = join(this.#options.logFolder, `${this.name}-${String(this.#starts).padStart(3, '0')}.log`)
     await writeFile(file, `${process.output}\n`)
   }
-}
-
-/** Below the ports that systems give to outgoing connections. */
-const FIRST_PORT = 20_000
-const LAST_PORT = 30_000
-
-/**
- * A port that stays free while its service is down. One that the system hands out by itself may be given to somebody
- * else meanwhile; even to whoever tries to reach the service, which would then be connected to itself.
- */
-export async function lastingPort(random: SeededRandom): Promise<number> {
-  for (;;) {
-    const port = random.int(FIRST_PORT, LAST_PORT)
-    if (await isFree(port)) return port
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { lastingPort } from '@tributary/testkit'
 import { startGateway, startWorker } from '../processes.ts'
-import { ChaosService, lastingPort } from './chaos-service.ts'
+import { ChaosService } from './chaos-service.ts'
 import { CuttingProxy } from './cutting-proxy.ts'
 import { ExternalApi } from './external-api.ts'
 import type { FaultTargets } from './fault.ts'
@@ -58,8 +59,8 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
 
   /** @param folder where the services' data and their logs go. */
   static async start(folder: string, random: SeededRandom): Promise<ChaosWorld> {
-    const gatewayPort = await lastingPort(random)
-    const workerPort = await lastingPort(random)
+    const gatewayPort = await lastingPort(() => random.next())
+    const workerPort = await lastingPort(() => random.next())
     const parts = {
       gatewayPort,
       workerPort,

@@ -1,4 +1,4 @@
-import { freePort } from '../free-port.ts'
+import { lastingPort } from '../lasting-port.ts'
 import { RedisServer, type RedisServerOptions } from './redis-server.ts'
 import { until } from './until.ts'
 
@@ -33,7 +33,7 @@ export class RedisClusterServers implements AsyncDisposable {
       Array.from({ length: MASTERS * (1 + replicas) }, async () => {
         const own = [
           'cluster-enabled yes',
-          `cluster-port ${await freePort()}`,
+          `cluster-port ${await lastingPort()}`,
           `cluster-node-timeout ${NODE_TIMEOUT_MS}`,
           'repl-diskless-sync-delay 0',
           // How old a replica's data may be to take over: with so short a timeout it is often older.

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { freePort } from '../free-port.ts'
+import { lastingPort } from '../lasting-port.ts'
 import { findRedis, REDIS_MISSING } from './find-redis.ts'
 import { GuardedProcess } from './guarded-process.ts'
 
@@ -48,7 +48,7 @@ export class RedisServer implements AsyncDisposable {
     const program = findRedis()
     if (program === undefined) throw new Error(REDIS_MISSING)
     for (let attempt = 1; ; attempt += 1) {
-      const port = options.port ?? (await freePort())
+      const port = options.port ?? (await lastingPort())
       const folder = await mkdtemp(join(tmpdir(), 'tributary-redis-'))
       try {
         return await RedisServer.#startOn(port, program, folder, options)

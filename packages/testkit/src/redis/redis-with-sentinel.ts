@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { freePort } from '../free-port.ts'
+import { lastingPort } from '../lasting-port.ts'
 import { RedisServer, type RedisServerOptions } from './redis-server.ts'
 import { until } from './until.ts'
 
@@ -39,7 +39,7 @@ export class RedisWithSentinel implements AsyncDisposable {
     )
     const places = await Promise.all(
       Array.from({ length: SENTINELS }, async () => ({
-        port: await freePort(),
+        port: await lastingPort(),
         id: randomBytes(20).toString('hex'),
       })),
     )
