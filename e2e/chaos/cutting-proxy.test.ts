@@ -1,16 +1,18 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { CuttingProxy } from './cutting-proxy.ts'
+import { CuttingProxy, type CuttingProxyOptions } from './cutting-proxy.ts'
 
 /** A server that says everything twice, behind a proxy, and a client of it. */
-async function startEcho() {
+async function startEcho(rewrite?: CuttingProxyOptions['rewrite']) {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
     socket.on('data', (bytes) => socket.write(`${bytes}${bytes}`))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const proxy = await CuttingProxy.start((server.address() as AddressInfo).port)
+  const proxy = await CuttingProxy.start((server.address() as AddressInfo).port, {
+    ...(rewrite && { rewrite }),
+  })
   const { port } = new URL(proxy.url)
   const open = () => {
     const socket = connect(Number(port), '127.0.0.1')
@@ -83,5 +85,37 @@ describe('a cutting proxy', () => {
     await Promise.all([echo.proxy.stall(20), echo.proxy.stall(60)])
     socket.write('2')
     expect(await said(socket)).toBe('22')
+  })
+
+  it('passes all on in order while it is slow, each piece after its delay', async () => {
+    await using echo = await startEcho()
+    const socket = echo.open()
+    socket.write('1')
+    await said(socket)
+    const over = echo.proxy.slow(200, 40)
+    const beganAtMs = performance.now()
+    socket.write('2')
+    expect(await said(socket)).toBe('22')
+    expect(performance.now() - beganAtMs).toBeGreaterThan(60)
+    await over
+    socket.write('3')
+    expect(await said(socket)).toBe('33')
+  })
+
+  it('changes what the target says, where it is told to', async () => {
+    await using echo = await startEcho((bytes) => Buffer.from(String(bytes).toUpperCase()))
+    const socket = echo.open()
+    socket.write('hi')
+    expect(await said(socket)).toBe('HIHI')
+  })
+
+  it('counts what goes through it', async () => {
+    await using echo = await startEcho()
+    const socket = echo.open()
+    socket.write('hi')
+    await said(socket)
+    expect(echo.proxy.linkCount).toBe(1)
+    socket.destroy()
+    await expect.poll(() => echo.proxy.linkCount).toBe(0)
   })
 })
