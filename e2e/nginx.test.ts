@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
 import { EventCollector, ScriptedUpstream, steps } from '@tributary/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findNginx, NginxProcess } from './nginx-process.ts'
@@ -25,7 +27,7 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
     const env = { HEARTBEAT_MS: NEVER_MS, OUTBOUND_ALLOW: '127.0.0.1' }
     const worker = owned.use(await startWorker({ env }))
     gateway = owned.use(await startGateway({ workers: [worker], env }))
-    nginx = owned.use(await NginxProcess.start(nginxPath ?? '', gateway))
+    nginx = owned.use(await NginxProcess.start(nginxPath ?? '', { gateways: [gateway] }))
   })
   afterAll(() => owned.disposeAsync())
   afterEach(() => expect(nginx.complaints).not.toMatch(/\[(crit|alert|emerg)\]/))
@@ -138,3 +140,98 @@ describe.skipIf(nginxPath === undefined)('behind nginx, by deploy/nginx.conf', (
     expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ success: true })])
   })
 })
+
+describe.skipIf(nginxPath === undefined)('nginx in front of several gateways', () => {
+  const owned = new AsyncDisposableStack()
+  let gateways: Server[]
+  let nginx: NginxProcess
+  const asked: string[] = []
+
+  beforeAll(async () => {
+    gateways = [await namedServer('one', asked), await namedServer('two', asked)]
+    for (const gateway of gateways) owned.defer(() => close(gateway))
+    nginx = owned.use(
+      await NginxProcess.start(nginxPath ?? '', { gateways: gateways.map((one) => ({ url: urlOf(one) })) }),
+    )
+  })
+  afterAll(() => owned.disposeAsync())
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const answer = await fetch(nginx.url + path, init)
+    return { status: answer.status, headers: answer.headers, text: await answer.text() }
+  }
+  const asStream = { headers: { accept: 'text/event-stream' } }
+
+  it('each is asked in turn, whoever comes', async () => {
+    const texts = [await ask('/'), await ask('/'), await ask('/'), await ask('/')].map(({ text }) => text)
+    expect(texts.toSorted()).toEqual(['one', 'one', 'two', 'two'])
+  })
+
+  it('asks the other for a GET that is refused for now, and gives the refusal of a POST to who sent it', async () => {
+    expect(await ask('/refused-by-one')).toMatchObject({ status: 200, text: 'two' })
+    const posts = [await ask('/refused', { method: 'POST' }), await ask('/refused', { method: 'POST' })]
+    expect(posts.map(({ status }) => status)).toEqual([503, 503])
+  })
+
+  it('sends a POST once where its gateway dies in its midst', async () => {
+    asked.length = 0
+    expect((await ask('/dies', { method: 'POST' })).status).toBe(503)
+    expect(asked).toHaveLength(1)
+  })
+
+  it('begins a run by a GET once', async () => {
+    asked.length = 0
+    const path = '/api/sse-proxy/reactive/sample-parallel/sse-emitter?dies'
+    expect((await ask(path)).status).toBe(503)
+    expect(asked).toHaveLength(1)
+  })
+
+  it('goes on with the one that is left', async () => {
+    const [first] = gateways
+    if (first === undefined) throw new Error('there are two')
+    await close(first)
+    for (const method of ['GET', 'POST', 'GET', 'POST']) {
+      expect(await ask('/', { method })).toMatchObject({ status: 200, text: 'two' })
+    }
+  })
+
+  it('has a stream come back, and says to all others when to, while there is none', async () => {
+    const [, second] = gateways
+    if (second === undefined) throw new Error('there are two')
+    await close(second)
+    const stream = await ask('/', asStream)
+    expect([stream.status, stream.headers.get('content-type'), stream.text]).toEqual([
+      200,
+      'text/event-stream',
+      'retry: 3000\n\n',
+    ])
+    for (const init of [{}, { ...asStream, method: 'POST' }]) {
+      const refused = await ask('/', init)
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '3'])
+    }
+  })
+})
+
+/** A server that says its name, is not well where its path says so, and notes what it was asked. */
+async function namedServer(name: string, asked: string[]): Promise<Server> {
+  const server = createServer(({ method, url = '' }, response) => {
+    asked.push(`${method} ${url}`)
+    if (url.endsWith('dies')) response.destroy()
+    else if (url === '/refused' || url === `/refused-by-${name}`) response.writeHead(503).end(name)
+    else response.end(name)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return server
+}
+
+function urlOf(server: Server): string {
+  const address = server.address()
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = once(server, 'close')
+  server.close()
+  server.closeAllConnections()
+  await closed
+}

@@ -1,5 +1,5 @@
-// What `npm start` and `npm test` run: sees to the dependencies and to Node 24, then hands over to the script
-// of that name. Plain JavaScript without dependencies, because it runs before there are any, on any Node from 20.20.
+// What `npm start`, `npm test` and `npm run cluster` run: sees to the dependencies and to Node 24, then hands over to
+// the script of that name. Plain JavaScript without dependencies, because it runs before there are any, on any Node from 20.20.
 import { spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,7 @@ import { ensureInstalled, node24, SetupError } from './install.mjs'
 
 const OLDEST_NODE = [20, 20]
 const PARENT_POLL_MS = 500
-const COMMANDS = ['start', 'test']
+const COMMANDS = { start: 'scripts/start.ts', test: 'scripts/test.ts', cluster: 'e2e/cluster/run.ts' }
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 function checkNode() {
@@ -21,13 +21,13 @@ function checkNode() {
  * It notices by the closed IPC channel when this process is gone.
  */
 function handOver(node, command, args) {
-  const child = spawn(node, [join(root, 'scripts', `${command}.ts`), ...args], {
+  const child = spawn(node, ['--conditions=@tributary/source', join(root, COMMANDS[command]), ...args], {
     cwd: root,
     detached: true,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   })
   child.on('error', (error) => fail(`Node 24 does not run here: ${error.message}`))
-  // `start` drains its services itself; of `test`, all processes of the group end.
+  // `start` and `cluster` drain their services themselves; of `test`, all processes of the group end.
   const target = command === 'test' ? -child.pid : child.pid
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.exitCode === null && process.kill(target, signal))
@@ -48,8 +48,8 @@ function fail(message) {
 const [command, ...args] = process.argv.slice(2)
 try {
   checkNode()
-  if (!COMMANDS.includes(command))
-    throw new SetupError(`usage: node scripts/bootstrap.mjs ${COMMANDS.join('|')}`)
+  if (!Object.hasOwn(COMMANDS, command ?? ''))
+    throw new SetupError(`usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')}`)
   await ensureInstalled(root)
   handOver(node24(root), command, args)
 } catch (error) {

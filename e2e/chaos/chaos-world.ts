@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { lastingPort } from '@tributary/testkit'
+import { RestartedService } from '../cluster/restarted-service.ts'
 import { startGateway, startWorker } from '../processes.ts'
-import { ChaosService } from './chaos-service.ts'
 import { CuttingProxy } from './cutting-proxy.ts'
 import { ExternalApi } from './external-api.ts'
 import type { FaultTargets } from './fault.ts'
@@ -51,8 +51,8 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
   readonly readersProxy: CuttingProxy
   readonly publishersProxy: CuttingProxy
   readonly workerProxy: CuttingProxy
-  readonly gateway: ChaosService
-  readonly worker: ChaosService
+  readonly gateway: RestartedService
+  readonly worker: RestartedService
   readonly workerUrl: string
   #readers: readonly HubReader[] = []
   #history: History = 'long'
@@ -96,10 +96,10 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
     this.workerUrl = `http://127.0.0.1:${workerPort}`
     const service = (
       name: 'gateway' | 'worker',
-      start: ConstructorParameters<typeof ChaosService>[0]['start'],
+      start: ConstructorParameters<typeof RestartedService>[0]['start'],
     ) =>
       this.#parts.use(
-        new ChaosService({
+        new RestartedService({
           name,
           folder: join(folder, name),
           logFolder: join(folder, 'logs'),

@@ -14,11 +14,12 @@ const LAST_PORT = 30_000
 export async function lastingPort(random: () => number = Math.random): Promise<number> {
   for (;;) {
     const port = FIRST_PORT + Math.floor(random() * (LAST_PORT - FIRST_PORT + 1))
-    if (await isFree(port)) return port
+    if (await isFreePort(port)) return port
   }
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nothing listens on a port of loopback now. */
+export function isFreePort(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', () => resolve(false))

@@ -2,29 +2,39 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceProcess } from '../processes.ts'
+import { Turns } from './turns.ts'
 
-export interface ChaosServiceOptions {
-  readonly name: 'gateway' | 'worker'
+export interface RestartedServiceOptions {
+  /** As `gateway-1`. */
+  readonly name: string
   /** Where the process runs, and so keeps its data; and where its output goes. Made where they are missing. */
   readonly folder: string
   readonly logFolder: string
   start(folder: string): Promise<ServiceProcess>
+  /** After how long it is started again where it ends by itself. Default: never. */
+  readonly comeBackMs?: number
   /** Called where it ends without being asked to, or does not start. */
   onFailure(fault: string): void
 }
 
 /** A service that is killed, stopped and restarted over its own data. One thing at a time is done to it. */
-export class ChaosService implements AsyncDisposable {
+export class RestartedService implements AsyncDisposable {
   readonly name: string
-  readonly #options: ChaosServiceOptions
+  readonly #options: RestartedServiceOptions
   #process: ServiceProcess | undefined
-  #turn: Promise<void> = Promise.resolve()
+  readonly #turns: Turns
   #starts = 0
   #isClosed = false
 
-  constructor(options: ChaosServiceOptions) {
+  constructor(options: RestartedServiceOptions) {
     this.name = options.name
     this.#options = options
+    this.#turns = new Turns(options.onFailure)
+  }
+
+  /** Of the process that runs now. */
+  get pid(): number | undefined {
+    return this.#process?.pid
   }
 
   /** How often it was started. */
@@ -33,12 +43,12 @@ export class ChaosService implements AsyncDisposable {
   }
 
   start(): Promise<void> {
-    return this.#next(() => this.#start())
+    return this.#turns.take(() => this.#start())
   }
 
   /** `kill -9`, and a start over what is left after `downMs`. */
   crash(downMs: number): Promise<void> {
-    return this.#next(async () => {
+    return this.#turns.take(async () => {
       const process = this.#letGo()
       await process?.kill()
       await this.#keepLog(process)
@@ -49,19 +59,27 @@ export class ChaosService implements AsyncDisposable {
 
   /** SIGTERM, and a start once it has ended, as a deployment does. */
   deploy(): Promise<void> {
-    return this.#next(async () => {
+    return this.#turns.take(async () => {
       const process = this.#letGo()
       const end = await process?.stop()
-      if (end !== undefined && end !== 0)
-        this.#options.onFailure(`the ${this.name} ended with ${end} on SIGTERM`)
+      if (end !== undefined && end !== 0) this.#options.onFailure(`${this.name} ended with ${end} on SIGTERM`)
       await this.#keepLog(process)
       await this.#start()
     })
   }
 
+  /** SIGTERM, without a start after it; a second call does nothing. */
+  stop(): Promise<void> {
+    return this.#turns.take(async () => {
+      const process = this.#letGo()
+      await process?.stop()
+      await this.#keepLog(process)
+    })
+  }
+
   /** SIGSTOP, and SIGCONT after `ms`. */
   pause(ms: number): Promise<void> {
-    return this.#next(async () => {
+    return this.#turns.take(async () => {
       this.#signal('SIGSTOP')
       try {
         await delay(ms)
@@ -73,29 +91,22 @@ export class ChaosService implements AsyncDisposable {
 
   /** Resolves once all that is being done to it is done. */
   settled(): Promise<void> {
-    return this.#turn
+    return this.#turns.settled()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     // One that is stopped does not notice that its starter has gone.
     this.#signal('SIGCONT')
-    await this.#turn
+    this.#turns.close()
+    await this.#turns.settled()
     const process = this.#letGo()
     await process?.kill()
     await this.#keepLog(process)
   }
 
-  #next(act: () => Promise<void>): Promise<void> {
-    const done = this.#turn.then(() => (this.#isClosed ? undefined : act()))
-    this.#turn = done.catch((error: unknown) => {
-      this.#options.onFailure(error instanceof Error ? error.message : String(error))
-    })
-    return this.#turn
-  }
-
   async #start(): Promise<void> {
-    const { folder, logFolder, start } = this.#options
+    const { folder, logFolder, start, onFailure, comeBackMs } = this.#options
     if (this.#isClosed) return
     await Promise.all([mkdir(folder, { recursive: true }), mkdir(logFolder, { recursive: true })])
     this.#starts += 1
@@ -104,7 +115,8 @@ export class ChaosService implements AsyncDisposable {
     void process.exited.then((end) => {
       if (this.#process !== process) return
       this.#process = undefined
-      this.#options.onFailure(`the ${this.name} ended by itself with ${end}:\n${process.output}`)
+      onFailure(`${this.name} ended by itself with ${end}:\n${process.output}`)
+      if (comeBackMs !== undefined) void this.#turns.take(() => delay(comeBackMs).then(() => this.#start()))
     })
   }
 

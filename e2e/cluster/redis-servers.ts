@@ -1,0 +1,73 @@
+import {
+  type RedisServer,
+  type RedisWithSentinel,
+  startRedis,
+  startRedisWithSentinel,
+} from '@tributary/testkit'
+import type { RedisPlaces } from './redis-network.ts'
+
+export interface RedisServersOptions {
+  /** A master, its replica and three Sentinels in place of one server. Default: no. */
+  readonly sentinel?: boolean
+  /** Of the one server. Default: a port that stays free. */
+  readonly redisPort?: number
+}
+
+/** The Redis of a cluster: one server, or a master with its replica and three Sentinels. */
+export class RedisServers implements AsyncDisposable, RedisPlaces {
+  readonly #single: RedisServer | undefined
+  readonly #withSentinel: RedisWithSentinel | undefined
+
+  private constructor(single: RedisServer | undefined, withSentinel: RedisWithSentinel | undefined) {
+    this.#single = single
+    this.#withSentinel = withSentinel
+  }
+
+  /** What was written is there after a restart. */
+  static async start(options: RedisServersOptions = {}): Promise<RedisServers> {
+    const { sentinel = false, redisPort: port } = options
+    if (sentinel) return new RedisServers(undefined, await startRedisWithSentinel({ persistent: true }))
+    const single = await startRedis({ persistent: true, ...(port === undefined ? {} : { port }) })
+    return new RedisServers(single, undefined)
+  }
+
+  /** For a `REDIS_URL`, without a proxy before them. */
+  get url(): string {
+    return this.#known.url
+  }
+
+  get servers(): readonly RedisServer[] {
+    return this.#withSentinel?.servers ?? (this.#single === undefined ? [] : [this.#single])
+  }
+
+  get sentinels(): readonly RedisServer[] {
+    return this.#withSentinel?.sentinels ?? []
+  }
+
+  get masterName(): string | undefined {
+    return this.#withSentinel?.masterName
+  }
+
+  /** The server that takes writes. */
+  async master(): Promise<RedisServer> {
+    if (this.#withSentinel !== undefined) return this.#withSentinel.master()
+    const [server] = this.servers
+    if (server === undefined) throw new Error('there is a server')
+    return server
+  }
+
+  /** `undefined` where there is one server alone, which nobody takes over from. */
+  get withSentinel(): RedisWithSentinel | undefined {
+    return this.#withSentinel
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#known[Symbol.asyncDispose]()
+  }
+
+  get #known(): RedisServer | RedisWithSentinel {
+    const known = this.#withSentinel ?? this.#single
+    if (known === undefined) throw new Error('there is a Redis')
+    return known
+  }
+}
