@@ -173,7 +173,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     heartbeatMs: config.HEARTBEAT_MS,
   })
   const allowedOrigins = originsOf(config.RELAY_ALLOWED_ORIGINS)
-  const owedCancels = await OwedCancels.open({ store, pool, clock })
+  const owedCancels = await OwedCancels.open({ store, pool, cluster, clock })
   const ownRuns = new OwnRuns({
     sources: new SourceBuilder({
       ...upstream,

@@ -20,7 +20,7 @@ await runService({
         deps.cluster.listensAt(url)
         deps.consistency.begin()
         await deps.announcedWorkers.begin()
-        deps.owedCancels.resume()
+        await deps.owedCancels.begin()
         await recoverRuns(deps.runs, deps.ownRuns)
       },
       close: () => deps.close(),

@@ -1,4 +1,5 @@
-import type { EventLog, EventStore } from '@tributary/eventlog'
+import type { Cluster } from '@tributary/cluster'
+import type { EventLog, EventStore, Following } from '@tributary/eventlog'
 import { type Clock, ProblemError } from '@tributary/protocol'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -13,36 +14,46 @@ const MAX_STORED = 10_000
 const RETRY_MS = 1_000
 const OWED_MS = 86_400_000
 
-const OwedCancel = Type.Object({ worker: Type.String(), sinceMs: Type.Number() })
+const OwedCancel = Type.Object({
+  worker: Type.String(),
+  sinceMs: Type.Number(),
+  /** The node that sends it. */
+  by: Type.Optional(Type.String()),
+})
 type OwedCancel = Static<typeof OwedCancel>
 const owedCancel = Compile(OwedCancel)
 
 export interface OwedCancelsOptions {
   readonly store: EventStore
   readonly pool: WorkerPool
+  readonly cluster: Pick<Cluster, 'nodeId' | 'nodes' | 'onNodeGone'>
   readonly clock: Clock
 }
 
 /**
  * The cancels of workers' runs that their workers have not confirmed. A run of ours that is cancelled ends at once,
  * however far away its worker is; what it had begun there ends as soon as the worker can be told, also where this
- * gateway is restarted in between.
+ * gateway is restarted in between, or in a cluster dies: then another one tells it.
  */
 export class OwedCancels {
-  readonly #pool: WorkerPool
-  readonly #clock: Clock
+  readonly #options: OwedCancelsOptions
   readonly #log: EventLog
+  readonly #following: Following
   readonly #closing = new AbortController()
+  #offNodeGone: (() => void) | undefined
 
-  private constructor({ pool, clock }: OwedCancelsOptions, log: EventLog) {
-    this.#pool = pool
-    this.#clock = clock
+  private constructor(options: OwedCancelsOptions, log: EventLog, following: Following) {
+    this.#options = options
     this.#log = log
+    this.#following = following
   }
 
   static async open(options: OwedCancelsOptions): Promise<OwedCancels> {
     const retention = () => ({ maxEvents: 0, maxAgeMs: 0 })
-    return new OwedCancels(options, await options.store.open(LOG, { retention }))
+    const log = await options.store.open(LOG, { retention })
+    const following = log.follow()
+    await following.ready
+    return new OwedCancels(options, log, following)
   }
 
   get size(): number {
@@ -51,32 +62,51 @@ export class OwedCancels {
 
   /** Cancels a run, now or when its worker is back. Resolves once the worker has confirmed it, or is given up. */
   async add(worker: Worker, runId: string): Promise<void> {
-    const owed = { worker: worker.url, sinceMs: this.#clock.now() }
+    const { clock, cluster } = this.#options
+    const owed = { worker: worker.url, sinceMs: clock.now(), by: cluster.nodeId }
     if (this.size < MAX_STORED) await this.#note(runId, JSON.stringify(owed)).catch(() => undefined)
     await this.#send(runId, owed)
   }
 
-  /** Sends those that an earlier process owed. */
-  resume(): void {
-    for (const [runId, text] of this.#log.attributes) {
-      const owed: unknown = JSON.parse(text)
-      if (owedCancel.Check(owed)) void this.#send(runId, owed)
-    }
+  /** Sends those that nobody sends any more, now and whenever a node is gone. */
+  async begin(): Promise<void> {
+    const { cluster } = this.#options
+    this.#offNodeGone ??= cluster.onNodeGone(({ nodeId }) => this.#takeOver((by) => by === nodeId))
+    const living = new Set((await cluster.nodes()).map(({ nodeId }) => nodeId))
+    await this.#takeOver((by) => by === undefined || !living.has(by))
   }
 
   /** Sends no more. What is owed still is stored. */
   close(): void {
     this.#closing.abort()
+    this.#offNodeGone?.()
+    this.#following.end()
+  }
+
+  /** Resolves once it is stored that they are this node's. */
+  async #takeOver(isOrphan: (by: string | undefined) => boolean): Promise<void> {
+    const taken: Record<string, OwedCancel> = {}
+    for (const [runId, text] of this.#log.attributes) {
+      const owed: unknown = JSON.parse(text)
+      if (!owedCancel.Check(owed) || !isOrphan(owed.by)) continue
+      taken[runId] = { ...owed, by: this.#options.cluster.nodeId }
+    }
+    const entries = Object.entries(taken)
+    if (entries.length === 0) return
+    const attributes = Object.fromEntries(entries.map(([runId, owed]) => [runId, JSON.stringify(owed)]))
+    await this.#log.append([], { attributes })
+    for (const [runId, owed] of entries) void this.#send(runId, owed)
   }
 
   async #send(runId: string, { worker: url, sinceMs }: OwedCancel): Promise<void> {
     const { signal } = this.#closing
+    const { pool, clock } = this.#options
     for (; ; await this.#pause()) {
       if (signal.aborted) return
-      const workers = this.#pool.servingAt(url)
+      const workers = pool.servingAt(url)
       // One that is no longer configured is asked no more, unless others can speak for it.
-      if (workers.length === 0 && !this.#pool.shared) break
-      if (this.#clock.now() - sinceMs >= OWED_MS || (await isConfirmed(workers, runId))) break
+      if (workers.length === 0 && !pool.shared) break
+      if (clock.now() - sinceMs >= OWED_MS || (await isConfirmed(workers, runId))) break
     }
     await this.#note(runId, null).catch(() => undefined)
   }
@@ -93,7 +123,7 @@ export class OwedCancels {
         signal.removeEventListener('abort', end)
         resolve()
       }
-      const cancel = this.#clock.after(RETRY_MS, end)
+      const cancel = this.#options.clock.after(RETRY_MS, end)
       signal.addEventListener('abort', end, { once: true })
     })
   }
