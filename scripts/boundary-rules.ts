@@ -3,21 +3,22 @@ import type { ICruiseOptions, IForbiddenRuleType, IResolveOptions } from 'depend
 /** Who may import whom. A package not named here may import nothing of ours, so a new one needs a line. */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
-  eventlog: ['protocol'],
+  eventlog: ['protocol', 'redis'],
   outbound: ['protocol'],
   client: ['protocol'],
   sse: ['eventlog', 'protocol'],
-  runs: ['eventlog', 'protocol'],
-  hub: ['sse', 'eventlog', 'protocol'],
+  runs: ['eventlog', 'protocol', 'redis'],
+  hub: ['sse', 'eventlog', 'protocol', 'redis'],
   cluster: ['protocol', 'redis'],
-  service: ['protocol'],
+  service: ['protocol', 'redis'],
+  redis: ['protocol'],
   react: ['client', 'protocol'],
   testkit: ['protocol'],
 }
 
 /** Files that may use the testkit, and may pick an adapter. */
 const TESTS = '(\\.test\\.tsx?$|^(packages|apps|examples)/[^/]+/(test|test-support)/|^e2e/|^bench/)'
-const ADAPTERS = '^packages/[^/]+/src/(memory|sqlite|redis|bullmq)/'
+const ADAPTERS = '^packages/.+/(memory|sqlite|redis|bullmq)/'
 const anyOf = (names: string[]) => `^packages/(${names.join('|')})/`
 
 /** A package imports itself, what its line allows, and the testkit from tests. */
@@ -89,6 +90,20 @@ const rules: IForbiddenRuleType[] = [
     comment: 'no package picks an adapter of another (tests excepted)',
     from: { path: '^packages/([^/]+)/', pathNot: TESTS },
     to: { path: ADAPTERS, pathNot: '^packages/$1/' },
+  },
+  {
+    name: 'redis-in-adapters-only',
+    comment: 'nothing but adapters knows of Redis, and what opens its connections',
+    from: {
+      path: '^(apps|packages)/',
+      pathNot: [
+        TESTS,
+        '^packages/(redis|testkit)/',
+        '^packages/.+/(redis|bullmq)/',
+        '^apps/[^/]+/src/(deps|backends)\\.ts$',
+      ],
+    },
+    to: { path: '^packages/redis/' },
   },
   {
     name: 'resolvable',

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { authConfig } from '../auth/auth-config.ts'
 import { consistencyConfig } from '../consistency/consistency-config.ts'
+import { redisConfig } from './redis-config.ts'
 
 const Milliseconds = (defaultMs: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: defaultMs, description })
@@ -41,6 +42,7 @@ export const serviceConfig = {
     description:
       'What a write waits for. `normal` survives the end of the process in any way; `full` a power loss too.',
   }),
+  ...redisConfig,
   ...authConfig,
   CORS_ORIGINS: Type.Array(Type.String({ format: 'cors-origin' }), {
     default: [],
@@ -186,6 +188,7 @@ export const serviceConfig = {
 
 /** The variables whose values nobody is shown. */
 export const SECRET_VARIABLES = [
+  'REDIS_URL',
   'AUTH_STATIC_TOKENS',
   'AUTH_JWT_SECRET',
   'AUTH_SESSION_SECRET',

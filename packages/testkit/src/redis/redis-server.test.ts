@@ -42,7 +42,7 @@ describeWithRedisServers('the Redis servers of the tests', () => {
 
   test('end with the process that started them, also when that is killed', async () => {
     const program = `
-      import { startRedis } from '@tributary/testkit'
+      const { startRedis } = await import(${JSON.stringify(import.meta.resolve('./redis-server.ts'))})
       const redis = await startRedis()
       console.log(redis.pid)
       await new Promise(() => setInterval(() => {}, 1000))`

@@ -1,0 +1,105 @@
+import type { Clock } from '@tributary/protocol'
+import { Cluster, type Redis } from 'ioredis'
+import { backoffMs, type ConnectionSettings, type RedisClient } from './connection-options.ts'
+import { RedisReplyError, reasonOf, toRedisError } from './redis-error.ts'
+import type { RedisNotice } from './redis-notice.ts'
+import { describeTarget } from './redis-target.ts'
+import { noticesOfServer, parseInfo, refusalOfServer } from './server-check.ts'
+
+interface FirstConnectionInit {
+  readonly client: RedisClient
+  readonly settings: ConnectionSettings
+  readonly clock: Clock
+  readonly onNotice: (notice: RedisNotice) => void
+  readonly signal: AbortSignal | undefined
+}
+
+/** Answers that no waiting cures; without the login, since this is shown. */
+const FATAL = /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|AUTH|Client sent AUTH))/
+const CHECK_CHANNEL = 'tributary:check'
+
+/**
+ * Waits until the server takes commands, and looks what it is.
+ *
+ * @throws Error where it can never be used as it is set up, or the signal's reason.
+ */
+export async function connectFirst(init: FirstConnectionInit): Promise<{ isSharded: boolean }> {
+  const { client, settings, clock, onNotice, signal } = init
+  const place = describeTarget(settings.target)
+  const refused = Promise.withResolvers<never>()
+  refused.promise.catch(() => undefined)
+  let told = ''
+  const hear = (error: Error) => {
+    if (FATAL.test(error.message)) refused.reject(refusal(place, error.message))
+    const reason = reasonOf(error)
+    if (reason === told) return
+    told = reason
+    onNotice({ level: 'warn', message: 'waiting for Redis', fields: { place, reason } })
+  }
+  const stop = () => refused.reject(signal?.reason)
+  client.on('error', hear)
+  client.on('node error', hear)
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted) stop()
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await Promise.race([refused.promise, look(client, place, onNotice)])
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason
+        const known = toRedisError(error)
+        if (known instanceof RedisReplyError) throw refusal(place, known.reply)
+        if (known === error) throw error
+        const waitMs = backoffMs(attempt, settings.random)
+        await Promise.race([refused.promise, new Promise<void>((resolve) => clock.after(waitMs, resolve))])
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    client.off('node error', hear)
+    client.off('error', hear)
+    // Without a listener ioredis writes them to the console.
+    client.on('error', () => undefined)
+  }
+}
+
+function refusal(place: string, reply: string): Error {
+  return new Error(`Redis at ${place} refuses: ${reply}`)
+}
+
+async function look(client: RedisClient, place: string, onNotice: (notice: RedisNotice) => void) {
+  const servers = await serversOf(client)
+  for (const server of servers) {
+    const info = parseInfo(await server.info())
+    const fault = refusalOfServer(info)
+    if (fault !== undefined) throw new Error(`Redis at ${place}: ${fault}`)
+    const [, save] = await server
+      .config('GET', 'save')
+      .catch(() => [])
+      .then(asTexts)
+    for (const notice of noticesOfServer(info, save)) onNotice(notice)
+  }
+  return { isSharded: client instanceof Cluster || (await canShard(client)) }
+}
+
+async function serversOf(client: RedisClient): Promise<readonly Redis[]> {
+  if (!(client instanceof Cluster)) return [client]
+  // Before it has learned of its nodes it has none.
+  await client.ping()
+  return client.nodes('master')
+}
+
+/** Publishing is the least that tells: servers differ in how they list their commands. */
+async function canShard(client: Redis): Promise<boolean> {
+  try {
+    await client.spublish(CHECK_CHANNEL, '')
+    return true
+  } catch (error) {
+    if (error instanceof Error && /unknown command|not supported/i.test(error.message)) return false
+    throw error
+  }
+}
+
+function asTexts(answer: unknown): string[] {
+  return Array.isArray(answer) ? answer.map(String) : []
+}

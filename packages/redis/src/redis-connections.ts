@@ -1,0 +1,201 @@
+import { once } from 'node:events'
+import { type Clock, systemClock } from '@tributary/protocol'
+import { Cluster } from 'ioredis'
+import { Availability, type RedisStatus } from './availability.ts'
+import {
+  backoffMs,
+  type ConnectionSettings,
+  connectBlocking,
+  connectCommands,
+  connectSubscriber,
+  type RedisClient,
+} from './connection-options.ts'
+import { connectFirst } from './first-connection.ts'
+import { Pulse } from './pulse.ts'
+import { RedisUnavailableError, toRedisError } from './redis-error.ts'
+import type { RedisNotice } from './redis-notice.ts'
+import type { RedisScript } from './redis-script.ts'
+import { parseRedisUrl } from './redis-target.ts'
+import { ClusterRoutes, singleRoutes } from './subscriptions/subscriber-routes.ts'
+import { Subscriptions } from './subscriptions/subscriptions.ts'
+
+const TIMEOUT_MS = 5_000
+
+export interface RedisConnectionsInit {
+  /** As `REDIS_URL`, see `parseRedisUrl`. */
+  readonly url: string
+  /** The certificate authorities of the servers' certificates, as PEM. Default: those of Node. */
+  readonly ca?: string
+  /** What the server's CLIENT LIST calls the connections. Default: `tributary`. */
+  readonly name?: string
+  /** How long a connect or an answer may take, in milliseconds. Default: 5,000. */
+  readonly timeoutMs?: number
+  /** What is to be logged: Redis is waited for, came back, or should be set up otherwise. */
+  readonly onNotice?: (notice: RedisNotice) => void
+  /** Ends the waiting for a Redis that is not there. */
+  readonly signal?: AbortSignal
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  /** Spreads reconnects. Default: `Math.random`. */
+  readonly random?: () => number
+}
+
+export interface CallOptions {
+  /**
+   * Doing it twice does no harm: it is tried again, with growing waits, until the timeout is over. Default: it is
+   * sent once, and fails at once where there is no connection.
+   */
+  readonly again?: boolean
+}
+
+/** All connections of a process to Redis: one for commands, one that subscribes (of a Cluster one per master), and those that wait. */
+export class RedisConnections implements AsyncDisposable {
+  /** What a script publishes by: sharded where the server can. Decided when first connected. */
+  readonly publishCommand: 'SPUBLISH' | 'PUBLISH'
+  readonly subscriptions: Subscriptions
+  readonly #client: RedisClient
+  readonly #settings: ConnectionSettings
+  readonly #clock: Clock
+  readonly #availability: Availability
+  readonly #pulse: Pulse
+  readonly #defined = new Set<RedisScript<unknown>['name']>()
+  readonly #blocking = new Set<RedisClient>()
+
+  private constructor(init: {
+    client: RedisClient
+    settings: ConnectionSettings
+    clock: Clock
+    isSharded: boolean
+    onNotice: (notice: RedisNotice) => void
+  }) {
+    const { client, settings, clock, isSharded, onNotice } = init
+    this.#client = client
+    this.#settings = settings
+    this.#clock = clock
+    this.publishCommand = isSharded ? 'SPUBLISH' : 'PUBLISH'
+    this.#availability = new Availability(() => clock.now(), 'not yet connected')
+    this.#pulse = new Pulse({ client, clock, availability: this.#availability })
+    this.#availability.onUp(() => onNotice({ level: 'info', message: 'Redis is back', fields: {} }))
+    this.#availability.onDown((reason) =>
+      onNotice({ level: 'warn', message: 'Redis is away', fields: { reason } }),
+    )
+    this.subscriptions = new Subscriptions({
+      isSharded,
+      routes: client instanceof Cluster ? new ClusterRoutes(client) : singleRoutes,
+      connect: (address) => connectSubscriber({ ...settings, name: `${settings.name}-subscriber` }, address),
+      clock,
+      onFault: (reason) =>
+        onNotice({ level: 'warn', message: 'a subscriber of Redis has a fault', fields: { reason } }),
+    })
+  }
+
+  /**
+   * Connects, and looks whether the server can be used. A Redis that is not there is waited for, and told of.
+   *
+   * @throws Error where waiting does not help: a login that is refused, a user who may not, a server that is too old;
+   *   and the signal's reason.
+   */
+  static async open(init: RedisConnectionsInit): Promise<RedisConnections> {
+    const { clock = systemClock, random = Math.random, onNotice = () => undefined } = init
+    const settings: ConnectionSettings = {
+      target: parseRedisUrl(init.url),
+      name: init.name ?? 'tributary',
+      timeoutMs: init.timeoutMs ?? TIMEOUT_MS,
+      random,
+      ...(init.ca === undefined ? {} : { ca: init.ca }),
+    }
+    const client = connectCommands(settings)
+    try {
+      const { isSharded } = await connectFirst({ client, settings, clock, onNotice, signal: init.signal })
+      return new RedisConnections({ client, settings, clock, isSharded, onNotice })
+    } catch (error) {
+      client.disconnect()
+      throw error
+    }
+  }
+
+  /** Whether commands can be sent. Whoever sends one decides by its answer: this is for health, and for when to try again. */
+  get status(): RedisStatus {
+    return this.#availability.status
+  }
+
+  /** Each time that Redis is back. */
+  onUp(listener: () => void): () => void {
+    return this.#availability.onUp(listener)
+  }
+
+  /** Each time that it goes away. */
+  onDown(listener: (reason: string) => void): () => void {
+    return this.#availability.onDown(listener)
+  }
+
+  /**
+   * Sends commands.
+   *
+   * @throws RedisUnavailableError where Redis cannot do it now, RedisReplyError where it answers with another error.
+   */
+  async call<T>(work: (redis: RedisClient) => Promise<T>, options: CallOptions = {}): Promise<T> {
+    const deadline = this.#clock.elapsed() + this.#settings.timeoutMs
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work(this.#client)
+      } catch (cause) {
+        const { status } = this
+        const error = toRedisError(cause, status.state === 'down' ? status.reason : undefined)
+        const waitMs = backoffMs(attempt, this.#settings.random)
+        const isOver = this.#clock.elapsed() + waitMs > deadline
+        if (!(error instanceof RedisUnavailableError) || !options.again || isOver) throw error
+        await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve))
+      }
+    }
+  }
+
+  /**
+   * Runs a script. All its keys must be in one slot of a Cluster.
+   *
+   * @throws as `call`, and RedisReplyError where the answer is not as the script's schema says.
+   */
+  async run<T>(
+    script: RedisScript<T>,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    options?: CallOptions,
+  ): Promise<T> {
+    // A name of its own, lest it be one of a command of Redis.
+    const method = `tributary:${script.name}`
+    if (!this.#defined.has(method)) {
+      this.#client.defineCommand(method, { lua: script.lua })
+      this.#defined.add(method)
+    }
+    const answer = await this.call(
+      async (redis) => Reflect.apply(Reflect.get(redis, method), redis, [keys.length, ...keys, ...args]),
+      options,
+    )
+    return script.parse(answer)
+  }
+
+  /** A connection whose commands may wait at the server, as BullMQ wants it. It is closed with these. */
+  createBlocking(name: string): RedisClient {
+    const client = connectBlocking({ ...this.#settings, name: `${this.#settings.name}-${name}` })
+    // Told by what fails, and by the status.
+    client.on('error', () => undefined)
+    this.#blocking.add(client)
+    client.once('end', () => this.#blocking.delete(client))
+    return client
+  }
+
+  /** Idempotent. What is under way fails. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#pulse.end()
+    this.subscriptions.close()
+    await Promise.all([this.#client, ...this.#blocking].map(disconnected))
+  }
+}
+
+async function disconnected(client: RedisClient): Promise<void> {
+  const ended = once(client, 'end')
+  // Between two attempts ioredis has nothing to close, and tells no end.
+  const hasNothing = ['wait', 'reconnecting', 'end'].includes(client.status)
+  client.disconnect()
+  if (!hasNothing) await ended
+}

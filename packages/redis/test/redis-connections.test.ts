@@ -1,0 +1,154 @@
+import { defineScript, RedisConnections, RedisReplyError, RedisUnavailableError } from '@tributary/redis'
+import { freePort, startRedis, TcpProxy } from '@tributary/testkit'
+import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
+import Type from 'typebox'
+import { expect, test } from 'vitest'
+import { nextDown, nextUp, openNoticed } from './noticed.ts'
+
+const file = new URL('./scripts/add.lua', import.meta.url)
+const ADD = defineScript({ name: 'add', file, answer: Type.Tuple([Type.Integer(), Type.String()]) })
+const WRONG = defineScript({ name: 'wrong', file, answer: Type.Tuple([Type.String()]) })
+
+describeWithRedis('RedisConnections', (server) => {
+  test('send commands, and read their answers in the shapes that both protocols have', async () => {
+    const key = server.prefix()
+    await using redis = await RedisConnections.open({ url: server.url })
+    await redis.call((client) => client.hset(key, 'a', '1', 'b', '2'))
+    expect(await redis.call((client) => client.hgetall(key))).toEqual({ a: '1', b: '2' })
+    await redis.call((client) => client.xadd(`${key}:s`, '1-1', 'field', 'value'))
+    expect(await redis.call((client) => client.xrange(`${key}:s`, '-', '+'))).toEqual([
+      ['1-1', ['field', 'value']],
+    ])
+    expect(await redis.call((client) => client.zadd(`${key}:z`, '1.5', 'm'))).toBe(1)
+    expect(await redis.call((client) => client.zrange(`${key}:z`, '0', '-1', 'WITHSCORES'))).toEqual([
+      'm',
+      '1.5',
+    ])
+    // What ioredis makes nothing of comes as flat lists, as in RESP2.
+    expect(await redis.call((client) => client.call('HGETALL', key))).toEqual(['a', '1', 'b', '2'])
+  })
+
+  test('run scripts, whose answers are as their schema says', async () => {
+    const key = server.prefix()
+    await using redis = await RedisConnections.open({ url: server.url })
+    expect(await redis.run(ADD, [key], [2])).toEqual([2, 'string'])
+    await redis.call((client) => client.script('FLUSH'))
+    expect(await redis.run(ADD, [key], [3])).toEqual([5, 'string'])
+    await expect(redis.run(WRONG, [key], [1])).rejects.toThrow(/the script wrong answered \[6,"string"\]/)
+  })
+
+  test('pass on what the server says of a mistake of ours', async () => {
+    const key = server.prefix()
+    await using redis = await RedisConnections.open({ url: server.url })
+    await redis.call((client) => client.set(key, 'text'))
+    const error = await redis.run(ADD, [key], [1], { again: true }).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(RedisReplyError)
+    expect(error).toMatchObject({ kind: 'ERR', code: 'internal_error' })
+    await expect(redis.call((client) => client.lpush(key, 'x'))).rejects.toMatchObject({ kind: 'WRONGTYPE' })
+  })
+})
+
+describeWithRedisServers('RedisConnections, of a server that comes and goes,', () => {
+  test('wait for a Redis that is not there yet, and say so', async () => {
+    const port = await freePort()
+    const notices: string[] = []
+    const { promise: isWaiting, resolve } = Promise.withResolvers<void>()
+    const opening = RedisConnections.open({
+      url: `redis://127.0.0.1:${port}`,
+      onNotice: ({ message, fields }) => {
+        notices.push(`${message} ${fields['reason']}`)
+        resolve()
+      },
+    })
+    await isWaiting
+    await using server = await startRedis({ port })
+    await using redis = await opening
+    expect(notices[0]).toBe(`waiting for Redis connect ECONNREFUSED 127.0.0.1:${port}`)
+    expect(await redis.call((client) => client.ping())).toBe('PONG')
+    expect(server.port).toBe(port)
+  })
+
+  test('stop waiting when they are told to', async () => {
+    const stop = new AbortController()
+    const url = `redis://127.0.0.1:${await freePort()}`
+    const opening = RedisConnections.open({ url, signal: stop.signal, onNotice: () => stop.abort() })
+    await expect(opening).rejects.toThrow(/aborted/)
+  })
+
+  test('fail at once while Redis is away, say why, and come back', async () => {
+    await using server = await startRedis()
+    const { redis, messages } = await openNoticed({ url: server.url })
+    await using _ = redis
+    const isDown = nextDown(redis)
+    await server.kill()
+    await isDown
+    const error = await redis.call((client) => client.incr('n')).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(RedisUnavailableError)
+    expect(error).toMatchObject({ code: 'store_unavailable', isUnsent: true, retryAfterS: 5 })
+    const isUp = nextUp(redis)
+    await server.restart()
+    await isUp
+    expect(redis.status.state).toBe('up')
+    expect(await redis.call((client) => client.incr('n'))).toBe(1)
+    expect(messages()).toEqual(expect.arrayContaining(['Redis is away', 'Redis is back']))
+  })
+
+  test('try again over a restart what may be done twice', async () => {
+    await using server = await startRedis({ persistent: true })
+    await using redis = await RedisConnections.open({ url: server.url })
+    const isDown = nextDown(redis)
+    await server.kill()
+    await isDown
+    const [, answer] = await Promise.all([
+      server.restart(),
+      redis.call((client) => client.set('key', 'value'), { again: true }),
+    ])
+    expect(answer).toBe('OK')
+  })
+
+  test('give up a server that takes all and answers nothing', async () => {
+    await using server = await startRedis()
+    await using proxy = await TcpProxy.start(server.port)
+    await using redis = await RedisConnections.open({
+      url: `redis://127.0.0.1:${proxy.port}`,
+      timeoutMs: 300,
+    })
+    const isDown = nextDown(redis)
+    proxy.silence()
+    await isDown
+    const isUp = nextUp(redis)
+    proxy.restore()
+    await isUp
+    expect(await redis.call((client) => client.ping())).toBe('PONG')
+  })
+
+  test.each([
+    ['requirepass secret', '', /refuses: NOAUTH/],
+    ['requirepass secret', ':wrong@', /refuses: WRONGPASS/],
+    ['user app on >pw ~* -@all +ping +hello', 'app:pw@', /refuses: NOPERM/],
+  ])('say clearly that a login is refused: %s', async (line, login, message) => {
+    await using server = await startRedis({ lines: [line] })
+    const opening = RedisConnections.open({ url: `redis://${login}127.0.0.1:${server.port}` })
+    await expect(opening).rejects.toThrow(message)
+  })
+
+  test('refuse a database that the server has not, rather than use another', async () => {
+    await using server = await startRedis({ lines: ['databases 2'] })
+    const opening = RedisConnections.open({ url: `${server.url}/5` })
+    await expect(opening).rejects.toThrow(/refuses: ERR DB index is out of range/)
+  })
+
+  test('say what of the server should be set up otherwise', async () => {
+    await using careless = await startRedis({ lines: ['maxmemory 50mb', 'maxmemory-policy allkeys-lru'] })
+    const first = await openNoticed({ url: careless.url })
+    await using _ = first.redis
+    expect(first.messages()).toEqual([
+      expect.stringMatching(/set maxmemory-policy to noeviction/),
+      expect.stringMatching(/loses all when it restarts: set appendonly to yes/),
+    ])
+    await using careful = await startRedis({ persistent: true, lines: ['maxmemory 50mb'] })
+    const second = await openNoticed({ url: careful.url })
+    await using __ = second.redis
+    expect(second.notices).toEqual([])
+  })
+})

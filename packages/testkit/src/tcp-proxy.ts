@@ -1,0 +1,114 @@
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+interface Link {
+  readonly near: Socket
+  readonly far: Socket
+}
+
+/** A TCP proxy on loopback that a test breaks what goes through it by. */
+export class TcpProxy implements AsyncDisposable {
+  readonly port: number
+  readonly #server: Server
+  readonly #links = new Set<Link>()
+  readonly #waiters = new Set<() => void>()
+  #targetPort: number
+  #isRefusing = false
+  #losesAnswers = false
+  #isSilent = false
+
+  private constructor(server: Server, targetPort: number) {
+    this.#server = server
+    this.#targetPort = targetPort
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('a TCP server has no port')
+    this.port = address.port
+    server.on('connection', (near) => this.#link(near))
+  }
+
+  static async start(targetPort: number): Promise<TcpProxy> {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return new TcpProxy(server, targetPort)
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#links.size
+  }
+
+  /** Resets all connections; new ones are made as before. */
+  cut(): void {
+    for (const { near, far } of this.#links) {
+      near.resetAndDestroy()
+      far.resetAndDestroy()
+    }
+  }
+
+  /** Cuts, and resets each new connection, until `restore`. */
+  refuse(): void {
+    this.#isRefusing = true
+    this.cut()
+  }
+
+  /** Passes on what the client sends, and keeps what comes back. */
+  loseAnswers(): void {
+    this.#losesAnswers = true
+  }
+
+  /** Takes all that comes, also new connections, and passes on nothing, either way: half open. */
+  silence(): void {
+    this.#isSilent = true
+  }
+
+  /** All is well from now on; what was kept back is lost, and its connections with it. */
+  restore(): void {
+    const hasLost = this.#losesAnswers || this.#isSilent
+    this.#isRefusing = false
+    this.#losesAnswers = false
+    this.#isSilent = false
+    if (hasLost) this.cut()
+  }
+
+  /** What is connected from now on goes there. */
+  retarget(port: number): void {
+    this.#targetPort = port
+  }
+
+  /** Resolves with the next bytes that come back from the target, also lost ones. */
+  nextAnswer(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.add(resolve))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.cut()
+    await closed
+  }
+
+  #link(near: Socket): void {
+    near.on('error', () => undefined)
+    if (this.#isRefusing) {
+      near.resetAndDestroy()
+      return
+    }
+    const far = connect({ host: '127.0.0.1', port: this.#targetPort, noDelay: true })
+    const link = { near, far }
+    this.#links.add(link)
+    far.on('error', () => near.resetAndDestroy())
+    near.on('data', (bytes) => {
+      if (!this.#isSilent) far.write(bytes)
+    })
+    far.on('data', (bytes) => {
+      if (!this.#isSilent && !this.#losesAnswers) near.write(bytes)
+      for (const resolve of this.#waiters) resolve()
+      this.#waiters.clear()
+    })
+    far.on('close', () => near.destroySoon())
+    near.on('close', () => {
+      this.#links.delete(link)
+      far.destroySoon()
+    })
+  }
+}
