@@ -4,7 +4,14 @@ import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import type { Clock } from '@tributary/protocol'
-import { type createLogger, fromVariable, type ServiceMetrics } from '@tributary/service'
+import { LocalUserQuota, type UserQuota } from '@tributary/quota'
+import {
+  type createLogger,
+  fromVariable,
+  runLimitsOf,
+  runStreamLimitsOf,
+  type ServiceMetrics,
+} from '@tributary/service'
 import type { GatewayConfig } from './config.ts'
 
 /** What the gateway keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
@@ -12,6 +19,8 @@ export interface Backends extends AsyncDisposable {
   readonly store: EventStore
   /** The nodes that serve together. Left before the store is closed. */
   readonly cluster: Cluster
+  /** How much one user may have at a time. */
+  readonly quotas: { readonly runs: UserQuota; readonly runStreams: UserQuota }
   /** Whether other nodes have the same store, and with it the same runs. */
   readonly clustered: boolean
 }
@@ -27,8 +36,12 @@ export async function openBackends(config: GatewayConfig, options: BackendsOptio
   await using opened = new AsyncDisposableStack()
   const store = opened.use(await openStore(config, options))
   const cluster = opened.use(new LocalCluster({ service: 'gateway', clock: options.clock }))
+  const quotas = {
+    runs: new LocalUserQuota(runLimitsOf(config)),
+    runStreams: new LocalUserQuota(runStreamLimitsOf(config)),
+  }
   const closing = opened.move()
-  return { store, cluster, clustered: false, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return { store, cluster, quotas, clustered: false, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */

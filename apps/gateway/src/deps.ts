@@ -9,10 +9,8 @@ import {
   createLogger,
   Drain,
   fromVariable,
-  maxRunStreamsOf,
   messageFirst,
   Revocations,
-  runLimitsOf,
   ServiceMetrics,
   type VerifySession,
 } from '@tributary/service'
@@ -84,7 +82,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
-    ...runLimitsOf(config),
+    quota: backends.quotas.runs,
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
@@ -104,7 +102,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     meter: metrics.streams,
     maxStreams: config.MAX_CONNECTIONS,
     maxStreamsPerAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
-    maxStreamsPerReader: maxRunStreamsOf(config),
+    readers: backends.quotas.runStreams,
     streamsPerS: config.CONNECT_RATE_PER_S,
     framesPerS: config.CONNECTION_EVENTS_PER_S,
     random,

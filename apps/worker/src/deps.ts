@@ -14,9 +14,7 @@ import {
   createLogger,
   Drain,
   fromVariable,
-  maxRunStreamsOf,
   Revocations,
-  runLimitsOf,
   ServiceMetrics,
   type VerifySession,
   workerTokenVerifier,
@@ -91,7 +89,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
-    ...runLimitsOf(config),
+    quota: backends.quotas.runs,
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
@@ -110,7 +108,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     outboxMaxEvents: config.OUTBOX_MAX_EVENTS,
     meter: metrics.streams,
     maxStreams: config.MAX_CONNECTIONS,
-    maxStreamsPerReader: maxRunStreamsOf(config),
+    readers: backends.quotas.runStreams,
     random,
   })
   const scheduler = new TaskScheduler({

@@ -1,18 +1,18 @@
 import type { EventStore } from '@tributary/eventlog'
 import type { Clock } from '@tributary/protocol'
+import type { UserQuota } from '@tributary/quota'
 import type { RunWork } from './execute-run.ts'
 import type { KnownRun } from './known-run.ts'
 import type { Run } from './run.ts'
 import type { RunMeter } from './run-meter.ts'
 import type { NewRun } from './run-record.ts'
-import type { UserRunsOptions } from './user-runs.ts'
 
 export const DEFAULT_RUN_MAX_EVENTS = 100_000
 export const DEFAULT_RUN_MAX_AGE_MS = 86_400_000
 export const DEFAULT_RUN_MAX_COUNT = 10_000
 export const DEFAULT_DISCONNECT_GRACE_MS = 10_000
 
-export interface RunRegistryOptions extends UserRunsOptions {
+export interface RunRegistryOptions {
   readonly store: EventStore
   readonly clock: Clock
   /** The `source` of the runs' events. */
@@ -23,6 +23,8 @@ export interface RunRegistryOptions extends UserRunsOptions {
   readonly maxAgeMs?: number
   /** Finished runs kept. Default 10,000; the oldest go first. */
   readonly maxCount?: number
+  /** How many runs, and open tasks of them, one user may have. What it weighs are the tasks. Default: any number. */
+  readonly quota?: UserQuota
   /** How long work may take to stop once it is told to, in ms. Default 5,000; then the run ends without it. */
   readonly abortGraceMs?: number
   /** How long a run that ends with its readers waits for one to come back, in ms. Default 10,000. */

@@ -1,5 +1,6 @@
 import type { OnceKey } from '@tributary/eventlog'
 import { newRunId, ProblemError, type RunListQuery, type RunStatus } from '@tributary/protocol'
+import { LocalUserQuota } from '@tributary/quota'
 import type { RunWork } from './execute-run.ts'
 import { KeptRuns } from './kept-runs.ts'
 import { EndedRun, type KnownRun } from './known-run.ts'
@@ -44,7 +45,7 @@ export class RunRegistry implements AsyncDisposable {
   private constructor(options: RunRegistryOptions, records: RunRecords) {
     this.#options = options
     this.#records = records
-    this.#userRuns = new UserRuns(options)
+    this.#userRuns = new UserRuns(options.quota ?? new LocalUserQuota())
     const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = options
     const onError = (error: unknown, runId: string) => this.#report(error, runId)
     this.#kept = new KeptRuns({ records, maxAgeMs, maxCount, onError })
@@ -229,7 +230,7 @@ export class RunRegistry implements AsyncDisposable {
     const runId = newRunId()
     const { userId } = options
     // Also for those that are only about to be accepted: who asks for many at once gets no more.
-    this.#userRuns.take(userId, runId, options.totalTasks)
+    await this.#userRuns.take(userId, runId, options.totalTasks)
     try {
       const run = await this.#accept(runId, options, once)
       this.#live.set(runId, run)

@@ -1,4 +1,5 @@
 import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { LocalUserQuota } from '@tributary/quota'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { anyRun, heldWork, openRuns, succeeded, until, untilStopped } from './runs-under-test.ts'
@@ -7,7 +8,7 @@ const limited = { code: 'user_run_limit', statusCode: 429, retryAfterS: 5 }
 
 describe('RunRegistry, with a limit of runs for each user', () => {
   it('refuses one more until one has ended, however it ended, and nobody else', async () => {
-    await using setting = await openRuns({ maxRunsPerUser: 2 })
+    await using setting = await openRuns({ quota: new LocalUserQuota({ maxHolds: 2 }) })
     const { runs } = setting
     for (let round = 0; round < 5; round++) {
       const held = heldWork()
@@ -24,7 +25,7 @@ describe('RunRegistry, with a limit of runs for each user', () => {
   })
 
   it('counts what is only about to be accepted, and lets go of what is not', async () => {
-    await using setting = await openRuns({ maxRunsPerUser: 2 })
+    await using setting = await openRuns({ quota: new LocalUserQuota({ maxHolds: 2 }) })
     const { runs } = setting
     const preparing = Promise.withResolvers<void>()
     const starts = Array.from({ length: 5 }, () =>
@@ -40,7 +41,7 @@ describe('RunRegistry, with a limit of runs for each user', () => {
   })
 
   it('answers the run of an Idempotency-Key also where there is no room for another', async () => {
-    await using setting = await openRuns({ maxRunsPerUser: 1 })
+    await using setting = await openRuns({ quota: new LocalUserQuota({ maxHolds: 1 }) })
     const once = { key: 'k', fingerprint: 'f', windowMs: 60_000 }
     const { run } = await setting.runs.startOnce(once, anyRun(), untilStopped)
     const again = await setting.runs.startOnce(once, anyRun(), untilStopped)
@@ -57,7 +58,7 @@ describe('RunRegistry, with a limit of runs for each user', () => {
     const store = new MemoryEventStore({ clock })
     await using crashed = await openRuns({ clock, store })
     await crashed.runs.start(anyRun(), untilStopped)
-    await using again = await openRuns({ clock, store, maxRunsPerUser: 1 })
+    await using again = await openRuns({ clock, store, quota: new LocalUserQuota({ maxHolds: 1 }) })
     await expect(again.runs.start(anyRun(), untilStopped)).rejects.toMatchObject(limited)
     await again.runs.recover(() => async () => succeeded())
     await until(() => again.runs.runningCount === 0)
@@ -67,7 +68,7 @@ describe('RunRegistry, with a limit of runs for each user', () => {
 
 describe('RunRegistry, with a limit of open tasks for each user', () => {
   it('counts those that have not ended', async () => {
-    await using setting = await openRuns({ maxTasksPerUser: 10 })
+    await using setting = await openRuns({ quota: new LocalUserQuota({ maxWeight: 10 }) })
     const { runs } = setting
     const first = await runs.start(anyRun(7), untilStopped)
     const code = 'user_task_limit'

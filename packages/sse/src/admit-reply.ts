@@ -14,7 +14,7 @@ export interface AdmitReplyOptions {
  * where no stream comes of it. A HEAD has no stream, and takes none.
  *
  * @param open hands the place to `replyWithLog`.
- * @throws ProblemError as `StreamServer.admit`.
+ * @throws ProblemError as `StreamServer.admitReader`.
  */
 export async function admitReply(
   { request }: FastifyReply,
@@ -22,7 +22,7 @@ export async function admitReply(
   open: (slot: StreamSlot | undefined) => Promise<LogStream | undefined>,
 ): Promise<LogStream | undefined> {
   if (request.method === 'HEAD') return open(undefined)
-  const slot = streams.admit({ address: request.ip, ...(reader === undefined ? {} : { reader }) })
+  const slot = await streams.admitReader(reader, { address: request.ip })
   let stream: LogStream | undefined
   try {
     stream = await open(slot)

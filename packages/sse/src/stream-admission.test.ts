@@ -67,20 +67,6 @@ describe('StreamAdmission', () => {
     expect(refused(() => a.take({ address: '192.0.2.1', instead: [first] }))).toBeUndefined()
   })
 
-  it('takes so many of one reader, wherever he is, beside others and those of nobody', () => {
-    const { admission: a } = admission({ maxStreamsPerReader: 2 })
-    const [first] = [a.take({ reader: 'alice' }), a.take({ reader: 'alice', address: '192.0.2.1' })]
-    const no = refused(() => a.take({ reader: 'alice', address: '192.0.2.2' }))
-    expect([no?.code, no?.retryAfterS]).toEqual(['user_connection_limit', 10])
-    expect(no?.message).toContain('MAX_RUN_STREAMS_PER_USER')
-    for (const reader of ['bob', undefined, undefined, undefined])
-      expect(refused(() => a.take(reader === undefined ? {} : { reader }))).toBeUndefined()
-    first?.release()
-    first?.release()
-    expect(refused(() => a.take({ reader: 'alice' }))).toBeUndefined()
-    expect(refused(() => a.take({ reader: 'alice' }))?.code).toBe('user_connection_limit')
-  })
-
   it('keeps nothing of an address that has no stream', () => {
     const { admission: a } = admission({ maxStreamsPerAddress: 3 })
     const slots = Array.from({ length: 100 }, (_, index) => a.take({ address: `192.0.2.${index % 50}` }))

@@ -14,8 +14,6 @@ export interface StreamLimits {
   readonly maxStreams?: number
   /** The same from one address, or one /64 of IPv6. Default 0; beyond it `address_connection_limit`. */
   readonly maxStreamsPerAddress?: number
-  /** The same of one reader, where whoever takes a place names him. Default 0; beyond it `user_connection_limit`. */
-  readonly maxStreamsPerReader?: number
   /** New streams in a second; after a quiet second so many at once. Default 0; beyond it `connect_rate_limited`. */
   readonly streamsPerS?: number
 }
@@ -24,8 +22,6 @@ export interface StreamLimits {
 export interface AdmitOptions {
   /** Where the reader is. Default: nowhere, and no limit of an address holds. */
   readonly address?: string
-  /** The user who reads. Default: nobody, and no limit of a reader holds. */
-  readonly reader?: string
   /** Places that will be given back for it, once it is taken. */
   readonly instead?: readonly StreamSlot[]
 }
@@ -41,7 +37,6 @@ export class StreamAdmission {
   readonly limits: Required<StreamLimits>
   readonly #elapsedMs: () => number
   readonly #byNetwork = new Map<string, number>()
-  readonly #byReader = new Map<string, number>()
   #size = 0
   // What is left of a burst, and when that was so.
   #tokens: number
@@ -49,9 +44,8 @@ export class StreamAdmission {
 
   /** @param elapsedMs a clock that nobody sets. */
   constructor(limits: StreamLimits = {}, elapsedMs: () => number = () => performance.now()) {
-    const { maxStreams = DEFAULT_MAX_STREAMS, maxStreamsPerAddress = 0 } = limits
-    const { maxStreamsPerReader = 0, streamsPerS = 0 } = limits
-    this.limits = { maxStreams, maxStreamsPerAddress, maxStreamsPerReader, streamsPerS }
+    const { maxStreams = DEFAULT_MAX_STREAMS, maxStreamsPerAddress = 0, streamsPerS = 0 } = limits
+    this.limits = { maxStreams, maxStreamsPerAddress, streamsPerS }
     this.#elapsedMs = elapsedMs
     this.#tokens = this.#burst
     this.#filledAtMs = elapsedMs()
@@ -70,11 +64,10 @@ export class StreamAdmission {
   /**
    * Takes a place.
    *
-   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `user_connection_limit`,
-   *   `connect_rate_limited`.
+   * @throws ProblemError `too_many_connections`, `address_connection_limit`, `connect_rate_limited`.
    */
-  take({ address, reader, instead = [] }: AdmitOptions = {}): StreamSlot {
-    const { maxStreams, maxStreamsPerAddress, maxStreamsPerReader, streamsPerS } = this.limits
+  take({ address, instead = [] }: AdmitOptions = {}): StreamSlot {
+    const { maxStreams, maxStreamsPerAddress, streamsPerS } = this.limits
     const freed = instead.filter((slot): slot is Slot => slot instanceof Slot && slot.held)
     if (maxStreams > 0 && this.#size - freed.length >= maxStreams) throw allTaken(maxStreams)
     const network = address === undefined || maxStreamsPerAddress === 0 ? undefined : networkOf(address)
@@ -83,15 +76,11 @@ export class StreamAdmission {
       const taken = (this.#byNetwork.get(network) ?? 0) - freedThere
       if (taken >= maxStreamsPerAddress) throw addressTaken(maxStreamsPerAddress)
     }
-    const counted = maxStreamsPerReader === 0 ? undefined : reader
-    if (counted !== undefined && (this.#byReader.get(counted) ?? 0) >= maxStreamsPerReader)
-      throw readerTaken(maxStreamsPerReader)
     // Last: who is refused for another reason uses up nothing.
     if (streamsPerS > 0) this.#takeToken(streamsPerS)
     this.#size += 1
     if (network !== undefined) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
-    if (counted !== undefined) this.#byReader.set(counted, (this.#byReader.get(counted) ?? 0) + 1)
-    return new Slot(network, counted, this.#onRelease)
+    return new Slot(network, this.#onRelease)
   }
 
   get #burst(): number {
@@ -106,10 +95,9 @@ export class StreamAdmission {
     this.#tokens -= 1
   }
 
-  readonly #onRelease = ({ network, reader }: Slot): void => {
+  readonly #onRelease = ({ network }: Slot): void => {
     this.#size -= 1
     if (network !== undefined) countDown(this.#byNetwork, network)
-    if (reader !== undefined) countDown(this.#byReader, reader)
   }
 }
 
@@ -121,12 +109,10 @@ function countDown(counts: Map<string, number>, key: string): void {
 
 class Slot implements StreamSlot {
   readonly network: string | undefined
-  readonly reader: string | undefined
   #onRelease: ((slot: Slot) => void) | undefined
 
-  constructor(network: string | undefined, reader: string | undefined, onRelease: (slot: Slot) => void) {
+  constructor(network: string | undefined, onRelease: (slot: Slot) => void) {
     this.network = network
-    this.reader = reader
     this.#onRelease = onRelease
   }
 
@@ -157,14 +143,6 @@ function addressTaken(max: number): ProblemError {
   return refusal(
     'address_connection_limit',
     `Your address has ${max} streams open, and may have no more (MAX_CONNECTIONS_PER_ADDRESS); close one.`,
-    CLIENT_RETRY_AFTER_S,
-  )
-}
-
-function readerTaken(max: number): ProblemError {
-  return refusal(
-    'user_connection_limit',
-    `This user reads ${max} streams of runs, and may read no more at a time (MAX_RUN_STREAMS_PER_USER); close one.`,
     CLIENT_RETRY_AFTER_S,
   )
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '@tributary/protocol'
+import type { UserQuota } from '@tributary/quota'
 import type { StreamLimits } from './stream-admission.ts'
 import type { RevocationCheck } from './stream-credential.ts'
 import type { StreamMeter } from './stream-meter.ts'
@@ -31,6 +32,8 @@ export interface StreamServerOptions extends StreamLimits {
   readonly expiryWarningMs?: number
   /** Whether a credential counts no more. Asked when a stream stands, and at `endRevoked`. Default: none is revoked. */
   readonly isRevoked?: RevocationCheck
+  /** How many streams one reader may have, where whoever admits him names him. Default: any number. */
+  readonly readers?: UserQuota
   /** Default: nothing is counted. */
   readonly meter?: StreamMeter
   /** 0 to 1. Default `Math.random`. */

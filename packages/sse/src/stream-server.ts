@@ -6,12 +6,14 @@ import {
   type Position,
   ProblemError,
 } from '@tributary/protocol'
+import { LocalUserQuota } from '@tributary/quota'
 import { EventStream, type EventStreamOptions } from './event-stream.ts'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogStream, type ServeOptions } from './log-stream.ts'
 import { PacedSink } from './paced-sink.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
+import { ReaderStreams } from './reader-streams.ts'
 import { spread } from './spread.ts'
 import { type AdmitOptions, StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
@@ -55,6 +57,7 @@ export class StreamServer {
   readonly #turn = new WriteTurn()
   readonly #streamOptions: EventStreamOptions
   readonly #admission: StreamAdmission
+  readonly #readers: ReaderStreams
   readonly #timerOptions: StreamTimerOptions
   #eventsOfEnded = 0
   #bytesOfEnded = 0
@@ -78,6 +81,7 @@ export class StreamServer {
     }
     this.#polls = this.createWaitingPolls(options.maxWaitingPolls)
     this.#admission = new StreamAdmission(options, () => clock.elapsed())
+    this.#readers = new ReaderStreams(options.readers ?? new LocalUserQuota())
   }
 
   /** How many streams there may be. */
@@ -135,6 +139,22 @@ export class StreamServer {
    */
   admit(options?: AdmitOptions): StreamSlot {
     return this.#admission.take(options)
+  }
+
+  /**
+   * The same for a stream of a user, who may have so many. Nobody's where none is named.
+   *
+   * @throws ProblemError as `StreamAdmission.take`, `user_connection_limit`.
+   */
+  async admitReader(reader: string | undefined, options?: AdmitOptions): Promise<StreamSlot> {
+    if (reader === undefined) return this.admit(options)
+    const place = await this.#readers.take(reader)
+    try {
+      return slotWith(this.admit(options), place)
+    } catch (error) {
+      place.release()
+      throw error
+    }
   }
 
   /**
@@ -300,5 +320,15 @@ export class StreamServer {
 
   #isRevoked(credential: StreamCredential | undefined): boolean {
     return credential !== undefined && this.#options.isRevoked?.(credential) === true
+  }
+}
+
+/** One place that is two: both are given back together, once. */
+function slotWith(slot: StreamSlot, other: StreamSlot): StreamSlot {
+  return {
+    release: () => {
+      slot.release()
+      other.release()
+    },
   }
 }

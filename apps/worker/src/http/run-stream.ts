@@ -82,7 +82,7 @@ export async function replyWithNewRun(
   deps: Deps,
 ): Promise<FastifyReply> {
   if (prefersJson(reply)) {
-    checkRoom(reply, deps)
+    await checkRoom(reply, deps)
     return replyAccepted(reply, acceptedOf(await start()))
   }
   await admitReply(reply, placeOf(reply, deps), async (slot) =>
@@ -108,7 +108,7 @@ export async function replyWithStartedRun(
   const find = () => startOrResume(reply, query, { start, find: resume })
   try {
     if (prefersJson(reply)) {
-      checkRoom(reply, deps)
+      await checkRoom(reply, deps)
       const started = await find()
       return started === undefined ? reply : replyAccepted(reply, acceptedOf(started))
     }
@@ -123,9 +123,10 @@ export async function replyWithStartedRun(
 }
 
 /** Who is answered JSON reads the stream next: a run that nobody can read is better begun elsewhere, or later. */
-function checkRoom(reply: FastifyReply, deps: Deps): void {
+async function checkRoom(reply: FastifyReply, deps: Deps): Promise<void> {
   const { streams, reader } = placeOf(reply, deps)
-  streams.admit({ address: reply.request.ip, ...(reader === undefined ? {} : { reader }) }).release()
+  const slot = await streams.admitReader(reader, { address: reply.request.ip })
+  slot.release()
 }
 
 /** What a stream takes its place of; nobody's where the gateway reads for others, whom it counts itself. */

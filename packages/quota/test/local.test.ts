@@ -1,0 +1,4 @@
+import { LocalUserQuota } from '../src/index.ts'
+import { userQuotaContract } from './user-quota-contract.ts'
+
+userQuotaContract(async (limits) => new LocalUserQuota(limits))
