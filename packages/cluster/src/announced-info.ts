@@ -1,5 +1,5 @@
 /** The most that a node may announce of itself, in characters of JSON: it goes with each heartbeat. */
-export const MAX_INFO_CHARS = 16_384
+const MAX_INFO_CHARS = 16_384
 
 /** What a node tells of itself, key by key. */
 export class AnnouncedInfo {

@@ -1,5 +1,5 @@
 /** The most that a request or an answer between nodes may have, in characters of JSON. */
-export const MAX_CONTROL_CHARS = 65_536
+const MAX_CONTROL_CHARS = 65_536
 
 /** As JSON, or `undefined` where there is nothing. @throws RangeError where it is too long. */
 export function encodeControl(value: unknown): string | undefined {

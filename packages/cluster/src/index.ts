@@ -7,4 +7,5 @@ export type {
   ControlHandler,
   NodeService,
 } from './cluster.ts'
+export type { AskOutcome, ClusterMeter } from './cluster-meter.ts'
 export { LocalCluster, type LocalClusterOptions } from './local-cluster.ts'
