@@ -1,4 +1,5 @@
 import cookie from '@fastify/cookie'
+import type { FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type Clock, type ErrorCode, type ProblemError, systemClock } from '@tributary/protocol'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
@@ -46,6 +47,8 @@ export interface AppOptions extends ApiDescription {
   readonly metrics?: ServiceMetrics
   /** How many requests one principal may send in a time. Default: any number. */
   readonly rateLimits?: RateLimits
+  /** Where it is counted. Default: in the memory of this process. */
+  readonly rateStore?: FastifyRateLimitStoreCtor
   /** Answers a reader who comes back to a stream too soon, where it can be told so within a stream; else it throws. */
   readonly refuseStream?: (reply: FastifyReply, error: ProblemError) => void
   /** Default: the machine's. */
@@ -164,7 +167,7 @@ async function openLimiter(app: App, options: AppOptions): Promise<RateLimiter |
   if (limits === undefined) return undefined
   return RateLimiter.open(app, {
     limits,
-    store: memoryRateStore({ clock }),
+    store: options.rateStore ?? memoryRateStore({ clock }),
     refuseStream: (reply, error) => {
       if (refuseStream === undefined) throw error
       refuseStream(reply, error)

@@ -1,0 +1,1 @@
+export { RedisRateStore } from './redis-rate-store.ts'
