@@ -190,6 +190,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     taskTimeoutMs: config.TASK_TIMEOUT_MS,
     concurrency: config.TASK_CONCURRENCY,
     maxConcurrency: config.TASK_CONCURRENCY_MAX,
+    clustered: backends.clustered,
     sensitiveHeaders: sensitiveHeaders(config.SENSITIVE_HEADERS),
   })
   const relays = new Relays({

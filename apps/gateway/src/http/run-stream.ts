@@ -104,7 +104,7 @@ async function open(
   }
   if (stream === undefined) return undefined
   stream.onEnd(release)
-  if (run.kind === 'own') deps.ownRuns.readersOf(run.run).attach(stream)
+  if (run.kind === 'own') deps.ownRuns.attach(run.run, run.log, stream)
   else run.mirror.attach(stream)
   return stream
 }

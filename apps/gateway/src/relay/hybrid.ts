@@ -18,7 +18,7 @@ import {
   type TaskLog,
 } from '@tributary/runs'
 import pLimit from 'p-limit'
-import type { RunReaders } from './run-readers.ts'
+import type { AwayNotes } from './run-readers.ts'
 import { SourceError } from './source.ts'
 import { isSuspended, type RecordedSource, stopSignal } from './source-run.ts'
 
@@ -41,7 +41,7 @@ export interface HybridServices {
   readonly log: TaskLog
   readonly maxEventBytes: number
   /** Who is told while the worker is away. */
-  readonly readers: RunReaders
+  readonly readers: AwayNotes
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { EventLog } from '@tributary/eventlog'
 import {
   type Clock,
   HybridRequest,
@@ -19,10 +20,12 @@ import {
   withholdCredentials,
 } from '@tributary/runs'
 import type { Asker } from '@tributary/service'
+import type { LogStream } from '@tributary/sse'
 import { Value } from 'typebox/value'
 import { runHybrid } from './hybrid.ts'
 import { planHybrid } from './hybrid-plan.ts'
-import { RunReaders } from './run-readers.ts'
+import { type AwayNotes, RunReaders } from './run-readers.ts'
+import { followAway, SharedAway } from './shared-away.ts'
 import type { SourceBuilder } from './source-builder.ts'
 import { type RecordedSource, readSources } from './source-run.ts'
 import { mergeSpecs, relaySpec, type SourceSpec, tasksOf } from './source-spec.ts'
@@ -49,6 +52,8 @@ export interface OwnRunsOptions {
   /** Local tasks of a run at a time, by default and at most. */
   readonly concurrency: number
   readonly maxConcurrency: number
+  /** Whether runs are read at other gateways, too. */
+  readonly clustered: boolean
   /** Headers whose literal values are not stored, in lower case. */
   readonly sensitiveHeaders: ReadonlySet<string>
 }
@@ -62,8 +67,18 @@ export class OwnRuns {
     this.#options = options
   }
 
-  /** The streams that read a run here. */
-  readersOf(run: KnownRun): RunReaders {
+  /** Notes a stream that reads a run here: it is told which of the run's sources are away. */
+  attach(run: KnownRun, log: EventLog, stream: LogStream): void {
+    if (this.#options.clustered) followAway(log, stream)
+    else this.#readersOf(run).attach(stream)
+  }
+
+  /** Who is told where a source of a run is away that is executed here. */
+  #tellers(run: Run): AwayNotes {
+    return this.#options.clustered ? new SharedAway(run) : this.#readersOf(run)
+  }
+
+  #readersOf(run: KnownRun): RunReaders {
     let readers = this.#readers.get(run)
     if (readers === undefined) {
       readers = new RunReaders()
@@ -126,7 +141,7 @@ export class OwnRuns {
         await Promise.all(remoteOf(run).map(({ source }) => source.begin())).catch(throwInRemoteTasks)
       },
       work: (run) => {
-        const services = { handlers, clock, log, maxEventBytes, readers: this.readersOf(run) }
+        const services = { handlers, clock, log, maxEventBytes, readers: this.#tellers(run) }
         return runHybrid(run, { ...plan, concurrency, failFast }, remoteOf(run)[0], services)
       },
       abandon: () => cancelAll(remoteOf.made()),
@@ -156,7 +171,7 @@ export class OwnRuns {
     return {
       start,
       prepare: (run) => beginAny(sourcesOf(run)),
-      work: (run) => readSources(run, sourcesOf(run), { maxEventBytes, readers: this.readersOf(run) }),
+      work: (run) => readSources(run, sourcesOf(run), { maxEventBytes, readers: this.#tellers(run) }),
       abandon: () => cancelAll(sourcesOf.made()),
     }
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ReadableLog } from '@tributary/eventlog'
+import type { EventLog, ReadableLog } from '@tributary/eventlog'
 import type {
   Clock,
   HybridRequest,
@@ -20,7 +20,7 @@ import type { StartRequest, WorkerPool } from './worker-pool.ts'
 
 /** A run that can be read here: one of this gateway, or a worker's through its mirror. */
 export type ReadableRun =
-  | { readonly kind: 'own'; readonly runId: string; readonly log: ReadableLog; readonly run: KnownRun }
+  | { readonly kind: 'own'; readonly runId: string; readonly log: EventLog; readonly run: KnownRun }
   | {
       readonly kind: 'mirrored'
       readonly runId: string

@@ -1,12 +1,12 @@
-import { type Fetch, readStreamBatches, StreamError } from '@tributary/client'
+import { readStreamBatches, StreamError } from '@tributary/client'
 import { MirrorLog } from '@tributary/eventlog'
 import { type Clock, COMPLETE, CompleteData, ProblemError, type WireEvent } from '@tributary/protocol'
 import type { LogStream } from '@tributary/sse'
 import { Compile } from 'typebox/compile'
 import { mirroredEntry } from './mirrored-entry.ts'
 import { RunReaders } from './run-readers.ts'
+import { RunUpstream, type RunUpstreamOptions } from './run-upstream.ts'
 import { problemOf, type Worker } from './worker.ts'
-import type { WorkerPool } from './worker-pool.ts'
 
 const completeData = Compile(CompleteData)
 
@@ -19,18 +19,10 @@ const REACH_MS = 2_000
 /** The longest wait between two attempts: a worker that is back is to be read at once. */
 const MAX_RETRY_MS = 2_000
 
-/** The status of a worker that is about to stop, or is full. */
-const TAKES_NO_MORE = 503
-
 /** What readers call the upstream of a run that is a worker's. */
 const SOURCE = 'worker'
 
-export interface RunMirrorOptions {
-  readonly runId: string
-  /** Who is read first. */
-  readonly worker: Worker
-  /** Knows who else can be, where that one is away. */
-  readonly pool: Pick<WorkerPool, 'serving'>
+export interface RunMirrorOptions extends RunUpstreamOptions {
   readonly clock: Clock
   readonly random: () => number
   /** Entries kept. */
@@ -64,8 +56,7 @@ export class RunMirror {
   readonly #readers = new RunReaders()
   readonly #awayListeners = new Set<AwayListener>()
   readonly #tried = Promise.withResolvers<void>()
-  #worker: Worker
-  #letGo: () => void
+  readonly #upstream: RunUpstream
   #failure: ProblemError | undefined
   /** Whether the upstream has stood, and whether it does now. */
   #everStood = false
@@ -76,21 +67,20 @@ export class RunMirror {
   #cancelGiveUp: (() => void) | undefined
 
   constructor(options: RunMirrorOptions) {
-    const { runId, worker, clock, maxEvents } = options
+    const { runId, clock, maxEvents } = options
     this.runId = runId
     this.#options = options
     const retention = { maxEvents, maxAgeMs: Number.POSITIVE_INFINITY }
     this.log = new MirrorLog({ runId, retention, now: () => clock.now() })
     // Until somebody holds it: whoever asked for it may have left already.
     this.#cancelIdle = clock.after(IDLE_MS, () => this.close())
-    this.#worker = worker
-    this.#letGo = worker.hold()
-    void this.#read().finally(() => this.#letGo())
+    this.#upstream = new RunUpstream(options)
+    void this.#read().finally(() => this.#upstream.release())
   }
 
   /** Who is read, or was the last. */
   get worker(): Worker {
-    return this.#worker
+    return this.#upstream.worker
   }
 
   /** Whether its log grows no more because it was closed. */
@@ -186,8 +176,8 @@ export class RunMirror {
     const { runId, clock, random, maxEventChars, heartbeatMs } = this.#options
     try {
       const batches = readStreamBatches({
-        url: this.#worker.url + this.#path,
-        fetch: this.#fetch,
+        url: this.#upstream.url,
+        fetch: this.#upstream.fetch,
         signal: this.#stop.signal,
         clock,
         random,
@@ -205,44 +195,6 @@ export class RunMirror {
     } catch (error) {
       if (!this.closed) this.close(readFailure(error, runId))
     }
-  }
-
-  get #path(): string {
-    return `/api/runs/${this.runId}/events?format=envelope`
-  }
-
-  /** Asks whoever serves the run, first the one that did before: their ids are the same, so any goes on where one was. */
-  readonly #fetch: Fetch = async (_url, init) => {
-    const workers = this.#options.pool.serving(this.#worker)
-    for (const worker of workers.slice(0, -1)) {
-      const skip = new AbortController()
-      try {
-        const answer = await this.#ask(worker, {
-          ...init,
-          signal: AbortSignal.any([init.signal, skip.signal]),
-        })
-        if (answer.status !== TAKES_NO_MORE) return answer
-        skip.abort()
-      } catch {
-        init.signal.throwIfAborted()
-      }
-      worker.avoid()
-    }
-    return this.#ask(workers.at(-1) ?? this.#worker, init)
-  }
-
-  /** One whose lease ends says nothing any more, and is not waited for. */
-  #ask(worker: Worker, init: Parameters<Fetch>[1]): ReturnType<Fetch> {
-    this.#moveTo(worker)
-    const signal = AbortSignal.any([init.signal, worker.lost])
-    return worker.fetch(worker.url + this.#path, { ...init, signal })
-  }
-
-  #moveTo(worker: Worker): void {
-    if (worker === this.#worker) return
-    this.#letGo()
-    this.#worker = worker
-    this.#letGo = worker.hold()
   }
 
   #take(event: WireEvent): void {
@@ -274,7 +226,7 @@ export class RunMirror {
     this.#stands = false
     if (isOrdinary || this.#awaySince !== undefined) return
     const { clock, giveUpMs } = this.#options
-    this.#worker.avoid()
+    this.worker.avoid()
     this.#tellAway(clock.now())
     this.#tried.resolve()
     // Ends the readers' streams, not the run: they come back, and so may the worker.

@@ -7,7 +7,7 @@ import {
   type TaskFailure,
 } from '@tributary/protocol'
 import { type Attributes, type Run, RunAbort, type RunOutcome } from '@tributary/runs'
-import type { RunReaders } from './run-readers.ts'
+import type { AwayNotes } from './run-readers.ts'
 import { type Source, SourceError, type SourceEvent } from './source.ts'
 import type { SourceEnd, SourceRecord } from './source-record.ts'
 
@@ -23,7 +23,7 @@ export interface RecordedSource {
 export interface ReadSourcesOptions {
   readonly maxEventBytes: number
   /** Who is told while a source is away. */
-  readonly readers: RunReaders
+  readonly readers: AwayNotes
 }
 
 /**
