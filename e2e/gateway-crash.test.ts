@@ -2,19 +2,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  allDataOf,
-  type CollectedEvent,
-  dataOf,
-  EventCollector,
-  freePort,
-  ScriptedUpstream,
-  steps,
-} from '@tributary/testkit'
+import { allDataOf, dataOf, EventCollector, freePort, ScriptedUpstream, steps } from '@tributary/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NumberedStream } from './numbered-stream.ts'
 import { type ServiceProcess, startGateway, startWorker as startWorkerProcess } from './processes.ts'
-import { HYBRID, logged, MERGE, PARALLEL_TASKS, postJson, RELAY, runIdOf, startWorker } from './services.ts'
+import { HYBRID, MERGE, PARALLEL_TASKS, postJson, RELAY, runIdOf, startWorker } from './services.ts'
+import { ofSource, readOn, upTo, wholeOf } from './whole-run.ts'
 
 /** Where the gateway finds the handler `Ask`. */
 const HANDLERS_DIR = fileURLToPath(new URL('../apps/gateway/test/handlers', import.meta.url))
@@ -54,32 +47,6 @@ async function startKeeper(upstream: ScriptedUpstream, workers?: readonly { read
     [Symbol.asyncDispose]: () => gateway.kill(),
   }
 }
-
-/** Reads on where a reader was. */
-function readOn(url: string, reader: EventCollector): Promise<EventCollector> {
-  return EventCollector.open(`${url}/api/runs/${runIdOf(reader)}/events`, {
-    headers: { 'last-event-id': String(reader.lastEventId) },
-  })
-}
-
-/** What several readers of a run, one after another, got of its log; every event once and in order. */
-function wholeOf(...readers: EventCollector[]): CollectedEvent[] {
-  const events = readers.flatMap(logged)
-  const places = events.map(({ id }) => Number(id?.split('-').at(-1)))
-  expect(places).toEqual(places.map((_, index) => index + 1))
-  for (const reader of readers) expect(reader.ofType('gap')).toEqual([])
-  expect(events.filter(({ type }) => type === 'complete')).toHaveLength(1)
-  expect(events.at(-1)?.type).toBe('complete')
-  return events
-}
-
-const ofSource = (events: readonly CollectedEvent[], type: string, source: string) =>
-  events
-    .filter((event) => event.type === type)
-    .map(({ data }) => Object(data))
-    .filter((data) => data.source === source)
-
-const upTo = (n: number) => Array.from({ length: n }, (_, index) => index + 1)
 
 describe('a gateway that is killed', () => {
   it('goes on with a merge of two runs of a worker and a foreign stream, where each was', async () => {
