@@ -26,8 +26,8 @@ const KEEP_ALIVE_MS = 10_000
 const DISCONNECT_LIMIT_MS = 250
 /** How often a server that loads its data is asked again. */
 const LOADING_RETRY_MS = 500
-/** How long a blocking read's connection may bring nothing: more than any of them waits at the server. */
-const BLOCKING_SILENCE_MS = 30_000
+/** How long a blocking read's connection may bring nothing: more than any of BullMQ waits at the server (10 s). */
+const BLOCKING_SILENCE_MS = 15_000
 
 /** The wait before another attempt: longer each time, and spread, so that all nodes do not come at once. */
 export function backoffMs(attempt: number, random: () => number): number {
@@ -125,9 +125,6 @@ function placeOf(settings: ConnectionSettings, node?: RedisAddress): Omit<RedisO
       ...('tls' in tls ? { ...tls, sentinelTLS: tls.tls, enableTLSForSentinelMode: true } : {}),
       sentinelCommandTimeout: timeoutMs,
       sentinelRetryStrategy: (attempt) => backoffMs(attempt, random),
-      // A Sentinel that we have lost is back soon, and may be who tells of the next failover.
-      sentinelReconnectStrategy: (attempt) => backoffMs(attempt, random),
-      failoverDetector: true,
       disconnectTimeout: DISCONNECT_LIMIT_MS,
     }
   }
@@ -137,6 +134,6 @@ function placeOf(settings: ConnectionSettings, node?: RedisAddress): Omit<RedisO
   return { ...address, db, ...tls, disconnectTimeout: DISCONNECT_LIMIT_MS }
 }
 
-function tlsOf({ target, ca }: ConnectionSettings): { tls: ConnectionOptions } | Record<never, never> {
+export function tlsOf({ target, ca }: ConnectionSettings): { tls: ConnectionOptions } | Record<never, never> {
   return target.hasTls ? { tls: ca === undefined ? {} : { ca } } : {}
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type Clock, systemClock } from '@tributary/protocol'
-import { Cluster } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { Availability, type RedisStatus } from './availability.ts'
 import {
   backoffMs,
@@ -15,7 +15,8 @@ import { Pulse } from './pulse.ts'
 import { RedisUnavailableError, toRedisError } from './redis-error.ts'
 import type { RedisNotice } from './redis-notice.ts'
 import type { RedisScript } from './redis-script.ts'
-import { parseRedisUrl } from './redis-target.ts'
+import { parseRedisUrl, type RedisAddress } from './redis-target.ts'
+import { leaveFor, SentinelWatch } from './sentinel-watch.ts'
 import { ClusterRoutes, singleRoutes } from './subscriptions/subscriber-routes.ts'
 import { Subscriptions } from './subscriptions/subscriptions.ts'
 
@@ -60,6 +61,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #pulse: Pulse
   readonly #defined = new Set<RedisScript<unknown>['name']>()
   readonly #blocking = new Set<RedisClient>()
+  readonly #sentinels: SentinelWatch | undefined
 
   private constructor(init: {
     client: RedisClient
@@ -87,6 +89,11 @@ export class RedisConnections implements AsyncDisposable {
       onFault: (reason) =>
         onNotice({ level: 'warn', message: 'a subscriber of Redis has a fault', fields: { reason } }),
     })
+    const { target } = settings
+    this.#sentinels =
+      target.kind === 'sentinel'
+        ? new SentinelWatch(settings, target, (master) => this.#switchTo(master))
+        : undefined
   }
 
   /**
@@ -179,16 +186,36 @@ export class RedisConnections implements AsyncDisposable {
     const client = connectBlocking({ ...this.#settings, name: `${this.#settings.name}-${name}` })
     // Told by what fails, and by the status.
     client.on('error', () => undefined)
-    this.#blocking.add(client)
-    client.once('end', () => this.#blocking.delete(client))
+    this.#keep(client)
+    if (client instanceof Redis) {
+      // BullMQ makes its blocking connection by this.
+      const duplicate = client.duplicate.bind(client)
+      client.duplicate = (...args) => {
+        const another = duplicate(...args)
+        this.#keep(another)
+        return another
+      }
+    }
     return client
   }
 
   /** Idempotent. What is under way fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pulse.end()
+    this.#sentinels?.close()
     this.subscriptions.close()
     await Promise.all([this.#client, ...this.#blocking].map(disconnected))
+  }
+
+  #keep(client: RedisClient): void {
+    this.#blocking.add(client)
+    client.once('end', () => this.#blocking.delete(client))
+  }
+
+  #switchTo(master: RedisAddress): void {
+    for (const client of [this.#client, ...this.#blocking])
+      if (client instanceof Redis) leaveFor(master, client)
+    this.subscriptions.leaveFor(master)
   }
 }
 

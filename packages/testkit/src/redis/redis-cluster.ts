@@ -48,17 +48,53 @@ export class RedisClusterServers implements AsyncDisposable {
     return all
   }
 
-  /** The master of a key's slot, by the first server that answers. */
+  /** The master of a key's slot: of several that believe it, the one of the latest election. */
   async ownerOf(key: string): Promise<RedisServer> {
+    const slot = await this.#ask((server) => server.run('CLUSTER', 'KEYSLOT', key))
+    let owner: { server: RedisServer; epoch: number } | undefined
     for (const server of this.servers) {
-      const slot = Number(await server.run('CLUSTER', 'KEYSLOT', key).catch(() => Number.NaN))
-      const ranges = await server.run('CLUSTER', 'SLOTS').catch(() => null)
-      for (const [first, last, [, port] = []] of Array.isArray(ranges) ? ranges : []) {
-        const owner = slot >= first && slot <= last && this.servers.find((one) => one.port === port)
-        if (owner) return owner
-      }
+      const nodes = await server.run('CLUSTER', 'NODES').catch(() => '')
+      // `id address myself,master - ping pong epoch state 0-99 100`
+      const own =
+        String(nodes)
+          .split('\n')
+          .find((line) => line.includes('myself,master'))
+          ?.split(' ') ?? []
+      const epoch = Number(own[6])
+      const hasSlot = own.slice(8).some((range) => {
+        const [first, last = first] = range.split('-')
+        return Number(slot) >= Number(first) && Number(slot) <= Number(last)
+      })
+      if (hasSlot && (owner === undefined || epoch > owner.epoch)) owner = { server, epoch }
     }
-    throw new Error(`no server knows where ${key} is`)
+    if (owner === undefined) throw new Error(`no server has ${key}`)
+    return owner.server
+  }
+
+  /** Gives the slot of a key, with all that is in it, to another master, while others use it. */
+  async moveSlot(key: string): Promise<void> {
+    const from = await this.ownerOf(key)
+    const to = this.servers.slice(0, MASTERS).find((server) => server !== from)
+    if (to === undefined) throw new Error('a cluster has other masters')
+    const slot = Number(await from.run('CLUSTER', 'KEYSLOT', key))
+    const [fromId, toId] = await Promise.all(
+      [from, to].map(async (one) => String(await one.run('CLUSTER', 'MYID'))),
+    )
+    await to.run('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(fromId))
+    await from.run('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(toId))
+    for (const name of asList(await from.run('CLUSTER', 'GETKEYSINSLOT', slot, 1_000))) {
+      await from.run('MIGRATE', '127.0.0.1', to.port, String(name), 0, 5_000)
+    }
+    await to.run('CLUSTER', 'SETSLOT', slot, 'NODE', String(toId))
+    await from.run('CLUSTER', 'SETSLOT', slot, 'NODE', String(toId))
+  }
+
+  async #ask(question: (server: RedisServer) => Promise<unknown>): Promise<unknown> {
+    for (const server of this.servers) {
+      const answer = await question(server).catch(() => undefined)
+      if (answer !== undefined) return answer
+    }
+    throw new Error('no server answers')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
