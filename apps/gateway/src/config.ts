@@ -21,7 +21,8 @@ export const GatewayConfigSchema = Type.Object({
   }),
   WORKER_URLS: Type.Array(Type.String({ format: 'uri' }), {
     default: ['http://127.0.0.1:8080'],
-    description: 'The workers, comma-separated.',
+    description:
+      'The workers, comma-separated. In a cluster those that announce themselves are added, and those that do not answer left out.',
   }),
   RELAY_ALLOWED_ORIGINS: Type.Array(Type.String({ format: 'origin' }), {
     default: [],

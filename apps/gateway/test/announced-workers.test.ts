@@ -85,6 +85,15 @@ describe('the workers of a gateway in a cluster', () => {
     expect(await see(node('two', other))).toEqual([alone.url, other.url])
   })
 
+  it('are without one that is configured and does not answer, until it does', async () => {
+    const [alone, other] = [await startWorker(), await startWorker('two')]
+    const healthy = steps.answer(200, { 'content-type': 'application/json' }, '{"status":"ok"}')
+    alone.script('/healthz', [steps.answer(502)], [healthy])
+    const { see } = poolOf(alone)
+    expect(await see(node('two', other))).toEqual([other.url])
+    expect(await see(node('two', other))).toEqual([alone.url, other.url])
+  })
+
   it('lose one that is gone, which is told whoever reads from it', async () => {
     const [listed, other, third] = [await startWorker('1'), await startWorker('2'), await startWorker('3')]
     const { see, pool, released } = poolOf(listed)

@@ -33,8 +33,8 @@ interface Announced {
 }
 
 /**
- * Keeps the pool to the workers that there are: those of the configuration, and those that announce themselves. One
- * that is there under both names is used under the announced one.
+ * Keeps the pool to the workers that there are: those that announce themselves, and those of the configuration that
+ * answer. One that is there under both names is used under the announced one.
  *
  * Where all have gone at once, they stay in the pool as they were: that is what a Redis looks like that has lost its
  * data, and one that is really away is passed over anyway.
@@ -47,6 +47,8 @@ export class AnnouncedWorkers implements Disposable {
   readonly #seen = new Set<Worker>()
   /** The process behind the other names of the configuration. */
   readonly #aliases = new Map<Worker, string>()
+  /** Those of the configuration that did not answer. */
+  readonly #silent = new Set<Worker>()
   #cancel: (() => void) | undefined
   #refreshing: Promise<void> | undefined
 
@@ -94,7 +96,8 @@ export class AnnouncedWorkers implements Disposable {
     const living = new Set(nodes.map(({ nodeId }) => nodeId))
     const others = listed.filter((worker) => !workers.has(worker) && !this.#seen.has(worker))
     await Promise.all(others.map((worker) => this.#identify(worker, living)))
-    const unknown = others.filter((worker) => !living.has(this.#aliases.get(worker) ?? ''))
+    const isAlias = (worker: Worker) => living.has(this.#aliases.get(worker) ?? '')
+    const unknown = others.filter((worker) => !isAlias(worker) && !this.#silent.has(worker))
     const inOrder = [...workers].sort((a, b) => (a.url < b.url ? -1 : 1))
     pool.set([
       ...listed.filter((worker) => workers.has(worker)),
@@ -127,7 +130,9 @@ export class AnnouncedWorkers implements Disposable {
   /** Asks a worker of the configuration which process it is, where that is not known. */
   async #identify(worker: Worker, living: ReadonlySet<string>): Promise<void> {
     if (worker.avoided || living.has(this.#aliases.get(worker) ?? '')) return
-    const { nodeId } = await checkWorker(worker)
+    const { nodeId, state } = await checkWorker(worker)
+    if (state === 'down') this.#silent.add(worker)
+    else this.#silent.delete(worker)
     if (nodeId === undefined) this.#aliases.delete(worker)
     else this.#aliases.set(worker, nodeId)
   }
