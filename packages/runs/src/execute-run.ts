@@ -45,7 +45,7 @@ export async function executeRun(run: Run, work: RunWork, options: ExecuteOption
 async function workToEnd(run: Run, work: RunWork, options: ExecuteOptions): Promise<Ending | undefined> {
   const overdue = new Overdue(run, options)
   try {
-    const working = run.resumed ? run.takeOver().then(() => work(run)) : work(run)
+    const working = run.taken ? run.takeOver().then(() => work(run)) : work(run)
     const outcome = await Promise.race([working, overdue.promise])
     if (outcome !== undefined) return { outcome }
     if (run.draining.aborted) return undefined

@@ -1,5 +1,6 @@
 import type { EventLog } from '@tributary/eventlog'
 import type { RunKind, RunStatus, RunView } from '@tributary/protocol'
+import type { IndexedRun } from './run-index.ts'
 import { type RunRecord, viewOfRecord } from './run-record.ts'
 
 /** A run as its registry knows it: under way, or long over. */
@@ -30,13 +31,8 @@ export class EndedRun implements KnownRun {
   readonly #record: RunRecord
   readonly #lastEventId: string | undefined
 
-  constructor(
-    id: string,
-    record: RunRecord,
-    lastEventId: string | undefined,
-    openLog: () => Promise<EventLog>,
-  ) {
-    this.id = id
+  constructor({ runId, record, lastEventId }: IndexedRun, openLog: () => Promise<EventLog>) {
+    this.id = runId
     this.#record = record
     this.#lastEventId = lastEventId
     this.openLog = openLog
@@ -56,11 +52,6 @@ export class EndedRun implements KnownRun {
 
   get endedAt(): number | undefined {
     return this.#record.ended?.at
-  }
-
-  /** The key that it was asked for with. */
-  get once(): RunRecord['once'] {
-    return this.#record.once
   }
 
   get status(): RunStatus {

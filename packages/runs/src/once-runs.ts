@@ -4,25 +4,30 @@ import { ProblemError } from '@tributary/protocol'
 /** Keys that are remembered at most; past it the oldest are as if they had never been used. */
 const MAX_KEYS = 200_000
 
+/** What a key that was used for another run is answered with. */
+export function onceConflict(key: string): ProblemError {
+  return new ProblemError(
+    'idempotency_conflict',
+    'The Idempotency-Key was used for another run; take a new one for a new request',
+    { cause: new OnceConflictError(key) },
+  )
+}
+
 /** The runs that were asked for with a key, by the key. Each is remembered for the window of who asks. */
 export class OnceRuns {
   // In the order of their start.
   readonly #byKey = new Map<string, KeyedRun>()
 
   /**
-   * The id of the run that a key started within its window, or is about to.
+   * The run that a key started within its window, or is about to.
    *
    * @throws ProblemError `idempotency_conflict` where it was used for something else.
    */
-  find({ key, fingerprint, windowMs }: OnceKey, nowMs: number): Promise<string> | undefined {
+  find({ key, fingerprint, windowMs }: OnceKey, nowMs: number): KeyedRun | undefined {
     const keyed = this.#byKey.get(key)
     if (keyed === undefined || keyed.startedAt <= nowMs - windowMs) return undefined
-    if (keyed.fingerprint === fingerprint) return keyed.runId
-    throw new ProblemError(
-      'idempotency_conflict',
-      'The Idempotency-Key was used for another run; take a new one for a new request',
-      { cause: new OnceConflictError(key) },
-    )
+    if (keyed.fingerprint === fingerprint) return keyed
+    throw onceConflict(key)
   }
 
   /** Notes a run; where it comes to nothing, its key is free again. */
@@ -30,8 +35,8 @@ export class OnceRuns {
     // Anew, so that the order is that of their start.
     this.#byKey.delete(key)
     this.#byKey.set(key, keyed)
-    keyed.runId.catch(() => {
-      if (this.#byKey.get(key) === keyed) this.#byKey.delete(key)
+    void keyed.accepted.then((accepted) => {
+      if (!accepted && this.#byKey.get(key) === keyed) this.#byKey.delete(key)
     })
     const [oldest] = this.#byKey.keys()
     if (oldest !== undefined && this.#byKey.size > MAX_KEYS) this.#byKey.delete(oldest)
@@ -50,5 +55,7 @@ export interface KeyedRun {
   readonly fingerprint: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
-  readonly runId: Promise<string>
+  readonly runId: string
+  /** Whether it was, once that is known. */
+  readonly accepted: Promise<boolean>
 }

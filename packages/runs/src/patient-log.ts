@@ -27,14 +27,17 @@ interface Waiting {
 export class PatientLog {
   readonly #log: EventLog
   readonly #clock: Clock
+  readonly #onRefused: (error: unknown) => void
   readonly #waiting: Waiting[] = []
   #stall: PromiseWithResolvers<void> | undefined
   #cancelRetry: (() => void) | undefined
   #given: { readonly up: unknown } | undefined
 
-  constructor(log: EventLog, clock: Clock) {
+  /** @param onRefused told of each append that the log refused for good, before who appended is. */
+  constructor(log: EventLog, clock: Clock, onRefused: (error: unknown) => void = () => undefined) {
     this.#log = log
     this.#clock = clock
+    this.#onRefused = onRefused
   }
 
   /** There while appends wait: resolves when none does any more. */
@@ -47,7 +50,10 @@ export class PatientLog {
     if (this.#given !== undefined) return Promise.reject(this.#given.up)
     if (this.#waiting.length > 0) return this.#wait(batch, options)
     return this.#log.append(batch, options).catch((error: unknown) => {
-      if (!(error instanceof StoreUnavailableError)) throw error
+      if (!(error instanceof StoreUnavailableError)) {
+        this.#onRefused(error)
+        throw error
+      }
       if (this.#given !== undefined) throw this.#given.up
       return this.#wait(batch, options)
     })
@@ -61,7 +67,10 @@ export class PatientLog {
   async close(terminal: Append, options: AppendOptions): Promise<void> {
     if (this.#given !== undefined) throw this.#given.up
     if (this.#waiting.length > 0) throw new StoreUnavailableError('earlier events wait')
-    await this.#log.close(terminal, options)
+    await this.#log.close(terminal, options).catch((error: unknown) => {
+      if (!(error instanceof StoreUnavailableError)) this.#onRefused(error)
+      throw error
+    })
   }
 
   /** Appends nothing from now on: what waits and what comes fails with this error. */
@@ -94,6 +103,7 @@ export class PatientLog {
         first.resolve(await this.#log.append(first.batch, first.options))
       } catch (error) {
         if (error instanceof StoreUnavailableError) break
+        this.#onRefused(error)
         first.reject(error)
       }
       // Where it was given up meanwhile, this is none of those that wait any more.

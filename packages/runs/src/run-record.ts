@@ -12,7 +12,7 @@ export const RunRecord = Type.Object({
   errorCount: Type.Integer(),
   deadlineMs: Type.Optional(Type.Number()),
   onDisconnect: Type.Optional(OnDisconnect),
-  /** Counted up by each executor that takes the run over. */
+  /** Counted up by each executor that takes the run over; 0 while it waits for its first. */
   epoch: Type.Integer(),
   once: Type.Optional(Type.Object({ key: Type.String(), fingerprint: Type.String() })),
   /** There once it has ended. */
@@ -36,6 +36,7 @@ export function newRecord(
   { kind, userId, totalTasks, deadlineMs, onDisconnect }: NewRun,
   startedAt: number,
   once: RunRecord['once'],
+  epoch = 1,
 ): RunRecord {
   return {
     kind,
@@ -46,7 +47,7 @@ export function newRecord(
     errorCount: 0,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(onDisconnect === undefined ? {} : { onDisconnect }),
-    epoch: 1,
+    epoch,
     ...(once === undefined ? {} : { once }),
   }
 }
@@ -83,4 +84,9 @@ export function viewOfRecord(
     errorCount,
     ...(lastEventId === undefined ? {} : { lastEventId }),
   }
+}
+
+/** When a run ended; when it began, where that was not stored. */
+export function endOf({ ended, startedAt }: RunRecord): number {
+  return ended?.at ?? startedAt
 }

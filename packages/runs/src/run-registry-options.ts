@@ -4,7 +4,9 @@ import type { UserQuota } from '@tributary/quota'
 import type { RunWork } from './execute-run.ts'
 import type { KnownRun } from './known-run.ts'
 import type { Run } from './run.ts'
+import type { RunIndex } from './run-index.ts'
 import type { RunMeter } from './run-meter.ts'
+import type { RunQueue } from './run-queue.ts'
 import type { NewRun } from './run-record.ts'
 
 export const DEFAULT_RUN_MAX_EVENTS = 100_000
@@ -12,11 +14,19 @@ export const DEFAULT_RUN_MAX_AGE_MS = 86_400_000
 export const DEFAULT_RUN_MAX_COUNT = 10_000
 export const DEFAULT_DISCONNECT_GRACE_MS = 10_000
 
+/** What makes the registries of several nodes one fleet. Whoever opened it closes it, after the registry. */
+export interface RunFleet {
+  readonly index: RunIndex
+  readonly queue: RunQueue
+}
+
 export interface RunRegistryOptions {
   readonly store: EventStore
   readonly clock: Clock
   /** The `source` of the runs' events. */
   readonly source: string
+  /** Those of all nodes that share the store. Default: this process has the store for itself. */
+  readonly fleet?: RunFleet | undefined
   /** Events kept of a run. Default 100,000. */
   readonly maxEvents?: number
   /** How long a finished run is kept, in ms. Default a day. */
@@ -36,6 +46,11 @@ export interface RunRegistryOptions {
 }
 
 export interface StartOptions extends NewRun {
+  /**
+   * Whether any node may execute it, from what it was asked for. Default: the one that accepts it does, as long as that
+   * lives.
+   */
+  readonly anywhere?: boolean
   /** What its work is built from again after a restart, as JSON. Stored until it ends. */
   readonly request?: unknown
   /** What has to succeed before the run is accepted, once it is stored. Where it throws, there was no run. */

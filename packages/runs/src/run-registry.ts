@@ -1,14 +1,20 @@
-import type { OnceKey } from '@tributary/eventlog'
+import { LogClosedError, type OnceKey } from '@tributary/eventlog'
 import { newRunId, ProblemError, type RunListQuery, type RunStatus } from '@tributary/protocol'
 import { LocalUserQuota } from '@tributary/quota'
+import { claimEpoch } from './claim-epoch.ts'
+import { DistantRun } from './distant-run.ts'
 import type { RunWork } from './execute-run.ts'
-import { KeptRuns } from './kept-runs.ts'
-import { EndedRun, type KnownRun } from './known-run.ts'
-import { OnceRuns } from './once-runs.ts'
-import { REQUEST, Run } from './run.ts'
+import type { KnownRun } from './known-run.ts'
+import { KnownRuns } from './known-runs.ts'
+import { LocalRunIndex } from './local-run-index.ts'
+import { LocalRunQueue } from './local-run-queue.ts'
+import { NodeRuns } from './node-runs.ts'
+import { CANCELLED, REQUEST, Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
-import { pageOfRuns, type RunPage } from './run-list.ts'
+import type { RunIndex } from './run-index.ts'
+import type { RunPage } from './run-list.ts'
 import { NO_RUN_METER } from './run-meter.ts'
+import type { RunHold, RunQueue, RunRest } from './run-queue.ts'
 import { newRecord, type RunRecord } from './run-record.ts'
 import { RunRecords, type StoredRun } from './run-records.ts'
 import {
@@ -17,15 +23,13 @@ import {
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
   type RebuildWork,
+  type RunFleet,
   type RunRegistryOptions,
   type StartedOnce,
   type StartOptions,
 } from './run-registry-options.ts'
-import { RunningRuns } from './running-runs.ts'
 import { UserRuns } from './user-runs.ts'
 
-/** The longest that a key of a run is remembered. */
-const MAX_ONCE_WINDOW_MS = 7 * 86_400_000
 /** How often finished runs are looked through for what is past its retention. */
 const SWEEP_INTERVAL_MS = 30_000
 
@@ -33,66 +37,95 @@ const SWEEP_INTERVAL_MS = 30_000
 export class RunRegistry implements AsyncDisposable {
   readonly #options: RunRegistryOptions
   readonly #records: RunRecords
-  /** Those that have not ended: at work, or waiting for `recover`. */
-  readonly #live = new Map<string, Run>()
-  readonly #kept: KeptRuns
-  readonly #running: RunningRuns
-  readonly #once = new OnceRuns()
+  readonly #index: RunIndex
+  readonly #queue: RunQueue
   readonly #userRuns: UserRuns
+  readonly #node: NodeRuns
+  readonly #known: KnownRuns
   readonly #stopSweeping: () => void
+  #sweeping = Promise.resolve()
   #draining = false
 
-  private constructor(options: RunRegistryOptions, records: RunRecords) {
+  private constructor(options: RunRegistryOptions, records: RunRecords, { index, queue }: RunFleet) {
     this.#options = options
     this.#records = records
+    this.#index = index
+    this.#queue = queue
     this.#userRuns = new UserRuns(options.quota ?? new LocalUserQuota())
-    const { clock, maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = options
-    const onError = (error: unknown, runId: string) => this.#report(error, runId)
-    this.#kept = new KeptRuns({ records, maxAgeMs, maxCount, onError })
-    const { abortGraceMs, disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS } = options
-    const onDone = (run: Run) => this.#onDone(run)
-    this.#running = new RunningRuns({ clock, abortGraceMs, disconnectGraceMs, onDone, onError })
-    this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => void this.sweep())
+    const { clock, abortGraceMs, disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS, fleet } = options
+    this.#node = new NodeRuns({
+      clock,
+      index,
+      userRuns: this.#userRuns,
+      shared: fleet !== undefined,
+      abortGraceMs,
+      disconnectGraceMs,
+      // Where there are many nodes, each looks now and then.
+      onEnded: () => (fleet === undefined ? this.sweep() : Promise.resolve()),
+      onError: (error, runId) => this.#report(error, runId),
+    })
+    this.#known = new KnownRuns({ index, records, own: (runId) => this.#node.get(runId) })
+    this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => {
+      this.sweep().catch((error: unknown) => this.#report(error, 'runs'))
+    })
   }
 
-  /** Opens the registry with the runs that the store has. Those that are unfinished wait for `recover`. */
+  /**
+   * Opens the registry with the runs that there are. Where this process has the store for itself, those that are
+   * unfinished are its own, and wait for `recover`.
+   */
   static async open(options: RunRegistryOptions): Promise<RunRegistry> {
-    const { store, maxEvents = DEFAULT_RUN_MAX_EVENTS } = options
-    const registry = new RunRegistry(options, await RunRecords.open(store, maxEvents))
-    await registry.#load()
+    const { store, clock, fleet, maxEvents = DEFAULT_RUN_MAX_EVENTS } = options
+    const records = new RunRecords(store, maxEvents)
+    if (fleet !== undefined) return new RunRegistry(options, records, fleet)
+    const stored: StoredRun[] = []
+    const unreadable: string[] = []
+    for await (const run of records.all((name) => unreadable.push(name))) stored.push(run)
+    const onError = (error: unknown) => registry.#report(error, 'runs')
+    const index = await LocalRunIndex.open({ store, clock, stored, onError })
+    const registry: RunRegistry = new RunRegistry(options, records, {
+      index,
+      queue: new LocalRunQueue(clock),
+    })
+    for (const name of unreadable) {
+      registry.#report(new Error(`The record of ${name} cannot be read`), name)
+    }
+    for (const run of stored.sort((a, b) => a.record.startedAt - b.record.startedAt)) {
+      if (!run.closed) await registry.#goOnLater(run)
+    }
     return registry
   }
 
-  /** Runs that are known, running or kept. */
+  /** Runs that this process knows of without asking: its own, and those that are kept in its memory. */
   get size(): number {
-    return this.#live.size + this.#kept.size
+    return (
+      this.#node.size +
+      this.#index
+        .counts()
+        .values()
+        .reduce((sum, count) => sum + count, 0)
+    )
   }
 
   get runningCount(): number {
-    return this.#running.size
+    return this.#node.runningCount
   }
 
-  /** How many there are in which state, of those that have not ended and those that are kept. */
+  /** The same as `size`, by their state. */
   counts(): ReadonlyMap<RunStatus, number> {
-    const counts = new Map<RunStatus, number>()
-    const count = ({ status }: KnownRun) => counts.set(status, (counts.get(status) ?? 0) + 1)
-    for (const run of this.#live.values()) count(run)
-    for (const run of this.#kept.values()) count(run)
+    const counts = new Map(this.#index.counts())
+    for (const { status } of this.#node.values()) counts.set(status, (counts.get(status) ?? 0) + 1)
     return counts
   }
 
-  async get(runId: string): Promise<KnownRun | undefined> {
-    return this.#live.get(runId) ?? this.#kept.get(runId)
+  /** Any run that there is, whichever node works at it. */
+  get(runId: string): Promise<KnownRun | undefined> {
+    return this.#known.get(runId)
   }
 
   /** @throws ProblemError `run_not_found`; `run_gone` where it was here and is kept no longer. */
-  async find(runId: string): Promise<KnownRun> {
-    const run = await this.get(runId)
-    if (run !== undefined) return run
-    if (this.#records.isForgotten(runId)) {
-      throw new ProblemError('run_gone', `The run ${JSON.stringify(runId)} has ended, and is no longer kept.`)
-    }
-    throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}.`)
+  find(runId: string): Promise<KnownRun> {
+    return this.#known.find(runId)
   }
 
   /**
@@ -101,63 +134,83 @@ export class RunRegistry implements AsyncDisposable {
    * @param userId whose. Default: everybody's.
    * @throws ProblemError where `after` is no cursor of a list.
    */
-  async list(query: RunListQuery = {}, userId?: string): Promise<RunPage> {
-    const all: KnownRun[] = [...this.#live.values(), ...this.#kept.values()]
-    const theirs = userId === undefined ? all : all.filter((run) => run.userId === userId)
-    return pageOfRuns(
-      theirs.map((run) => run.view()),
-      query,
-    )
+  list(query: RunListQuery = {}, userId?: string): Promise<RunPage> {
+    return this.#known.list(query, userId)
   }
 
   /**
-   * Accepts a run and begins its work.
+   * Accepts a run and begins its work, here and at once.
    *
    * @throws ProblemError `draining` once the drain has begun, `store_unavailable`; `user_run_limit`, `user_task_limit` and
    *   `too_many_tasks` where its user has too many; what `prepare` throws.
    */
   async start(options: StartOptions, work: RunWork): Promise<Run> {
-    return this.#start(options, work)
+    const run = await this.#start(newRunId(), { ...options, anywhere: false }, work)
+    if (run instanceof Run) return run
+    throw new Error('a run that begins here is not of this node')
+  }
+
+  /** Accepts a run, and has it executed here, or by whichever node has room where it may be. @throws as `start` */
+  submit(options: StartOptions, work: RunWork): Promise<KnownRun> {
+    return this.#start(newRunId(), options, work)
   }
 
   /**
-   * The same, once: the same key within its window answers the run that it started, also after a restart.
+   * The same, once: the same key within its window answers the run that it started, on whichever node, also after a
+   * restart.
    *
    * @throws as `start`; ProblemError `idempotency_conflict`; `run_gone` where the run is kept no longer.
    */
   async startOnce(once: OnceKey, options: StartOptions, work: RunWork): Promise<StartedOnce> {
-    const now = this.#options.clock.now()
-    const known = this.#once.find(once, now)
-    if (known !== undefined) return { run: await this.find(await known), replayed: true }
-    const { key, fingerprint } = once
-    const starting = this.#start(options, work, { key, fingerprint })
-    this.#once.add(key, { fingerprint, startedAt: now, runId: starting.then(({ id }) => id) })
-    return { run: await starting, replayed: false }
-  }
-
-  /** Goes on with the runs that an earlier process left unfinished. Those that cannot be gone on with fail. */
-  async recover(rebuild: RebuildWork): Promise<void> {
-    for (const run of this.#live.values()) {
-      if (this.#draining) return
-      if (!run.resumed || this.#running.has(run)) continue
-      this.#running.begin(run, async (resumed) => {
-        const request = resumed.attribute(REQUEST)
-        const work = await rebuild(resumed, request === undefined ? undefined : JSON.parse(request))
-        return work(resumed)
-      })
+    for (;;) {
+      const runId = newRunId()
+      const claim = await this.#index.claim(runId, once)
+      if (claim.kind === 'ours')
+        return { run: await this.#start(runId, options, work, once), replayed: false }
+      // Where that one comes to nothing, it is as if it had never been asked for.
+      if (await claim.accepted) return { run: await this.find(claim.runId), replayed: true }
     }
   }
 
-  /** Cancels a run. Answers whether it was still going on. */
-  async cancel(run: KnownRun, message?: string): Promise<boolean> {
-    return run instanceof Run && run.abort(RunAbort.cancelled(message))
+  /**
+   * Begins to execute what is not finished: runs that an earlier process left, and those that other nodes accepted or
+   * cannot go on with. Those that cannot be gone on with fail.
+   */
+  async recover(rebuild: RebuildWork): Promise<void> {
+    if (this.#draining) return
+    this.#queue.take((hold) => this.#take(hold, rebuild))
+    for (const run of this.#node.values()) {
+      if (run.resumed && !this.#node.isExecuting(run))
+        await this.#queue.add({ runId: run.id, userId: run.userId })
+    }
   }
 
-  /** Forgets finished runs that are too old or too many. */
-  async sweep(): Promise<void> {
-    const now = this.#options.clock.now()
-    this.#once.forgetBefore(now - MAX_ONCE_WINDOW_MS)
-    await this.#kept.sweep(now)
+  /**
+   * Cancels a run, whichever node works at it. Answers whether it was still going on.
+   *
+   * @throws StoreUnavailableError where it is another node's, and cannot be told.
+   */
+  async cancel(run: KnownRun, message?: string): Promise<boolean> {
+    const abort = RunAbort.cancelled(message)
+    if (run instanceof Run && !run.isSuspended) return run.abort(abort)
+    if (this.#options.fleet === undefined || run.endedAt !== undefined) return false
+    const log = await run.openLog()
+    try {
+      await log.append([], { attributes: { [CANCELLED]: abort.message } })
+    } catch (error) {
+      if (error instanceof LogClosedError) return false
+      throw error
+    }
+    // Nobody hears of it that waits for a node; what is cancelled need not wait.
+    await this.#queue.hurry({ runId: run.id, userId: run.userId })
+    return true
+  }
+
+  /** Forgets finished runs that are too old or too many. Resolves once earlier sweeps have, too. */
+  sweep(): Promise<void> {
+    const sweeping = this.#sweeping.then(() => this.#sweep())
+    this.#sweeping = sweeping.catch(() => undefined)
+    return sweeping
   }
 
   /**
@@ -167,81 +220,95 @@ export class RunRegistry implements AsyncDisposable {
    */
   async drain(limitMs: number): Promise<void> {
     this.#draining = true
-    const { clock, store } = this.#options
-    const ended = this.#running.ended()
-    if (store.durable) for (const run of this.#live.values()) run.drain()
-    if (limitMs > 0) {
-      const limit = Promise.withResolvers<void>()
-      const cancelLimit = clock.after(limitMs, limit.resolve)
-      await Promise.race([ended, limit.promise])
-      cancelLimit()
-    }
-    for (const run of this.#live.values()) {
-      if (store.durable) run.suspend()
-      else run.abort(RunAbort.cancelled('The server stopped'))
-    }
-    await ended
+    const paused = this.#queue.pause().catch((error: unknown) => this.#report(error, 'runs'))
+    await this.#node.drain(limitMs, this.#options.store.durable)
+    await paused
   }
 
   async close(): Promise<void> {
     this.#stopSweeping()
     await this.drain(0)
-    await this.sweep()
+    if (this.#options.fleet === undefined) await this.sweep()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #load(): Promise<void> {
-    const stored: StoredRun[] = []
-    const onUnreadable = (name: string) =>
-      this.#report(new Error(`The record of ${name} cannot be read`), name)
-    for await (const run of this.#records.all(onUnreadable)) stored.push(run)
-    stored.sort((a, b) => a.record.startedAt - b.record.startedAt)
-    for (const run of stored) if (!run.closed) this.#live.set(run.runId, await this.#unfinishedRun(run))
-    const ended = stored.filter(({ closed }) => closed)
-    for (const run of ended.sort((a, b) => endOf(a) - endOf(b))) this.#kept.add(this.#endedRun(run))
-    const keyed = [...this.#records.forgotten(), ...stored.map(({ runId, record }) => ({ runId, ...record }))]
-    for (const { runId, startedAt, once } of keyed.sort((a, b) => a.startedAt - b.startedAt)) {
-      if (once === undefined) continue
-      const { key, fingerprint } = once
-      this.#once.add(key, { fingerprint, startedAt, runId: Promise.resolve(runId) })
+  async #sweep(): Promise<void> {
+    const { maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = this.#options
+    const gone = await this.#index.forget({ maxAgeMs, maxCount })
+    if (gone.length === 0) return
+    const dropped: string[] = []
+    for (const runId of gone) {
+      await this.#records.drop(runId).then(
+        () => dropped.push(runId),
+        (error: unknown) => this.#report(error, runId),
+      )
     }
+    await this.#index.dropped(dropped)
   }
 
-  async #unfinishedRun({ runId, record }: StoredRun): Promise<Run> {
+  /** Opens a run that this process is to go on with, so that it can be read until it is. */
+  async #goOnLater({ runId, record }: StoredRun): Promise<void> {
     const log = await this.#records.openLog(runId)
-    const run = this.#runOf(runId, { log, record: { ...record, epoch: record.epoch + 1 } })
-    this.#hold(run)
-    return run
+    this.#node.add(this.#runOf(runId, { log, record: { ...record, epoch: record.epoch + 1 } }))
   }
 
-  #endedRun({ runId, record, lastEventId }: Omit<StoredRun, 'closed'>): EndedRun {
-    return new EndedRun(runId, record, lastEventId, async () => {
-      // Opening what was dropped meanwhile would begin it anew.
-      await this.find(runId)
-      return this.#records.openLog(runId)
-    })
+  /** Goes on with a run that the queue gives to this node. */
+  async #take(hold: RunHold, rebuild: RebuildWork): Promise<RunRest> {
+    if (this.#draining) return 'unfinished'
+    const { runId } = hold
+    await this.#node.putDown(runId)
+    const run = this.#node.get(runId) ?? (await this.#takeOver(runId))
+    if (run === undefined) return 'ended'
+    return this.#node.execute(
+      run,
+      async (taken) => {
+        const request = taken.attribute(REQUEST)
+        const work = await rebuild(taken, request === undefined ? undefined : JSON.parse(request))
+        return work(taken)
+      },
+      hold,
+    )
   }
 
-  async #start(options: StartOptions, work: RunWork, once?: RunRecord['once']): Promise<Run> {
-    this.#refuseWhileDraining()
-    const runId = newRunId()
-    const { userId } = options
-    // Also for those that are only about to be accepted: who asks for many at once gets no more.
-    await this.#userRuns.take(userId, runId, options.totalTasks)
+  /** Makes a run of the store this node's; `undefined` where it has ended, or is not there. */
+  async #takeOver(runId: string): Promise<Run | undefined> {
+    const stored = await this.#records.read(runId)
+    if (stored === undefined) return undefined
+    if (!stored.closed) {
+      const log = await this.#records.openLog(runId)
+      const epoch = await claimEpoch(log, stored.record.epoch + 1).catch((error: unknown) => {
+        if (!(error instanceof LogClosedError)) throw error
+      })
+      if (epoch !== undefined) {
+        const run = this.#runOf(runId, { log, record: { ...stored.record, epoch }, taken: true })
+        this.#node.add(run)
+        return run
+      }
+    }
+    // Whoever ended it did not come as far as to say so.
+    const ended = await this.#records.read(runId)
+    if (ended !== undefined) await this.#index.end(ended)
+    return undefined
+  }
+
+  async #start(runId: string, options: StartOptions, work: RunWork, once?: OnceKey): Promise<KnownRun> {
+    const { userId, totalTasks } = options
     try {
-      const run = await this.#accept(runId, options, once)
-      this.#live.set(runId, run)
-      this.#hold(run)
-      run.meter.started(run.kind)
-      // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
-      if (this.#draining) run.suspend()
-      else this.#running.begin(run, work)
-      return run
+      this.#refuseWhileDraining()
+      if (once === undefined) await this.#index.claim(runId)
+      // Also for those that are only about to be accepted: who asks for many at once gets no more.
+      await this.#userRuns.take(userId, runId, totalTasks)
+      try {
+        return await this.#accept(runId, options, work, once)
+      } catch (error) {
+        this.#userRuns.release(userId, runId)
+        throw error
+      }
     } catch (error) {
-      if (!this.#live.has(runId)) this.#userRuns.release(userId, runId)
+      await this.#index.abandon(runId).catch((failure: unknown) => this.#report(failure, runId))
       throw error
     }
   }
@@ -249,42 +316,65 @@ export class RunRegistry implements AsyncDisposable {
   /** Stores a run, and prepares it. Where that fails there was none. */
   async #accept(
     runId: string,
-    { prepare, request, ...options }: StartOptions,
-    once?: RunRecord['once'],
-  ): Promise<Run> {
-    const record = newRecord(options, this.#options.clock.now(), once)
+    { prepare, request, anywhere = false, ...options }: StartOptions,
+    work: RunWork,
+    once: OnceKey | undefined,
+  ): Promise<KnownRun> {
+    const { clock, fleet, store, meter = NO_RUN_METER } = this.#options
+    const isQueued = anywhere && fleet !== undefined
+    const keyed = once && { key: once.key, fingerprint: once.fingerprint }
+    const record = newRecord(options, clock.now(), keyed, isQueued ? 0 : 1)
     const log = await this.#records.create(runId, record, request)
-    const run = this.#runOf(runId, { log, record })
+    const queued = { runId, userId: options.userId }
     try {
+      if (isQueued) {
+        await this.#index.add({ runId, record })
+        await this.#queue.add(queued)
+        meter.started(options.kind)
+        return new DistantRun({ runId, record, lastEventId: undefined, openLog: async () => log })
+      }
+      const run = this.#runOf(runId, { log, record })
       await prepare?.(run)
       // The drain may have begun meanwhile, and would not wait for this run.
-      if (!this.#options.store.durable) this.#refuseWhileDraining()
+      if (!store.durable) this.#refuseWhileDraining()
+      await this.#index.add({ runId, record })
+      this.#node.add(run)
+      meter.started(options.kind)
+      // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
+      if (this.#draining) await this.#passOn(run)
+      else await this.#queue.hold(queued, (hold) => this.#node.execute(run, work, hold))
+      return run
     } catch (error) {
+      const run = this.#node.get(runId)
+      if (run !== undefined) this.#node.drop(run)
       await this.#records.drop(runId).catch((failure: unknown) => this.#report(failure, runId))
       throw error
     }
-    return run
   }
 
-  #hold(run: Run): void {
-    const openTasks = () => run.record.totalTasks - run.record.successCount - run.record.errorCount
-    this.#userRuns.hold(run.userId, run.id, openTasks)
+  /** Leaves a run that this node accepted to the next, or to itself after a restart. */
+  async #passOn(run: Run): Promise<void> {
+    run.suspend()
+    if (this.#options.fleet !== undefined) await this.#queue.add({ runId: run.id, userId: run.userId })
   }
 
-  #runOf(runId: string, { log, record }: { log: Run['log']; record: RunRecord }): Run {
+  #runOf(
+    runId: string,
+    { log, record, taken }: { log: Run['log']; record: RunRecord; taken?: boolean },
+  ): Run {
     const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS, meter = NO_RUN_METER } = this.#options
-    const onUnread = (run: Run) => this.#running.onUnread(run)
-    return new Run({ runId, record, log, maxEvents, source, clock, meter, onUnread })
-  }
-
-  async #onDone(run: Run): Promise<void> {
-    if (run.endedAt === undefined || run.isSuspended) return
-    // What is left of a run that has ended is its record. Its log is the store's to keep.
-    const { id: runId, log, record } = run
-    this.#live.delete(runId)
-    this.#userRuns.release(record.userId, runId)
-    this.#kept.add(this.#endedRun({ runId, record, lastEventId: log.idOf(log.head) }))
-    await this.sweep()
+    const onUnread = (run: Run) => this.#node.onUnread(run)
+    return new Run({
+      runId,
+      record,
+      log,
+      maxEvents,
+      source,
+      clock,
+      meter,
+      onUnread,
+      ...(taken === undefined ? {} : { taken }),
+    })
   }
 
   #refuseWhileDraining(): void {
@@ -301,8 +391,4 @@ export class RunRegistry implements AsyncDisposable {
       // A log that fails is no reason to lose the run.
     }
   }
-}
-
-function endOf({ record }: StoredRun): number {
-  return record.ended?.at ?? record.startedAt
 }

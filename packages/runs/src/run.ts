@@ -1,4 +1,11 @@
-import type { Append, AppendOptions, EventLog, LogEntry } from '@tributary/eventlog'
+import {
+  type Append,
+  type AppendOptions,
+  type EventLog,
+  LogClosedError,
+  type LogEntry,
+  StaleEpochError,
+} from '@tributary/eventlog'
 import {
   type Clock,
   COMPLETE,
@@ -27,7 +34,7 @@ export type Attributes = NonNullable<AppendOptions['attributes']>
 /** The attributes that are the run's own: what it is, what it was asked for, and why it was cancelled. */
 export const RECORD = 'run'
 export const REQUEST = 'request'
-const CANCELLED = 'cancelled'
+export const CANCELLED = 'cancelled'
 
 export interface RunOptions {
   readonly runId: string
@@ -38,6 +45,8 @@ export interface RunOptions {
   /** The `source` of its events. */
   readonly source: string
   readonly clock: Clock
+  /** Whether it was accepted by another process, or by an earlier start of this one. Default: by its epoch. */
+  readonly taken?: boolean
   /** Default: nothing is counted. */
   readonly meter?: RunMeter
   /** Called when its last reader has left. */
@@ -68,7 +77,7 @@ export class Run implements KnownRun {
     this.log = log
     this.#options = options
     this.#record = record
-    this.#patientLog = new PatientLog(log, clock)
+    this.#patientLog = new PatientLog(log, clock, (error) => this.#onRefused(error))
   }
 
   get kind(): RunKind {
@@ -96,6 +105,11 @@ export class Run implements KnownRun {
   /** Whether an earlier process began it: its log says how far that one came. */
   get resumed(): boolean {
     return this.#record.epoch > 1
+  }
+
+  /** Whether it is to be taken over before anything is done for it. */
+  get taken(): boolean {
+    return this.#options.taken ?? this.resumed
   }
 
   get status(): RunStatus {
@@ -235,8 +249,22 @@ export class Run implements KnownRun {
   /** For its owner: what an earlier process began is this one's. From now on the appends of that one are refused. */
   async takeOver(): Promise<void> {
     await this.note({ [RECORD]: JSON.stringify(this.#record) })
-    const cancelled = this.attribute(CANCELLED)
-    if (cancelled !== undefined) this.abort(RunAbort.cancelled(cancelled))
+    this.#obeyCancel()
+  }
+
+  /** For its owner: hears of what others note with its log, until the answer is called. Needed where there are others. */
+  watch(): () => void {
+    const following = this.log.follow()
+    // Where the store is away, the log follows once it is back.
+    following.ready?.then(
+      () => this.#obeyCancel(),
+      () => undefined,
+    )
+    const unlisten = this.log.onAttributes(() => this.#obeyCancel())
+    return () => {
+      unlisten()
+      following.end()
+    }
   }
 
   /** For its owner: begin nothing more. */
@@ -246,7 +274,11 @@ export class Run implements KnownRun {
 
   /** For its owner: this process works at it no more. It is stored as it stands, and nothing is appended from now on. */
   suspend(): void {
-    if (this.log.closed || this.#suspended) return
+    if (!this.log.closed) this.#putDown()
+  }
+
+  #putDown(): void {
+    if (this.#suspended) return
     this.#suspended = true
     const reason = new RunSuspendedError()
     this.#patientLog.giveUp(reason)
@@ -292,6 +324,19 @@ export class Run implements KnownRun {
   view(): RunView {
     const { head } = this.log
     return viewOfRecord(this.id, this.record, this.status, head.n === 0 ? undefined : this.log.idOf(head))
+  }
+
+  /** Ends so where somebody noted that it is cancelled. */
+  #obeyCancel(): void {
+    const cancelled = this.attribute(CANCELLED)
+    if (cancelled !== undefined && !this.signal.aborted) this.abort(RunAbort.cancelled(cancelled))
+  }
+
+  /** Who has taken it over has the last word, or had it already. */
+  #onRefused(error: unknown): void {
+    const isTaken = error instanceof StaleEpochError
+    const isEndedElsewhere = error instanceof LogClosedError && this.#end === undefined
+    if (isTaken || isEndedElsewhere) this.#putDown()
   }
 
   #write(batch: readonly Append[], attributes?: Attributes): Promise<readonly LogEntry[]> {

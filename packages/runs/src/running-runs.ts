@@ -10,15 +10,12 @@ export interface RunningRunsOptions {
   readonly disconnectGraceMs: number
   /** As `ExecuteOptions`. */
   readonly abortGraceMs?: number | undefined
-  /** Told of each run that this process has done with; what it answers with is waited for. */
-  readonly onDone: (run: Run) => Promise<void>
   readonly onError: (error: unknown, runId: string) => void
 }
 
 /** The runs whose work is under way: each until it ends, its deadline passes, or nobody reads it any more. */
 export class RunningRuns {
   readonly #options: RunningRunsOptions
-  readonly #ends = new Map<Run, Promise<void>>()
   readonly #graces: DisconnectGraces
 
   constructor(options: RunningRunsOptions) {
@@ -29,41 +26,24 @@ export class RunningRuns {
     )
   }
 
-  get size(): number {
-    return this.#ends.size
-  }
-
-  has(run: Run): boolean {
-    return this.#ends.has(run)
-  }
-
-  /** Resolves once those that are under way now have ended. */
-  async ended(): Promise<void> {
-    await Promise.all(this.#ends.values())
-  }
-
   /** Notes that a run's last reader has left. */
   onUnread(run: Run): void {
     this.#graces.begin(run)
   }
 
-  begin(run: Run, work: RunWork): void {
-    const { clock, abortGraceMs, onDone, onError } = this.#options
+  /** Resolves once this process has done with it. */
+  async execute(run: Run, work: RunWork): Promise<void> {
+    const { clock, abortGraceMs, onError } = this.#options
     const cancelDeadline = this.#setDeadline(run)
     // Nobody reads it yet, or after a restart any more; who wants it comes, or comes back.
     if (run.readerCount === 0) this.#graces.begin(run)
-    const executing = executeRun(run, work, {
+    await executeRun(run, work, {
       clock,
       ...(abortGraceMs === undefined ? {} : { abortGraceMs }),
       onError: (error) => onError(error, run.id),
     })
-    const ended = executing.then(async () => {
-      cancelDeadline()
-      this.#graces.end(run)
-      this.#ends.delete(run)
-      await onDone(run)
-    })
-    this.#ends.set(run, ended)
+    cancelDeadline()
+    this.#graces.end(run)
   }
 
   /** Counted from the start of the run, whoever started it. */

@@ -157,6 +157,8 @@ describe('RunRegistry on a full disk', () => {
     disk.full = true
     clock.advance(10_000)
     expect(await answer).toMatchObject({ cancelled: true })
+    // Its end has been tried by then.
+    await settle()
     expect(run.log.closed).toBe(false)
     disk.full = false
     await comeBack(clock, store, run)

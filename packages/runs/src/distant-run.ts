@@ -1,0 +1,125 @@
+import type { EventLog, Following, LogEntry } from '@tributary/eventlog'
+import { COMPLETE, CompleteData, type RunKind, type RunStatus, type RunView } from '@tributary/protocol'
+import { Compile } from 'typebox/compile'
+import type { KnownRun } from './known-run.ts'
+import { type RunRecord, viewOfRecord } from './run-record.ts'
+
+const complete = Compile(CompleteData)
+
+export interface DistantRunOptions {
+  readonly runId: string
+  readonly record: RunRecord
+  readonly lastEventId: string | undefined
+  readonly openLog: () => Promise<EventLog>
+}
+
+/** A run that another node executes, or that waits for one. It is as it was found; while it is held, its end is heard of. */
+export class DistantRun implements KnownRun {
+  readonly id: string
+  readonly #options: DistantRunOptions
+  readonly #ended = Promise.withResolvers<void>()
+  #record: RunRecord
+  #lastEventId: string | undefined
+  #holds = 0
+  #watched: Promise<Watched> | undefined
+
+  constructor(options: DistantRunOptions) {
+    this.id = options.runId
+    this.#options = options
+    this.#record = options.record
+    this.#lastEventId = options.lastEventId
+  }
+
+  get kind(): RunKind {
+    return this.#record.kind
+  }
+
+  get userId(): string {
+    return this.#record.userId
+  }
+
+  get startedAt(): number {
+    return this.#record.startedAt
+  }
+
+  get endedAt(): number | undefined {
+    return this.#record.ended?.at
+  }
+
+  get status(): RunStatus {
+    return this.#record.ended?.status ?? (this.#record.epoch === 0 ? 'accepted' : 'running')
+  }
+
+  /** Resolves only while it is held. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  view(): RunView {
+    return viewOfRecord(this.id, this.#record, this.status, this.#lastEventId)
+  }
+
+  /** @throws StoreUnavailableError where it cannot be read now. */
+  async openLog(): Promise<EventLog> {
+    if (this.#watched === undefined) return this.#options.openLog()
+    const { log, following } = await this.#watched
+    await following.ready
+    return log
+  }
+
+  /** Notes a reader, and has the log followed for as long as there is one. */
+  hold(): () => void {
+    this.#holds += 1
+    this.#watched ??= this.#watch()
+    this.#watched.catch(() => undefined)
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#holds -= 1
+      if (this.#holds > 0) return
+      this.#watched?.then(
+        ({ end }) => end(),
+        () => undefined,
+      )
+      this.#watched = undefined
+    }
+  }
+
+  async #watch(): Promise<Watched> {
+    const log = await this.#options.openLog()
+    const untail = log.tail((entry) => this.#note(entry))
+    const following = log.follow()
+    const noteEnd = async () => {
+      await following.ready
+      // It may have ended before anybody listened.
+      if (!log.closed) return
+      const { entries } = await log.read(log.head.n - 1)
+      for (const entry of entries) this.#note(entry)
+    }
+    noteEnd().catch(() => undefined)
+    return {
+      log,
+      following,
+      end: () => {
+        untail()
+        following.end()
+      },
+    }
+  }
+
+  #note({ event }: LogEntry): void {
+    this.#lastEventId = event.id
+    if (event.type !== COMPLETE || !complete.Check(event.data)) return
+    const { status, totalTasks, successCount, errorCount } = event.data
+    const ended = { at: event.timestamp, status }
+    this.#record = { ...this.#record, totalTasks, successCount, errorCount, ended }
+    this.#ended.resolve()
+  }
+}
+
+interface Watched {
+  readonly log: EventLog
+  readonly following: Following
+  readonly end: () => void
+}

@@ -1,0 +1,86 @@
+import type { EventLog } from '@tributary/eventlog'
+import { ProblemError, type RunListQuery, type RunView } from '@tributary/protocol'
+import { DistantRun } from './distant-run.ts'
+import { EndedRun, type KnownRun } from './known-run.ts'
+import type { Run } from './run.ts'
+import type { IndexedRun, RunIndex } from './run-index.ts'
+import { DEFAULT_LIST_LIMIT, isWanted, pageOfRuns, parseListCursor, type RunPage } from './run-list.ts'
+import type { RunRecords } from './run-records.ts'
+
+export interface KnownRunsOptions {
+  readonly index: RunIndex
+  readonly records: RunRecords
+  /** A run that this node works at. */
+  readonly own: (runId: string) => Run | undefined
+}
+
+/** All the runs there are, whichever node works at them: from what this node has itself, the index, and their logs. */
+export class KnownRuns {
+  readonly #options: KnownRunsOptions
+
+  constructor(options: KnownRunsOptions) {
+    this.#options = options
+  }
+
+  async get(runId: string): Promise<KnownRun | undefined> {
+    const found = await this.#lookUp(runId)
+    return found === 'gone' ? undefined : found
+  }
+
+  /** @throws ProblemError `run_not_found`; `run_gone` where it was here and is kept no longer. */
+  async find(runId: string): Promise<KnownRun> {
+    const found = await this.#lookUp(runId)
+    if (found === undefined) {
+      throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}.`)
+    }
+    if (found !== 'gone') return found
+    throw new ProblemError('run_gone', `The run ${JSON.stringify(runId)} has ended, and is no longer kept.`)
+  }
+
+  /** @throws ProblemError where `after` is no cursor of a list. */
+  async list(query: RunListQuery, userId: string | undefined): Promise<RunPage> {
+    const { limit = DEFAULT_LIST_LIMIT, after } = query
+    const newest = { userId, after: after === undefined ? undefined : parseListCursor(after) }
+    const views: RunView[] = []
+    for await (const page of this.#options.index.newest(newest)) {
+      const told = await Promise.all(page.map((run) => this.#viewOf(run)))
+      for (const view of told) if (view !== undefined && isWanted(view, query)) views.push(view)
+      if (views.length > limit) break
+    }
+    return pageOfRuns(views, query)
+  }
+
+  async #lookUp(runId: string): Promise<KnownRun | 'gone' | undefined> {
+    const { own, index } = this.#options
+    const known = own(runId)
+    if (known !== undefined) return known
+    const indexed = await index.find(runId)
+    if (indexed === undefined || indexed === 'gone') return indexed
+    // It may have begun here meanwhile.
+    return own(runId) ?? this.#knownRun(indexed)
+  }
+
+  async #knownRun(indexed: IndexedRun): Promise<KnownRun | undefined> {
+    const { runId } = indexed
+    if (indexed.record.ended !== undefined) return this.#endedRun(indexed)
+    const { records } = this.#options
+    const stored = await records.read(runId)
+    if (stored === undefined) return undefined
+    if (stored.closed) return this.#endedRun(stored)
+    return new DistantRun({ ...stored, openLog: () => records.openLog(runId) })
+  }
+
+  #endedRun(indexed: IndexedRun): EndedRun {
+    const { runId } = indexed
+    return new EndedRun(indexed, async (): Promise<EventLog> => {
+      // Opening what was dropped meanwhile would begin it anew.
+      await this.find(runId)
+      return this.#options.records.openLog(runId)
+    })
+  }
+
+  async #viewOf(indexed: IndexedRun): Promise<RunView | undefined> {
+    const run = this.#options.own(indexed.runId) ?? (await this.#knownRun(indexed))
+    return run?.view()
+  }
+}
