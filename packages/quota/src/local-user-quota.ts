@@ -44,6 +44,10 @@ export class LocalUserQuota implements UserQuota {
     for (const holds of this.#byUser.values()) yield* holds.values()
   }
 
+  has(userId: string, id: string): boolean {
+    return this.#byUser.get(userId)?.has(id) === true
+  }
+
   /** Those of one user. */
   heldBy(userId: string): readonly Hold[] {
     return [...(this.#byUser.get(userId)?.values() ?? [])]

@@ -1,0 +1,1 @@
+export { RedisUserQuota } from './redis-user-quota.ts'
