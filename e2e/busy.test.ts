@@ -94,7 +94,7 @@ describe.each(SOURCES)('an EventSource of $name', ({ open, isThere }) => {
     await send(gateway, 3)
 
     way.target = busy.url
-    gateway.deps.hub.closeAll('timeout')
+    gateway.deps.hub.endAll('timeout')
     await send(gateway, 4)
     await until(({ endings }) => endings.filter((ending) => ending === 'busy').length >= 3)
     await send(gateway, 5)
@@ -151,7 +151,7 @@ describe.each(SOURCES)('an EventSource of $name', ({ open, isThere }) => {
     // Another reader of the same user, at the same place, is let in again.
     await send(gateway, 2)
     await vi.waitFor(async () => expect((await other.seen()).numbers).toEqual([1, 2]), WAIT)
-    gateway.deps.hub.closeAll('timeout')
+    gateway.deps.hub.endAll('timeout')
     await vi.waitFor(async () => expect((await other.seen()).connections).toHaveLength(2), WAIT)
     expect(way.statuses).toEqual([200, 200, 204, 200])
   })

@@ -20,7 +20,7 @@ it.each(['/api/sse/managed/broadcast', '/api/sse'])(
       const answer = await postJson(gateway.url + path, said)
       expect(await answer.json()).toMatchObject({ success: true, delivered: 1 })
     }
-    expect(gateway.deps.hub.count()).toBe(1)
+    expect(gateway.deps.hub.local.count()).toBe(1)
     reader.resume()
     await reader.until(EVENTS)
     // What the kernel had already cannot be taken back.

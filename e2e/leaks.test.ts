@@ -110,8 +110,8 @@ async function held({ clock, worker, gateway }: Services) {
   return {
     runsAndStreams: ofBoth,
     mirrors: gateway.deps.mirrors.size,
-    connections: gateway.deps.hub.count(),
-    users: gateway.deps.hub.status(),
+    connections: gateway.deps.hub.local.count(),
+    users: gateway.deps.hub.local.status(),
     loads: gateway.deps.pool.workers.map(({ load }) => load),
     scheduler: [
       worker.deps.scheduler.activeCount,

@@ -33,12 +33,12 @@ describe('MAX_CONNECTIONS', () => {
     for (let round = 0; round < 2; round++) {
       const readers = storm(gateway.url, 300)
       expect(await tally(readers)).toEqual({ 200: 100, 503: 200 })
-      expect([hub.count(), streams.admitted]).toEqual([100, 100])
+      expect([hub.local.count(), streams.admitted]).toEqual([100, 100])
       expect(await hub.broadcast('news', round)).toMatchObject({ delivered: 100 })
       const taken = () => readers.filter(({ events }) => events.some(({ type }) => type === 'news'))
       await expect.poll(() => taken().length, WAIT).toBe(100)
       closeAll(readers)
-      await expect.poll(() => [hub.count(), streams.admitted], WAIT).toEqual([0, 0])
+      await expect.poll(() => [hub.local.count(), streams.admitted], WAIT).toEqual([0, 0])
     }
   })
 
@@ -55,7 +55,7 @@ describe('MAX_CONNECTIONS', () => {
       await Promise.all(readers.filter((_, n) => n % 4 === 2).map(({ head }) => head))
       closeAll(readers)
     }
-    await expect.poll(() => [hub.count(), streams.admitted], WAIT).toEqual([0, 0])
+    await expect.poll(() => [hub.local.count(), streams.admitted], WAIT).toEqual([0, 0])
     const readers = storm(gateway.url, 101)
     expect(await tally(readers)).toEqual({ 200: 100, 503: 1 })
     closeAll(readers)

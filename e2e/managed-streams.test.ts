@@ -26,7 +26,7 @@ describe('a managed stream', () => {
     await using gateway = await startGateway()
     await using reader = await EventCollector.open(gateway.url + CONNECT + query, { headers })
     await reader.waitFor('connection')
-    expect(gateway.deps.hub.connectionsOfUser('alice')).toHaveLength(1)
+    expect(gateway.deps.hub.local.connectionsOfUser('alice')).toHaveLength(1)
   })
 
   it.each([
@@ -42,7 +42,7 @@ describe('a managed stream', () => {
       expect(answer.status).toBe(401)
       expect(await answer.json()).toMatchObject({ code: 'token_unknown' })
     }
-    expect(gateway.deps.hub.count()).toBe(0)
+    expect(gateway.deps.hub.local.count()).toBe(0)
   })
 
   it('is in the groups of its path and its query, and joins and leaves others while it is open', async () => {
@@ -274,14 +274,16 @@ describe('the connections', () => {
     await using three = await open('', bob)
     await Promise.all([one, two, three].map((reader) => reader.waitFor('connection')))
     const ask = async (path: string) => (await fetch(`${gateway.url}/api/sse/managed/${path}`)).json()
-    expect(await ask('status')).toEqual({
+    const counts = {
       totalEmitters: 3,
       totalUsers: 2,
       totalGroups: 2,
       emittersByUser: { alice: 2, bob: 1 },
       emittersByGroup: { g: 2, h: 1 },
       connectionStates: { connecting: 0, connected: 3, idle: 0, stale: 0, disconnecting: 0 },
-    })
+    }
+    const local = { ...counts, nodeId: gateway.deps.hub.local.nodeId }
+    expect(await ask('status')).toEqual({ ...counts, local })
     expect(await ask('status/user/alice')).toMatchObject({
       userId: 'alice',
       connected: true,
@@ -292,6 +294,7 @@ describe('the connections', () => {
       connected: false,
       connectionCount: 0,
       connections: [],
+      local: { connectionCount: 0 },
     })
     expect(await ask('status/group/g')).toMatchObject({ groupId: 'g', connectionCount: 2, users: ['alice'] })
     const { clientId } = await dataOf(three, 'connection')
@@ -313,7 +316,11 @@ describe('the connections', () => {
     const { clientId } = await dataOf(first, 'connection')
     const remove = async (path: string) =>
       (await fetch(`${gateway.url}/api/sse/managed/connections${path}`, { method: 'DELETE' })).json()
-    expect(await remove(`/${clientId}?reason=Enough`)).toEqual({ success: true, closed: 1 })
+    expect(await remove(`/${clientId}?reason=Enough`)).toEqual({
+      success: true,
+      closed: 1,
+      local: { closed: 1 },
+    })
     await first.ended
     expect(await dataOf(first, 'disconnected')).toEqual({
       reason: 'forced',
@@ -324,9 +331,9 @@ describe('the connections', () => {
     const cursor = { ...alice, 'last-event-id': String(first.lastEventId) }
     expect((await fetch(gateway.url + CONNECT, { headers: cursor })).status).toBe(204)
     expect(await remove(`/${clientId}`)).toMatchObject({ code: 'connection_not_found' })
-    expect(await remove('')).toEqual({ success: true, closed: 2 })
+    expect(await remove('')).toEqual({ success: true, closed: 2, local: { closed: 2 } })
     await Promise.all([second.ended, third.ended])
     expect(await dataOf(third, 'disconnected')).toEqual({ reason: 'forced', reconnect: false })
-    expect(gateway.deps.hub.count()).toBe(0)
+    expect(gateway.deps.hub.local.count()).toBe(0)
   })
 })

@@ -56,10 +56,10 @@ describe('the gateway counts', () => {
       read('tributary_http_requests_total', { method: 'POST', route: BROADCAST, status: '200' }),
     ]).toEqual([2, 0, 0, 2, 2, 3, 6, 6, 3])
     await leaving.close()
-    await until(() => gateway.deps.hub.count() === 1)
+    await until(() => gateway.deps.hub.local.count() === 1)
     await postJson(`${gateway.url}/api/sse/health`, {
       action: 'force_disconnect',
-      connectionId: gateway.deps.hub.connections()[0]?.connectionId,
+      connectionId: gateway.deps.hub.local.connections()[0]?.connectionId,
     })
     await staying.ended
     read = await scrape(gateway)
@@ -93,7 +93,7 @@ describe('the gateway counts', () => {
     const socket = connect({ host: '127.0.0.1', port: Number(port) })
     socket.pause()
     socket.write(`GET ${CONNECT} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-    await until(() => gateway.deps.hub.count() === 1)
+    await until(() => gateway.deps.hub.local.count() === 1)
     const low = { event: 'tick', data: 'x'.repeat(100_000), priority: 'low' }
     await until(async () => {
       await postJson(gateway.url + BROADCAST, low)

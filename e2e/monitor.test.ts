@@ -32,7 +32,7 @@ describe('GET /api/realtime/monitor', () => {
     const poll = fetch(`${t.gateway.url}/api/realtime/polling?wait=50000&userId=ann&since=${Date.now() + 1}`)
     await expect.poll(() => hub.stats().waitingPolls).toBe(1)
     const { connections, ...rest } = await t.ask()
-    const [oldest] = hub.connections()
+    const [oldest] = hub.local.connections()
     expect(rest).toEqual({
       timestamp: expect.any(Number),
       totals: {
@@ -56,6 +56,7 @@ describe('GET /api/realtime/monitor', () => {
     expect(connections).toHaveLength(9)
     expect(connections[0]).toEqual({
       connectionId: oldest?.connectionId,
+      nodeId: hub.local.nodeId,
       userId: 'ann',
       address: '127.0.0.1',
       transport: 'sse',
@@ -71,7 +72,7 @@ describe('GET /api/realtime/monitor', () => {
       eventsDropped: 0,
       outbox: { bytes: 0, events: 0 },
     })
-    hub.closeAll('drain')
+    hub.endAll('drain')
     await poll
   })
 
@@ -96,7 +97,7 @@ describe('GET /api/realtime/monitor', () => {
       const page: Page = await t.ask(`?limit=4${next === '' ? '' : `&after=${encodeURIComponent(next)}`}`)
       seen.push(...page.connections.map(({ connectionId }) => connectionId))
       next = page.next
-      t.gateway.deps.hub.close(seen.at(-1) ?? '')
+      t.gateway.deps.hub.local.close(seen.at(-1) ?? '')
     }
     expect(seen).toEqual(all)
   })

@@ -63,15 +63,15 @@ describe('a peer that does not read', () => {
     await using neighbour = await EventCollector.open(`${gateway.url}${CONNECT}?userId=ann`)
     await using frozen = await FrozenReader.open(`${gateway.url}${CONNECT}?userId=frozen`)
     expect(frozen).toBeDefined()
-    const sent = await flood(gateway, () => !hub.isConnected('frozen'))
+    const sent = await flood(gateway, () => !hub.local.isConnected('frozen'))
     expect((await monitor(gateway, '?state=disconnecting')).connections).toMatchObject([
       { userId: 'frozen', state: 'disconnecting' },
     ])
     const last = await neighbour.waitFor(({ data }) => isNumber(data, sent), WAIT.timeout)
     expect(last.type).toBe('flood')
     expect(neighbour.ofType('flood')).toHaveLength(sent)
-    await expect.poll(() => hub.leavingConnections(), WAIT).toEqual([])
-    expect(hub.status()).toMatchObject({ totalEmitters: 1, connectionStates: { connected: 1 } })
+    await expect.poll(() => hub.local.leavingConnections(), WAIT).toEqual([])
+    expect(hub.local.status()).toMatchObject({ totalEmitters: 1, connectionStates: { connected: 1 } })
   })
 
   it('ends an idle stream at its timeout, and its socket after a grace', async () => {
@@ -79,9 +79,9 @@ describe('a peer that does not read', () => {
     const { hub } = gateway.deps
     await using frozen = await FrozenReader.open(`${gateway.url}${CONNECT}?userId=frozen`)
     expect(frozen).toBeDefined()
-    expect(hub.isConnected('frozen')).toBe(true)
-    await expect.poll(() => hub.isConnected('frozen'), WAIT).toBe(false)
-    await expect.poll(() => hub.leavingConnections(), WAIT).toEqual([])
+    expect(hub.local.isConnected('frozen')).toBe(true)
+    await expect.poll(() => hub.local.isConnected('frozen'), WAIT).toBe(false)
+    await expect.poll(() => hub.local.leavingConnections(), WAIT).toEqual([])
     gateway.closeIdleConnections()
     await expect.poll(() => gateway.connectionCount(), WAIT).toBe(0)
   })
@@ -92,7 +92,7 @@ describe('a peer that does not read', () => {
     using reader = new RawStream(`${gateway.url}${CONNECT}?userId=slow`)
     expect(await reader.status()).toBe(200)
     reader.socket.pause()
-    const [connection] = hub.connectionsOfUser('slow')
+    const [connection] = hub.local.connectionsOfUser('slow')
     if (connection === undefined) throw new Error('it is not connected')
     await flood(gateway, () => connection.view().outbox.bytes > 0)
     const stale = async () => (await monitor(gateway, '?state=stale')).connections
@@ -104,7 +104,7 @@ describe('a peer that does not read', () => {
     const url = `${gateway.url}/api/sse/managed/connections/${connection.connectionId}`
     expect(await (await fetch(url, { method: 'DELETE' })).json()).toEqual({ success: true, closed: 1 })
     expect(connection.state).toBe('disconnecting')
-    await expect.poll(() => hub.leavingConnections(), WAIT).toEqual([])
+    await expect.poll(() => hub.local.leavingConnections(), WAIT).toEqual([])
   })
 })
 

@@ -199,7 +199,7 @@ describe('in production', () => {
           `${gateway.url}${MANAGED}/connect?token=${await tokenOf('user')}`,
         )
         await reader.waitFor('connection')
-        const mine = gateway.deps.hub.connectionsOfUser('user').at(-1)?.connectionId ?? ''
+        const mine = gateway.deps.hub.local.connectionsOfUser('user').at(-1)?.connectionId ?? ''
         const needsRun = JSON.stringify([route, body]).includes('/:runId')
         const runId = needsRun ? await startRun() : ''
         const token = await tokenOf('user')

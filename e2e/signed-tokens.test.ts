@@ -24,7 +24,7 @@ describe('a signed token, in production', () => {
       `${gateway.url}${CONNECT}?groups=news,chat-7&token=${token}`,
     )
     await reader.waitFor('connection')
-    const [connection] = gateway.deps.hub.connections()
+    const [connection] = gateway.deps.hub.local.connections()
     expect(connection?.userId).toBe('ann')
     expect(connection?.metadata).toEqual({ plan: 'pro' })
     expect([...(connection?.groups ?? [])]).toEqual(['news', 'chat-7'])
@@ -53,7 +53,7 @@ describe('a signed token, in production', () => {
     })
     const poll = await fetch(`${gateway.url}/api/realtime/polling?token=${token}&groups=secrets`)
     expect(poll.status).toBe(403)
-    expect(gateway.deps.hub.count()).toBe(0)
+    expect(gateway.deps.hub.local.count()).toBe(0)
   })
 
   it.each<[string, () => Promise<string> | string, string]>([

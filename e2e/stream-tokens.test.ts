@@ -13,7 +13,7 @@ describe('a stream token', () => {
     expect([status, headers.get('cache-control')]).toEqual([200, 'no-store'])
     expect(expiresAt).toBe(t.clock.now() + HOUR_MS)
     const { reader, emitterId } = await t.open(token, '&groups=news,chat-1')
-    expect(t.gateway.deps.hub.getConnection(emitterId)?.view()).toMatchObject({
+    expect(t.gateway.deps.hub.local.getConnection(emitterId)?.view()).toMatchObject({
       userId: 'ann',
       roles: ['ops'],
       groups: ['news', 'chat-1'],
@@ -165,7 +165,7 @@ describe('a stream whose token ends', () => {
       }
     }
     await next('connection')
-    const [connection] = hub.connectionsOfUser('ann')
+    const [connection] = hub.local.connectionsOfUser('ann')
     const end = connection?.view().expiresAt ?? 0
     t.clock.advance(HOUR_MS - 30_000)
     await next('auth_expiring')
@@ -174,7 +174,7 @@ describe('a stream whose token ends', () => {
     t.clock.advance(HOUR_MS - 60_000)
     await hub.sendToUser('ann', 'said', 'still here')
     expect(await next('said')).toMatchObject({ data: '"still here"' })
-    expect(hub.connectionsOfUser('ann')).toEqual([connection])
+    expect(hub.local.connectionsOfUser('ann')).toEqual([connection])
     stop.abort()
   })
 })

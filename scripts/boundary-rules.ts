@@ -9,7 +9,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   quota: ['protocol', 'cluster', 'redis'],
   sse: ['eventlog', 'quota', 'protocol'],
   runs: ['eventlog', 'quota', 'protocol', 'redis'],
-  hub: ['sse', 'eventlog', 'protocol', 'redis'],
+  hub: ['sse', 'eventlog', 'cluster', 'protocol', 'redis'],
   cluster: ['protocol', 'redis'],
   service: ['protocol', 'redis'],
   redis: ['protocol'],

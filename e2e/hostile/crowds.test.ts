@@ -30,7 +30,7 @@ describe('a crowd', () => {
       const idle = streams(1_000)
       expect(await Promise.all(idle.map((stream) => stream.status()))).toEqual(idle.map(() => 200))
       for (const { socket } of idle) socket.pause()
-      const ended = () => hub.connectionsOfUser('user').length === 0
+      const ended = () => hub.local.connectionsOfUser('user').length === 0
       for (let n = 0; !ended(); n += 1) {
         await hub.sendToUser('user', 'flood', 'x'.repeat(8_000))
         expect(server.totals().maxPendingBytes).toBeLessThanOrEqual(16_384 + 10_000)

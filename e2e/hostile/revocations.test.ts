@@ -134,7 +134,7 @@ hostile('what is revoked', [
 ])
 
 const giveRevoked = async ({ gateway }: Attacked) => {
-  const [connection] = gateway.deps.hub.connectionsOfUser('healthy')
+  const [connection] = gateway.deps.hub.local.connectionsOfUser('healthy')
   const next = forge({ claims: { sub: 'healthy', jti: 'stolen' } })
   await postJson(gateway.url + REVOCATIONS, { tokenId: 'stolen' }, bearer(tokenOf('admin')))
   const path = `${MANAGED}/connections/${connection?.connectionId}/token`

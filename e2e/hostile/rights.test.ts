@@ -150,14 +150,14 @@ it('whoever names a session, a role, an id or metadata of somebody else gets not
     EventCollector.open(`${world.gateway.url}${MANAGED}/connect?${query}`, { headers: bearer(claims) })
   await using alice = await open('sessionId=s1', { sub: 'alice', metadata: { plan: 'pro' } })
   await alice.waitFor('connection')
-  const [hers] = hub.connectionsOfUser('alice')
+  const [hers] = hub.local.connectionsOfUser('alice')
   const id = hers?.connectionId ?? ''
   await using bob = await open(
     `roles=admin&role=admin&userId=alice&connectionId=${id}&clientId=${id}&emitterId=${id}&plan=pro&user=alice`,
     { sub: 'bob' },
   )
   await bob.waitFor('connection')
-  const [his] = hub.connectionsOfUser('bob')
+  const [his] = hub.local.connectionsOfUser('bob')
   expect(his?.connectionId).not.toBe(id)
   expect(his?.view()).toMatchObject({ userId: 'bob', roles: [], metadata: {}, groups: [] })
   for (const path of [`${MANAGED}/connect`, '/api/sse', '/api/realtime/sse', '/api/realtime/polling']) {
@@ -218,7 +218,7 @@ it('a stream joins no group that its own token does not name, whatever other tok
     headers: narrow,
   })
   await stream.waitFor('connection')
-  const [connection] = hub.connectionsOfUser('user')
+  const [connection] = hub.local.connectionsOfUser('user')
   const path = `${MANAGED}/connections/${connection?.connectionId}`
   const joins = (group: string, headers: ReturnType<typeof bearer>, status: number): HostileCase => ({
     name: group,

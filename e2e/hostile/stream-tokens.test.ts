@@ -95,7 +95,7 @@ const gives = (
   status,
   code,
   request: ({ gateway }) => {
-    const [connection] = gateway.deps.hub.connectionsOfUser('healthy')
+    const [connection] = gateway.deps.hub.local.connectionsOfUser('healthy')
     const path = `${MANAGED}/connections/${connection?.connectionId}/token`
     return sendBytes(gateway.url, bytesOf({ name, path, body, headers: bearer(as), status }, tokenOf))
   },

@@ -20,6 +20,7 @@ import type { GatewayConfig } from './config.ts'
 import { addGatewayMetrics, HubMetrics } from './gateway-metrics.ts'
 import { hubHistoryOf, sessionHistoryMs } from './hub-history.ts'
 import { createOutboundClients } from './outbound-clients.ts'
+import { OwnedConnections } from './owned-connections.ts'
 import { originsOf } from './relay/endpoint.ts'
 import { OwedCancels } from './relay/owed-cancels.ts'
 import { OwnRuns } from './relay/own-runs.ts'
@@ -110,6 +111,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const hubMetrics = new HubMetrics(metrics.registry)
   const hub = await Hub.open({
     store,
+    cluster,
     meter: hubMetrics,
     clock,
     streams,
@@ -129,11 +131,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     store,
     clock,
     keepMs: SESSION_KEEP_MS + config.STREAM_MAX_TIMEOUT_MS + sessionHistoryMs(config),
-    onTaken: (userId) => {
-      for (const { connectionId } of hub.connectionsOfUser(userId)) {
-        hub.close(connectionId, 'The session is that of a user from now on')
-      }
-    },
+    onTaken: (userId) => void hub.closeUser(userId, 'The session is that of a user from now on'),
   })
   const consistency = createConsistencyCheck({
     name: 'gateway',
@@ -231,6 +229,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     ownRuns,
     owedCancels,
     sessionOwners,
+    ownedConnections: new OwnedConnections({ hub, cluster }),
     relays,
     ...auth,
     revocations,

@@ -92,7 +92,7 @@ function addHub(registry: Metrics, hub: Hub): void {
 }
 
 function connectionSamples(hub: Hub): Sample[] {
-  const { connectionStates } = hub.status()
+  const { connectionStates } = hub.local.status()
   const streams = Object.entries(connectionStates).map(([state, value]) => ({
     labels: { transport: 'sse', state },
     value,

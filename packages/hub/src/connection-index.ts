@@ -2,7 +2,7 @@ import {
   ALL_TOPIC,
   connectionOfTopic,
   groupTopic,
-  type HubStatus,
+  type HubCounts,
   sharedTopics,
   type Topic,
   userTopic,
@@ -73,13 +73,11 @@ export class ConnectionIndex {
   }
 
   join(connection: Connection, group: string): void {
-    connection.addGroup(group)
-    this.#put(groupTopic(group), connection)
+    this.change(connection, () => connection.addGroup(group))
   }
 
   leave(connection: Connection, group: string): void {
-    connection.removeGroup(group)
-    this.#take(groupTopic(group), connection)
+    this.change(connection, () => connection.removeGroup(group))
   }
 
   /** Puts one that is no connection of anybody under this topic alone: it is found by that, and counted nowhere. */
@@ -106,7 +104,7 @@ export class ConnectionIndex {
     for (const topic of sharedTopics(connection)) this.#put(topic, connection)
   }
 
-  status(): Omit<HubStatus, 'connectionStates'> {
+  status(): Omit<HubCounts, 'connectionStates'> {
     const byUser = this.#sizesUnder(userTopic(''))
     const byGroup = this.#sizesUnder(groupTopic(''))
     return {

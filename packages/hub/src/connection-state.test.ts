@@ -32,8 +32,8 @@ describe('the state of a connection', () => {
     const sink = new MemorySink()
     sink.pause()
     const opening = hub.connect({ connectionId: 'c', lastEventId: '0' }, () => sink)
-    expect(hub.getConnection('c')?.view()).toMatchObject({ state: 'connecting', eventsSent: 0 })
-    expect(hub.status().connectionStates).toEqual(only('connecting'))
+    expect(hub.local.getConnection('c')?.view()).toMatchObject({ state: 'connecting', eventsSent: 0 })
+    expect(hub.local.status().connectionStates).toEqual(only('connecting'))
     const connection = await opening
     await settle()
     expect([connection.state, sink.received]).toEqual(['connecting', []])
@@ -73,7 +73,7 @@ describe('the state of a connection', () => {
     expect(outbox.events).toBeGreaterThanOrEqual(2)
     setting.clock.advance(1)
     expect(connection.state).toBe('stale')
-    expect(setting.hub.status().connectionStates).toEqual(only('stale'))
+    expect(setting.hub.local.status().connectionStates).toEqual(only('stale'))
     sink.resume()
     // Its reader's side takes what waited, the second time, too.
     sink.resume()
@@ -85,33 +85,36 @@ describe('the state of a connection', () => {
     const { hub } = setting
     const sink = new LingeringSink()
     const connection = await hub.connect({ connectionId: 'c' }, () => sink)
-    hub.close('c')
+    hub.local.close('c')
     expect(sink.types.at(-1)).toBe('disconnected')
-    expect([connection.state, hub.count()]).toEqual(['disconnecting', 0])
-    expect(hub.status()).toMatchObject({ totalEmitters: 0, connectionStates: only('disconnecting') })
-    expect(hub.leavingConnections()).toEqual([connection])
+    expect([connection.state, hub.local.count()]).toEqual(['disconnecting', 0])
+    expect(hub.local.status()).toMatchObject({ totalEmitters: 0, connectionStates: only('disconnecting') })
+    expect(hub.local.leavingConnections()).toEqual([connection])
     sink.leave()
-    expect(hub.leavingConnections()).toEqual([])
+    expect(hub.local.leavingConnections()).toEqual([])
   })
 
   it('is disconnecting for one that is closed while it is opened, and nothing of it stays', async () => {
     await using setting = await hubOf()
     const sink = new LingeringSink()
     const opening = setting.hub.connect({ connectionId: 'c', lastEventId: '0' }, () => sink)
-    const connection = setting.hub.getConnection('c')
-    setting.hub.close('c')
+    const connection = setting.hub.local.getConnection('c')
+    setting.hub.local.close('c')
     expect([connection?.state, setting.streams.admitted]).toEqual(['disconnecting', 0])
     await opening
-    expect(setting.hub.leavingConnections()).toEqual([connection])
+    expect(setting.hub.local.leavingConnections()).toEqual([connection])
     sink.leave()
-    expect(setting.hub.leavingConnections()).toEqual([])
+    expect(setting.hub.local.leavingConnections()).toEqual([])
   })
 
   it('is none for one that leaves by itself', async () => {
     await using setting = await hubOf()
     const { sink } = await setting.connect({ address: '192.0.2.1' })
-    expect(setting.hub.connections()[0]?.view()).toMatchObject({ address: '192.0.2.1', transport: 'sse' })
+    expect(setting.hub.local.connections()[0]?.view()).toMatchObject({
+      address: '192.0.2.1',
+      transport: 'sse',
+    })
     sink.leave()
-    expect([setting.hub.count(), setting.hub.leavingConnections()]).toEqual([0, []])
+    expect([setting.hub.local.count(), setting.hub.local.leavingConnections()]).toEqual([0, []])
   })
 })

@@ -39,6 +39,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number
   /** Which groups it may join later, as `mayJoin` answers. Default: all. */
   readonly mayJoin?: (group: string) => boolean
+  /** Whether it is told who comes into its groups, and who leaves them. Default: no. */
+  readonly presence?: boolean
   /** Only these types of event. Control frames always come. Default: all. */
   readonly events?: readonly string[]
   readonly form?: FrameForm
@@ -68,6 +70,7 @@ export class Connection implements AudienceMember {
   readonly userId: string | undefined
   readonly sessionId: string | undefined
   readonly groups: ReadonlySet<string>
+  readonly presence: boolean
   readonly form: FrameForm
   /** Milliseconds since 1970. */
   readonly connectedAt: number
@@ -93,6 +96,7 @@ export class Connection implements AudienceMember {
     this.sessionId = sessionId
     this.#groups = new Set(groups)
     this.groups = this.#groups
+    this.presence = options.presence ?? false
     this.#roles = new Set(roles)
     this.#metadata = metadata
     this.#credential = options.credential

@@ -95,7 +95,7 @@ export const hubPlugin = fastifyPlugin(
     })
     app.addHook('preClose', async () => {
       closing = true
-      hub.closeAll('drain')
+      hub.endAll('drain')
     })
   },
   { name: '@tributary/hub', fastify: '5.x' },

@@ -3,6 +3,7 @@ import {
   ALL_TOPIC,
   connectionTopic,
   groupTopic,
+  presenceTopic,
   roleTopic,
   sessionTopic,
   type Topic,
@@ -36,6 +37,7 @@ export interface HistoryOptions {
 const PREFIXES: readonly (readonly [prefix: string, HistoryClass])[] = [
   [userTopic(''), 'users'],
   [groupTopic(''), 'groups'],
+  [presenceTopic(''), 'groups'],
   [roleTopic(''), 'roles'],
   [sessionTopic(''), 'sessions'],
   [connectionTopic(''), 'connections'],

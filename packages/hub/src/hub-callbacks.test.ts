@@ -31,8 +31,8 @@ describe('Hub, callbacks', () => {
     })
     await setting.connect({ connectionId: 'rejects', onClose: () => Promise.reject(fault) })
     await setting.connect({ connectionId: 'fine', onClose })
-    expect(setting.hub.closeAll()).toBe(3)
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.closeAll()).toBe(3)
+    expect(setting.hub.local.count()).toBe(0)
     await settle()
     expect(onClose).toHaveBeenCalledOnce()
     expect(failed).toEqual([
@@ -49,7 +49,7 @@ describe('Hub, callbacks', () => {
         throw new Error('of the caller')
       },
     })
-    setting.hub.closeAll()
+    setting.hub.local.closeAll()
     expect(await warned).toMatchObject({ name: 'HubCallbackWarning' })
   })
 
@@ -81,6 +81,6 @@ describe('Hub, callbacks', () => {
     await settle()
     expect(told).toEqual([fault, 'upstream_lost'])
     expect(sink.events.at(-1)?.data).toEqual({ reason: 'upstream_lost', reconnect: true })
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 })

@@ -42,7 +42,7 @@ describe('Hub, connecting', () => {
     const onClose = vi.fn()
     const first = await setting.connect({ connectionId: 'c', onClose })
     const second = await setting.connect({ connectionId: 'c' })
-    expect(setting.hub.getConnection('c')).toBe(second.connection)
+    expect(setting.hub.local.getConnection('c')).toBe(second.connection)
     expect(first.sink.events.at(-1)).toMatchObject({
       type: 'disconnected',
       data: { reason: 'replaced', reconnect: false },
@@ -52,7 +52,7 @@ describe('Hub, connecting', () => {
     expect([first.sink.received, second.sink.received]).toEqual([[], [1]])
     await settle()
     expect(onClose).toHaveBeenCalledExactlyOnceWith(first.connection, 'replaced')
-    expect(setting.hub.count()).toBe(1)
+    expect(setting.hub.local.count()).toBe(1)
   })
 
   it('replaces one that is still being opened: of many at once the last stays', async () => {
@@ -67,8 +67,8 @@ describe('Hub, connecting', () => {
       undefined,
     ])
     const last = opened.at(-1)
-    expect(setting.hub.getConnection('c')).toBe(last?.connection)
-    expect(setting.hub.count()).toBe(1)
+    expect(setting.hub.local.getConnection('c')).toBe(last?.connection)
+    expect(setting.hub.local.count()).toBe(1)
     expect(await setting.hub.broadcast('news', 1)).toMatchObject({ delivered: 1 })
     await settle()
     expect(onClose).toHaveBeenCalledTimes(4)
@@ -78,8 +78,8 @@ describe('Hub, connecting', () => {
     await using setting = await openHub()
     const onClose = vi.fn()
     const opening = setting.connect({ connectionId: 'c', lastEventId: '0', onClose })
-    expect(setting.hub.close('c', 'enough')).toBe(true)
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.close('c', 'enough')).toBe(true)
+    expect(setting.hub.local.count()).toBe(0)
     const { sink, connection } = await opening
     expect(sink.types).toEqual(['connection', 'disconnected'])
     expect(sink.events.at(-1)?.data).toEqual({ reason: 'forced', reconnect: false, message: 'enough' })
@@ -94,7 +94,7 @@ describe('Hub, connecting', () => {
       throw new Error('no socket')
     })
     await expect(connecting).rejects.toThrow('no socket')
-    expect(setting.hub.status()).toMatchObject({ totalEmitters: 0, totalUsers: 0, totalGroups: 0 })
+    expect(setting.hub.local.status()).toMatchObject({ totalEmitters: 0, totalUsers: 0, totalGroups: 0 })
     expect(setting.hub.stats()).toMatchObject({ totalConnections: 0 })
     await expect(setting.connect({ connectionId: 'c' })).resolves.toBeDefined()
   })
@@ -105,7 +105,7 @@ describe('Hub, connecting', () => {
     sink.leave()
     const onClose = vi.fn()
     const connection = await setting.hub.connect({ userId: 'ann', onClose }, () => sink)
-    expect(setting.hub.isConnected('ann')).toBe(false)
+    expect(setting.hub.local.isConnected('ann')).toBe(false)
     await settle()
     expect(onClose).toHaveBeenCalledExactlyOnceWith(connection, 'gone')
   })
@@ -113,7 +113,7 @@ describe('Hub, connecting', () => {
   it.each(['abc', '', '-1', '1-', 'run_1.5-3'])('refuses %j as a cursor', async (lastEventId) => {
     await using setting = await openHub()
     await expect(setting.connect({ lastEventId })).rejects.toMatchObject({ code: 'invalid_cursor' })
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 
   it.each([0, -1, Number.NaN])('refuses a timeout of %d', async (timeoutMs) => {
@@ -134,7 +134,7 @@ describe('Hub, connecting', () => {
     setting.clock.advance(4_000)
     expect(ended()).toEqual([true, true, true])
     expect(short.sink.events.at(-1)?.data).toEqual({ reason: 'timeout', reconnect: true })
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 })
 
@@ -142,11 +142,11 @@ describe('Hub, closing', () => {
   it('closes one by id, and tells its reader why', async () => {
     await using setting = await openHub()
     const { sink } = await setting.connect({ connectionId: 'c' })
-    expect(setting.hub.close('c', 'enough')).toBe(true)
-    expect(setting.hub.close('c')).toBe(false)
+    expect(setting.hub.local.close('c', 'enough')).toBe(true)
+    expect(setting.hub.local.close('c')).toBe(false)
     expect(sink.events.at(-1)?.data).toEqual({ reason: 'forced', reconnect: false, message: 'enough' })
     expect(sink.retries.at(-1)).toBe(86_400_000)
-    expect(setting.hub.getConnection('c')).toBeUndefined()
+    expect(setting.hub.local.getConnection('c')).toBeUndefined()
   })
 
   it('sends a heartbeat with each reader’s own position on request', async () => {
@@ -155,7 +155,7 @@ describe('Hub, closing', () => {
     const reader = await setting.connect({ userId: 'ann' })
     await setting.connect({ userId: 'bob' })
     await hub.sendToUser('bob', 'e', 1)
-    expect(hub.sendHealthCheck()).toBe(2)
+    expect(hub.local.sendHealthCheck()).toBe(2)
     expect(reader.sink.events.at(-1)).toMatchObject({
       type: 'heartbeat',
       id: expect.stringMatching(/-1$/),
@@ -169,11 +169,11 @@ describe('Hub, closing', () => {
     await setting.connect({ userId: 'ann', groups: ['g', 'h'] })
     await setting.connect({ userId: 'ann', groups: ['g'] })
     await setting.connect()
-    expect(hub.count()).toBe(3)
-    expect(hub.countForUser('ann')).toBe(2)
-    expect(hub.connectionsOfUser('ann')).toHaveLength(2)
-    expect(hub.isConnected('bob')).toBe(false)
-    expect(hub.status()).toEqual({
+    expect(hub.local.count()).toBe(3)
+    expect(hub.local.countForUser('ann')).toBe(2)
+    expect(hub.local.connectionsOfUser('ann')).toHaveLength(2)
+    expect(hub.local.isConnected('bob')).toBe(false)
+    expect(hub.local.status()).toEqual({
       totalEmitters: 3,
       totalUsers: 1,
       totalGroups: 2,
@@ -218,7 +218,7 @@ describe('Hub, closing', () => {
     expect((await opening).sink.events.at(-1)?.data).toEqual({ reason: 'drain', reconnect: true })
     expect(clock.timerCount).toBe(storeTimers)
     expect(streams.size).toBe(0)
-    expect(hub.status()).toMatchObject({ totalEmitters: 0, totalUsers: 0, totalGroups: 0 })
+    expect(hub.local.status()).toMatchObject({ totalEmitters: 0, totalUsers: 0, totalGroups: 0 })
     expect(opened.every(({ stream }) => stream?.stream.ended)).toBe(true)
     expect(untail).toHaveBeenCalledOnce()
     await expect(setting.connect()).rejects.toMatchObject({ code: 'draining', statusCode: 503 })

@@ -6,7 +6,9 @@ import {
   groupTopic,
   memberTopics,
   ProblemError,
+  presenceTopic,
   sharedTopics,
+  type Topic,
 } from '@tributary/protocol'
 import {
   HeartbeatFrames,
@@ -19,11 +21,14 @@ import {
 import { Callbacks } from './callbacks.ts'
 import { Connection, type ConnectionRights, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
+import { type ConnectionObserver, NO_OBSERVER } from './connection-observer.ts'
 import type { StateTimes } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
 import { FollowedTopics } from './followed-topics.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
 import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
+import { connectionExists, type Registrations } from './registrations.ts'
+import type { ConnectionEntry } from './registry/connection-registry.ts'
 import { UserLimit } from './user-limit.ts'
 
 /** Seconds until a refused reader should try again: by then another node answers, or this one anew. */
@@ -34,6 +39,7 @@ export interface HubConnectionsOptions {
   readonly log: EventLog
   readonly streams: StreamServer
   readonly clock: Clock
+  readonly registrations: Registrations
 }
 
 /** Opens and ends the connections of a hub, and counts them. */
@@ -42,6 +48,8 @@ export class HubConnections {
   readonly userLimit: UserLimit
   readonly #options: HubConnectionsOptions
   readonly #callbacks: Callbacks
+  readonly #registrations: Registrations
+  readonly #observer: ConnectionObserver
   // Those that have been told why they end, and whose socket is open.
   readonly #leaving = new Set<Connection>()
   readonly #times: StateTimes
@@ -53,6 +61,8 @@ export class HubConnections {
   constructor(options: HubConnectionsOptions) {
     this.#options = options
     const { clock, streams } = options
+    this.#registrations = options.registrations
+    this.#observer = options.hub.observer ?? NO_OBSERVER
     this.#times = { now: () => clock.now(), heartbeatMs: streams.heartbeatMs }
     this.userLimit = new UserLimit(options.hub)
     this.#callbacks = new Callbacks(options.hub.onCallbackError)
@@ -103,12 +113,15 @@ export class HubConnections {
       connection = this.#register(options)
       const followed = new FollowedTopics(this.#options.log, memberTopics(connection))
       connection.follow(followed)
-      if (followed.ready !== undefined) await followed.ready
-      this.#begin(connection, options, await this.#serve(connection, options, { ...cursor, timeoutMs, sink }))
+      // Both at once: a connect waits for others no longer than it must.
+      const [entry] = await Promise.all([this.#registrations.add(connection), followed.ready])
+      const stream = await this.#serve(connection, options, { ...cursor, timeoutMs, sink })
+      this.#begin(connection, entry, options, stream)
       return connection
     } catch (error) {
       if (connection !== undefined) {
         this.index.remove(connection)
+        this.#registrations.remove(connection)
         connection.followed?.end()
         connection.slot?.release()
       }
@@ -141,8 +154,13 @@ export class HubConnections {
     })
   }
 
-  #begin(connection: Connection, options: ConnectOptions, stream: LogStream): void {
-    stream.onEnd((end) => this.#onEnd(connection, end, options))
+  #begin(connection: Connection, entry: ConnectionEntry, options: ConnectOptions, stream: LogStream): void {
+    // Nobody is refused because it cannot be told.
+    this.#observer.connected(entry).catch(() => undefined)
+    stream.onEnd((end) => {
+      this.#observer.disconnected(entry, end).catch(() => undefined)
+      this.#onEnd(connection, end, options)
+    })
     connection.attach(stream)
     // It may have been refreshed while its stream was being opened.
     if (connection.credential !== options.credential)
@@ -155,6 +173,7 @@ export class HubConnections {
   end(connection: Connection, reason: DisconnectReason, message?: string): void {
     connection.end(reason, message)
     this.index.remove(connection)
+    this.#registrations.remove(connection)
   }
 
   /** The same of several, in their order. Answers how many there were. */
@@ -168,7 +187,10 @@ export class HubConnections {
    * once it gets what is new to it.
    */
   async refresh(connection: Connection, rights: ConnectionRights): Promise<void> {
+    const before = [...connection.groups]
     this.index.change(connection, () => connection.setRights(rights))
+    const leave = before.filter((group) => !connection.groups.has(group))
+    if (leave.length > 0) await this.#registrations.move(connection, { join: [], leave })
     if (connection.stream !== undefined) this.#options.streams.renew(connection.stream, connection.credential)
     for (const topic of sharedTopics(connection)) {
       const followed = connection.followed?.add(topic)
@@ -178,16 +200,20 @@ export class HubConnections {
 
   /** Puts it into a group, once what is for that is heard of. Answers whether it is there still. */
   async join(connection: Connection, group: string): Promise<boolean> {
-    const followed = connection.followed?.add(groupTopic(group))
-    if (followed !== undefined) await followed
+    const topics = topicsOf(connection, group)
+    await Promise.all(topics.map((topic) => connection.followed?.add(topic)))
     if (this.index.get(connection.connectionId) !== connection) return false
+    if (connection.groups.has(group)) return true
     this.index.join(connection, group)
+    await this.#registrations.move(connection, { join: [group], leave: [] })
     return true
   }
 
-  leave(connection: Connection, group: string): void {
+  async leave(connection: Connection, group: string): Promise<void> {
+    if (!connection.groups.has(group)) return
     this.index.leave(connection, group)
-    connection.followed?.remove(groupTopic(group))
+    for (const topic of topicsOf(connection, group)) connection.followed?.remove(topic)
+    await this.#registrations.move(connection, { join: [], leave: [group] })
   }
 
   /** The log is another, or has lost what it told: each has its place judged anew. */
@@ -236,10 +262,7 @@ export class HubConnections {
     const { connectionId: id = globalThis.crypto.randomUUID(), userId, address } = options
     const existing = this.index.get(id)
     if (existing !== undefined && this.#options.hub.duplicateConnection !== 'replace') {
-      throw new ProblemError(
-        'connection_exists',
-        `A connection ${JSON.stringify(id)} is open; close it first, or take another id`,
-      )
+      throw connectionExists(id)
     }
     // Nobody is ended for one that is refused after all.
     const displaced = this.userLimit.displaced(userId, this.index, existing)
@@ -261,9 +284,15 @@ export class HubConnections {
   #onEnd(connection: Connection, end: StreamEnd, { onTimeout, onClose }: ConnectOptions): void {
     this.#droppedOfEnded += connection.stream?.stream.eventsDropped ?? 0
     this.index.remove(connection)
+    this.#registrations.remove(connection)
     connection.followed?.end()
     if (end !== 'gone') this.#leave(connection)
     if (end === 'timeout') this.#callbacks.run(connection, () => onTimeout?.(connection))
     this.#callbacks.run(connection, () => onClose?.(connection, end))
   }
+}
+
+/** What is for who is in a group. */
+function topicsOf(connection: Connection, group: string): Topic[] {
+  return [groupTopic(group), ...(connection.presence ? [presenceTopic(group)] : [])]
 }

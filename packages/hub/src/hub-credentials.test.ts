@@ -30,7 +30,7 @@ describe('Hub, the credential of a connection', () => {
     expect([expiring(sink), ended(sink)]).toEqual([[{ expiresAt }], [EXPIRED]])
     expect(sink.lastEventId).toBe(id)
     expect(sink.retries).toEqual([3_000])
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 
   it('is told a tenth ahead where it is short, and at once ended where it is over', async () => {
@@ -83,7 +83,7 @@ describe('Hub, the credential of a connection', () => {
     sink.pause()
     setting.clock.advance(25_100)
     expect([expiring(sink).length, ended(sink)]).toEqual([1, [EXPIRED]])
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 })
 
@@ -128,7 +128,7 @@ describe('Hub, refreshing a connection', () => {
     for (const group of ['a', 'b', 'c']) await hub.sendToGroup(group, 'e', group)
     expect(sink.received).toEqual(['a', 'c'])
     expect([...connection.groups]).toEqual(['a', 'c'])
-    expect(hub.status().emittersByGroup).toEqual({ a: 1, c: 1 })
+    expect(hub.local.status().emittersByGroup).toEqual({ a: 1, c: 1 })
   })
 
   it('counts in the midst of a replay: what it may no longer have is not sent', async () => {
@@ -195,12 +195,12 @@ describe('Hub, closing by whose it is', () => {
     const ann = await setting.connect({ userId: 'ann', credential: { tokenId: 't1' } })
     const other = await setting.connect({ userId: 'ann', connectionId: 'c' })
     const bob = await setting.connect({ userId: 'bob', credential: { tokenId: 't2' } })
-    expect(setting.hub.closeToken('t1', 'it leaked')).toBe(1)
+    expect(setting.hub.local.closeToken('t1', 'it leaked')).toBe(1)
     expect(ended(ann.sink)).toEqual([{ reason: 'forced', reconnect: false, message: 'it leaked' }])
     await setting.hub.refresh('c', { credential: { tokenId: 't3' } })
-    expect([setting.hub.closeToken('t1'), setting.hub.closeToken('t3')]).toEqual([0, 1])
-    expect(setting.hub.closeUser('ann')).toBe(0)
-    expect(setting.hub.closeUser('bob')).toBe(1)
+    expect([setting.hub.local.closeToken('t1'), setting.hub.local.closeToken('t3')]).toEqual([0, 1])
+    expect(setting.hub.local.closeUser('ann')).toBe(0)
+    expect(setting.hub.local.closeUser('bob')).toBe(1)
     expect([ended(other.sink), ended(bob.sink)]).toEqual(
       Array(2).fill([{ reason: 'forced', reconnect: false }]),
     )
@@ -240,7 +240,7 @@ describe('Hub, revoked credentials', () => {
     expect(replaying.sink.received.length).toBe(before)
     expect(live.sink.received).toEqual([])
     expect([other.sink.received, nobodys.sink.received]).toEqual([['later'], ['later']])
-    expect(hub.count()).toBe(2)
+    expect(hub.local.count()).toBe(2)
     expect(setting.revoke('t1')).toBe(0)
   })
 
@@ -252,7 +252,7 @@ describe('Hub, revoked credentials', () => {
     const { sink } = await setting.connect({ connectionId: 'c' })
     await setting.hub.refresh('c', { credential: { tokenId: 't1' } })
     expect(ended(sink)).toEqual(REVOKED)
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 
   it('end polls that wait with a refusal, and let no poll outlast its credential', async () => {

@@ -32,12 +32,12 @@ describe('the faults of a hub', () => {
     hub.refresh('a', { roles: ['editor'], metadata: {}, mayJoin: (group) => group !== 'chat' })
     expect(hub.faults()).toEqual([])
     b.sink.leave()
-    hub.close('a')
+    hub.local.close('a')
     await fx.connect({ userId: 'bob' })
     await probing
     clock.advance(3_600_000)
     await settle()
-    expect([hub.count(), hub.faults()]).toEqual([0, []])
+    expect([hub.local.count(), hub.faults()]).toEqual([0, []])
     expect(a.sink.types.at(-1)).toBe('disconnected')
   })
 

@@ -20,7 +20,7 @@ describe('Hub, over a log that has to be followed', () => {
     const connecting = setting.connect({ connectionId: 'c', userId: 'ann', groups: ['g'] })
     await settle()
     await hub.sendToGroup('g', 'e', 'before')
-    expect(hub.getConnection('c')?.state).toBe('connecting')
+    expect(hub.local.getConnection('c')?.state).toBe('connecting')
     late.settle()
     const { sink } = await connecting
     await hub.sendToGroup('g', 'e', 'after')
@@ -52,13 +52,13 @@ describe('Hub, over a log that has to be followed', () => {
     await hub.refresh('a', { roles: ['ops'] })
     expect(late.followed.get('group:g')).toBe(2)
     expect([late.followed.get('group:h'), late.followed.get('role:ops')]).toEqual([1, 1])
-    hub.close('a')
+    hub.local.close('a')
     expect([...late.followed.entries()].toSorted()).toEqual([
       ['all', 1],
       ['connection:b', 1],
       ['group:g', 1],
     ])
-    hub.closeAll()
+    hub.local.closeAll()
     expect(late.followed.size).toBe(0)
   })
 
@@ -69,7 +69,7 @@ describe('Hub, over a log that has to be followed', () => {
     late.atOnce = false
     const joining = hub.addToGroup('c', 'g')
     await settle()
-    expect(hub.connectionsOfGroup('g')).toEqual([])
+    expect(hub.local.connectionsOfGroup('g')).toEqual([])
     late.settle()
     expect(await joining).toBe(true)
     await hub.sendToGroup('g', 'e', 1)
@@ -84,10 +84,10 @@ describe('Hub, over a log that has to be followed', () => {
     await setting.connect({ connectionId: 'c' })
     late.atOnce = false
     const joining = hub.addToGroup('c', 'g')
-    hub.close('c')
+    hub.local.close('c')
     late.settle()
     expect(await joining).toBe(false)
-    expect(hub.status().emittersByGroup).toEqual({})
+    expect(hub.local.status().emittersByGroup).toEqual({})
     expect(late.followed.size).toBe(0)
   })
 
@@ -101,10 +101,10 @@ describe('Hub, over a log that has to be followed', () => {
     late.settle(new StoreUnavailableError('away'))
     await expect(connecting).rejects.toMatchObject({ code: 'store_unavailable', statusCode: 503 })
     await expect(joining).rejects.toMatchObject({ code: 'store_unavailable' })
-    expect([hub.count(), setting.streams.admitted]).toEqual([1, 1])
+    expect([hub.local.count(), setting.streams.admitted]).toEqual([1, 1])
     late.atOnce = true
     expect(await hub.addToGroup('c', 'g')).toBe(true)
-    expect(hub.connectionsOfGroup('g')).toHaveLength(1)
+    expect(hub.local.connectionsOfGroup('g')).toHaveLength(1)
   })
 
   it('follows for a poll, and for the probe, as long as they take', async () => {

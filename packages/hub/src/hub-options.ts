@@ -1,9 +1,12 @@
+import type { Cluster } from '@tributary/cluster'
 import type { EventStore } from '@tributary/eventlog'
 import type { Clock, Metadata, Priority, Where } from '@tributary/protocol'
 import type { StreamServer } from '@tributary/sse'
 import type { Connection } from './connection.ts'
+import type { ConnectionObserver } from './connection-observer.ts'
 import type { HistoryOptions } from './history-retention.ts'
 import type { HubMeter } from './hub-meter.ts'
+import type { ConnectionRegistry } from './registry/connection-registry.ts'
 import type { SendOnce } from './send-once.ts'
 import type { UserLimitOptions } from './user-limit.ts'
 
@@ -12,6 +15,8 @@ export const DEFAULT_SOURCE = 'gateway'
 export const DEFAULT_STREAM_TIMEOUT_MS = 300_000
 export const DEFAULT_STREAM_MAX_TIMEOUT_MS = 3_600_000
 export const DEFAULT_MAX_EVENT_BYTES = 131_072
+/** More than twice what a reader is told to wait before he comes back. */
+export const DEFAULT_PRESENCE_GRACE_MS = 10_000
 
 export interface HubOptions extends HistoryOptions, UserLimitOptions {
   /** Where its log lives. */
@@ -42,6 +47,21 @@ export interface HubOptions extends HistoryOptions, UserLimitOptions {
   readonly idempotencyWindowMs?: number
   /** Polls that wait at a time. Default 20,000; one more is refused as `overloaded`. */
   readonly maxWaitingPolls?: number
+  /** The nodes that it is one of. Default: it is alone. */
+  readonly cluster?: Cluster
+  /**
+   * Who is connected, over all nodes; it keeps presence by rules of its own. Default: those of this process, by
+   * `presenceGraceMs`, kept with the log.
+   */
+  readonly registry?: ConnectionRegistry
+  /** Connections of all nodes together. Default 0: no limit; beyond it `too_many_connections`. */
+  readonly maxConnectionsCluster?: number
+  /** How long a user may take to come back before he has left his groups, in ms. Default 10 s. */
+  readonly presenceGraceMs?: number
+  /** The keys of a connection's metadata that others may see in `presenceOfGroup`. Default: none. */
+  readonly presenceMetadata?: readonly string[]
+  /** Told of who connects, comes and goes, whoever asks for presence. Default: nobody. */
+  readonly observer?: ConnectionObserver
   /** Default: nothing is counted beyond `stats()`. */
   readonly meter?: HubMeter
   /** Called where a callback of a connection threw or rejected. Default: a warning of the process. */

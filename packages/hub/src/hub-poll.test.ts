@@ -103,15 +103,15 @@ describe('Hub, draining', () => {
     await Promise.all(Array.from({ length: 100 }, () => setting.connect()))
     await settle()
     const drained = hub.drain(30_000)
-    expect(hub.count()).toBe(100)
+    expect(hub.local.count()).toBe(100)
     clock.advance(100)
     await Promise.all(polls)
-    expect(hub.count()).toBe(75)
+    expect(hub.local.count()).toBe(75)
     expect(await hub.broadcast('e', 1)).toMatchObject({ delivered: 75 })
     expect((await hub.poll({ lastEventId: '0', waitMs: 50_000 })).entries).toHaveLength(1)
     clock.advance(250)
     await drained
-    expect(hub.count()).toBe(0)
+    expect(hub.local.count()).toBe(0)
   })
 
   it('ends the rest at once when there is no more time', async () => {
@@ -121,6 +121,6 @@ describe('Hub, draining', () => {
     const drained = setting.hub.drain(30_000, limit.signal)
     limit.abort()
     await drained
-    expect(setting.hub.count()).toBe(0)
+    expect(setting.hub.local.count()).toBe(0)
   })
 })

@@ -42,13 +42,13 @@ describe('Hub.probe', () => {
       refused: () => void told.push('refused'),
     }
     await using t = await openHub({ meter: hubMeter, streams: { meter } })
-    const before = [t.hub.stats(), t.hub.status(), t.hub.count(), t.streams.totals()]
+    const before = [t.hub.stats(), t.hub.local.status(), t.hub.local.count(), t.streams.totals()]
     const opened = told.length
     const probing = t.hub.probe()
     await settle()
-    expect([t.hub.connections(), t.streams.size]).toEqual([[], 0])
+    expect([t.hub.local.connections(), t.streams.size]).toEqual([[], 0])
     await probing
-    expect([t.hub.stats(), t.hub.status(), t.hub.count(), t.streams.totals()]).toEqual(before)
+    expect([t.hub.stats(), t.hub.local.status(), t.hub.local.count(), t.streams.totals()]).toEqual(before)
     expect([opened, told]).toEqual([0, []])
   })
 

@@ -47,7 +47,7 @@ describe('Hub, resuming', () => {
   it('lets in whom a caller lets go on after an end for good', async () => {
     await using setting = await openHub()
     const { sink, connection } = await setting.connect()
-    setting.hub.close(connection.connectionId)
+    setting.hub.local.close(connection.connectionId)
     expect(sink.lastEventId).toMatch(/^\d+-0\.closed$/)
     await setting.hub.broadcast('e', 1)
     const again = await setting.connect({ lastEventId: sink.lastEventId ?? '' })
@@ -137,7 +137,7 @@ describe('Hub, a slow consumer', () => {
     sink.resume()
     await hub.broadcast('e', 'last')
     expect(sink.types).toEqual(['connection', 'e', 'gap', 'e'])
-    hub.closeAll()
+    hub.local.closeAll()
     expect(hub.stats()).toMatchObject({ eventsDropped: 2 })
   })
 

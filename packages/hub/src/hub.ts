@@ -1,24 +1,30 @@
+import { LocalCluster } from '@tributary/cluster'
 import type { EventLog } from '@tributary/eventlog'
 import {
   type Audience,
   type Clock,
   type ConsistencyFault,
   type DisconnectReason,
+  type GroupPresence,
   type HubStatus,
   type ProbeResult,
   ProblemError,
+  presenceTopic,
   systemClock,
+  type UserPresence,
   type Where,
 } from '@tributary/protocol'
 import { type PollPage, type SinkFactory, StreamServer, spread } from '@tributary/sse'
 import type { Connection, ConnectionRights, ConnectOptions } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
+import type { ConnectionPage, ConnectionQuery } from './connection-page.ts'
 import { DeliveryTimer } from './delivery-timer.ts'
 import { FanOut } from './fan-out.ts'
 import { DEFAULT_HISTORY_MAX_BYTES, historyRetention } from './history-retention.ts'
-import { HubConnections } from './hub-connections.ts'
+import type { HubConnections } from './hub-connections.ts'
 import { hubFaults } from './hub-faults.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
+import type { CloseReceipt, HubNodes } from './hub-nodes.ts'
 import {
   DEFAULT_MAX_EVENT_BYTES,
   DEFAULT_NAMESPACE,
@@ -28,8 +34,13 @@ import {
   type SendOptions,
 } from './hub-options.ts'
 import { HubPolls, type PollOptions } from './hub-polls.ts'
+import type { HubPresence } from './hub-presence.ts'
 import { HubProbe } from './hub-probe.ts'
+import type { LocalHub } from './local-hub.ts'
+import { createMembership, openLocalRegistry } from './membership.ts'
 import { Publisher, type SendReceipt } from './publisher.ts'
+import type { Reconciled, Registrations } from './registrations.ts'
+import type { ConnectionRegistry } from './registry/connection-registry.ts'
 import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from './send-once.ts'
 import type { UserLimitOptions } from './user-limit.ts'
 
@@ -42,13 +53,32 @@ export class Hub implements AsyncDisposable {
   readonly #polls: HubPolls
   readonly #publisher: Publisher
   readonly #probe: HubProbe
-  readonly #untail: () => void
-  readonly #unrewind: () => void
+  readonly #log: EventLog
+  readonly #registry: ConnectionRegistry
+  readonly #watchMs: number
+  readonly #presence: HubPresence
+  readonly #registrations: Registrations
+  readonly #nodes: HubNodes
+  readonly #ends: (() => void)[]
+  /** The share of this node. */
+  readonly local: LocalHub
 
-  private constructor(options: HubOptions, log: EventLog) {
+  private constructor(
+    options: HubOptions,
+    { log, registry }: { log: EventLog; registry: ConnectionRegistry },
+  ) {
     const { clock = systemClock, streams = new StreamServer({ clock }) } = options
+    const { cluster = new LocalCluster({ service: 'gateway', clock }) } = options
     this.#clock = clock
-    this.#connections = new HubConnections({ hub: options, log, streams, clock })
+    this.#log = log
+    this.#registry = registry
+    const members = createMembership({ hub: options, log, registry, cluster, clock, streams })
+    this.local = members.local
+    this.#watchMs = members.watchMs
+    this.#presence = members.presence
+    this.#registrations = members.registrations
+    this.#nodes = members.nodes
+    this.#connections = members.connections
     this.#index = this.#connections.index
     this.#fanOut = new FanOut(this.#index)
     this.#polls = new HubPolls(log, streams, options.maxWaitingPolls)
@@ -64,11 +94,14 @@ export class Hub implements AsyncDisposable {
       idempotencyWindowMs: options.idempotencyWindowMs ?? DEFAULT_IDEMPOTENCY_WINDOW_MS,
     })
     this.#probe = new HubProbe({ log, streams, index: this.#index, fanOut: this.#fanOut, clock, source })
-    this.#untail = log.tail((entry) => {
-      this.#fanOut.offer(entry)
-      this.#polls.tell(entry)
-    })
-    this.#unrewind = log.onRewind(() => this.#connections.rewind())
+    this.#ends = [
+      log.tail((entry) => {
+        this.#fanOut.offer(entry)
+        this.#polls.tell(entry)
+      }),
+      log.onRewind(() => this.#connections.rewind()),
+      () => members.end(),
+    ]
   }
 
   /** Opens the hub over its log in the store. */
@@ -76,7 +109,11 @@ export class Hub implements AsyncDisposable {
     const { store, namespace = DEFAULT_NAMESPACE } = options
     const { historyMaxBytes: maxBytes = DEFAULT_HISTORY_MAX_BYTES } = options
     const log = await store.open(namespace, { retention: historyRetention(options), maxBytes })
-    return new Hub(options, log)
+    const registry = options.registry ?? (await openLocalRegistry(options, namespace))
+    const hub = new Hub(options, { log, registry })
+    // Who has left while nobody was there to tell.
+    await hub.#presence.sweep()
+    return hub
   }
 
   /**
@@ -148,35 +185,28 @@ export class Hub implements AsyncDisposable {
     return this.#polls.poll(options)
   }
 
-  isConnected(userId: string): boolean {
-    return this.countForUser(userId) > 0
+  /** Whether a user is connected, to any node. @throws ProblemError `store_unavailable` */
+  async isConnected(userId: string): Promise<boolean> {
+    return this.local.isConnected(userId) || (await this.countForUser(userId)) > 0
   }
 
-  getConnection(connectionId: string): Connection | undefined {
-    return this.#index.get(connectionId)
-  }
-
-  connections(): Connection[] {
-    return [...this.#index.all()]
-  }
-
-  /** Those that have been told why they end, and whose socket is not closed yet. */
-  leavingConnections(): Connection[] {
-    return [...this.#connections.leaving()]
-  }
-
-  /** How many connections one user may have, and what one more does. */
+  /** How many connections a user may have, and what one more does. */
   get userLimit(): Required<UserLimitOptions> {
     const { max, policy } = this.#connections.userLimit
     return { maxConnectionsPerUser: max, connectionLimitPolicy: policy }
   }
 
-  connectionsOfUser(userId: string): Connection[] {
-    return [...this.#index.ofUser(userId)]
+  /** The node that has a connection. @throws ProblemError `store_unavailable` */
+  async nodeOf(connectionId: string): Promise<string | undefined> {
+    if (this.local.getConnection(connectionId) !== undefined) return this.local.nodeId
+    return (await this.#registry.find(connectionId))?.nodeId
   }
 
-  connectionsOfGroup(group: string): Connection[] {
-    return [...this.#index.ofGroup(group)]
+  /** A page of the connections of all nodes, the oldest first. */
+  connections(
+    query: ConnectionQuery = {},
+  ): Promise<ConnectionPage & { readonly unreachable: readonly string[] }> {
+    return this.#nodes.page(query)
   }
 
   /**
@@ -197,11 +227,9 @@ export class Hub implements AsyncDisposable {
     return connection !== undefined
   }
 
-  /** Ends a connection for good; `reason` is told to its reader. Answers whether there was one. */
-  close(connectionId: string, reason?: string): boolean {
-    const connection = this.#index.get(connectionId)
-    if (connection !== undefined) this.#connections.end(connection, 'forced', reason)
-    return connection !== undefined
+  /** Ends a connection for good, at whichever node; `reason` is told to its reader. One of this node has ended at once. */
+  close(connectionId: string, reason?: string): Promise<CloseReceipt> {
+    return this.#nodes.close('connection', connectionId, reason)
   }
 
   /**
@@ -218,26 +246,82 @@ export class Hub implements AsyncDisposable {
     return connection !== undefined
   }
 
-  /** Ends a user's connections for good; `reason` is told to their readers. Answers how many there were. */
-  closeUser(userId: string, reason?: string): number {
-    return this.#connections.endEach(this.connectionsOfUser(userId), 'forced', reason)
+  /** Ends a user's connections for good, at all nodes; `reason` is told to their readers. Those of this node at once. */
+  closeUser(userId: string, reason?: string): Promise<CloseReceipt> {
+    return this.#nodes.close('user', userId, reason)
   }
 
   /** Ends for good those that were opened with a token, or last refreshed with it. Looks at every connection. */
-  closeToken(tokenId: string, reason?: string): number {
-    const ofToken = this.connections().filter(({ credential }) => credential?.tokenId === tokenId)
-    return this.#connections.endEach(ofToken, 'forced', reason)
+  closeToken(tokenId: string, reason?: string): Promise<CloseReceipt> {
+    return this.#nodes.close('token', tokenId, reason)
   }
 
-  /** Ends all connections; in a `drain` polls that wait are answered, too. Answers how many connections there were. */
-  closeAll(reason: DisconnectReason = 'forced', message?: string): number {
+  /** Ends all connections of all nodes for good. */
+  closeAll(reason?: string): Promise<CloseReceipt> {
+    return this.#nodes.close('all', '', reason)
+  }
+
+  /** Ends all connections of this node; in a `drain` polls that wait are answered, too. Answers how many there were. */
+  endAll(reason: DisconnectReason): number {
     if (reason === 'drain') this.#polls.endAll()
-    return this.#connections.endEach(this.connections(), reason, message)
+    return this.local.closeAll(reason)
   }
 
-  /** Sends a heartbeat to all now. Answers how many outboxes took it. */
-  sendHealthCheck(): number {
-    return this.#connections.beat()
+  /** Sends all a heartbeat now, and says how many outboxes took it. */
+  sendHealthCheck() {
+    return this.#nodes.beat()
+  }
+
+  /**
+   * Who is in a group, over all nodes, and from where on changes are told: a stream with `presence` from the `cursor` of
+   * the first page misses none.
+   *
+   * @throws ProblemError `store_unavailable`
+   */
+  async presenceOfGroup(
+    group: string,
+    query: { readonly limit: number; readonly after?: string },
+  ): Promise<GroupPresence> {
+    await this.#registry.watch([group], this.#watchMs)
+    const following = this.#log.follow([presenceTopic(group)])
+    try {
+      await following.ready
+      const cursor = this.#log.idOf(this.#log.head)
+      const { userCount, members, next } = await this.#registry.members(group, query)
+      return {
+        groupId: group,
+        userCount,
+        users: [...members],
+        ...(next === undefined ? {} : { next }),
+        cursor,
+      }
+    } finally {
+      following.end()
+    }
+  }
+
+  /** Whether a user is there, since when, and in which groups. @throws ProblemError `store_unavailable` */
+  async presenceOfUser(userId: string): Promise<UserPresence> {
+    const [since, entries] = await Promise.all([
+      this.#registry.userSince(userId),
+      this.#registry.ofUser(userId),
+    ])
+    return {
+      userId,
+      online: since !== undefined,
+      ...(since === undefined ? {} : { since }),
+      connectionCount: entries.length,
+      groups: [...new Set(entries.flatMap(({ groups }) => groups))],
+    }
+  }
+
+  /**
+   * Compares this node's connections with what is registered of them, and mends that: as after Redis was away.
+   *
+   * @throws ProblemError `store_unavailable`
+   */
+  reconcile(): Promise<Reconciled> {
+    return this.#registrations.reconcile()
   }
 
   /**
@@ -251,12 +335,14 @@ export class Hub implements AsyncDisposable {
     return this.#probe.run()
   }
 
-  count(): number {
-    return this.#index.size
+  /** The connections of all nodes. @throws ProblemError `store_unavailable` */
+  count(): Promise<number> {
+    return this.#registry.count()
   }
 
-  countForUser(userId: string): number {
-    return this.#index.ofUser(userId).size
+  /** Those of a user. @throws ProblemError `store_unavailable` */
+  async countForUser(userId: string): Promise<number> {
+    return (await this.#registry.ofUser(userId)).length
   }
 
   /** What of its connections does not fit together. Looks at each: for whoever asks now and then. */
@@ -264,9 +350,31 @@ export class Hub implements AsyncDisposable {
     return hubFaults({ index: this.#index, streams: this.#connections.streams, now: this.#clock.now() })
   }
 
-  /** How many are connected, by user, by group and by state; `disconnecting` ones are not among the others. */
-  status(): HubStatus {
-    return { ...this.#index.status(), connectionStates: this.#connections.states() }
+  /** Those in a group. @throws ProblemError `store_unavailable` */
+  countForGroup(group: string): Promise<number> {
+    return this.#registry.countOfGroup(group)
+  }
+
+  /**
+   * How many are connected to all nodes, by user, by group and by state, and how many to this one.
+   *
+   * @throws ProblemError `store_unavailable`
+   */
+  async status(): Promise<HubStatus> {
+    const [{ total, byUser, byGroup }, { states, unreachable }] = await Promise.all([
+      this.#registry.counts(),
+      this.#nodes.states(),
+    ])
+    return {
+      totalEmitters: total,
+      totalUsers: Object.keys(byUser).length,
+      totalGroups: Object.keys(byGroup).length,
+      emittersByUser: { ...byUser },
+      emittersByGroup: { ...byGroup },
+      connectionStates: states,
+      local: { nodeId: this.local.nodeId, ...this.local.status() },
+      ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
+    }
   }
 
   stats(): HubStats {
@@ -281,9 +389,9 @@ export class Hub implements AsyncDisposable {
     }
   }
 
-  /** Ends all connections and sets the counters back. History stays. */
+  /** Ends all connections of this node and sets its counters back. History stays. */
   reset(): void {
-    this.closeAll('forced', 'The hub was reset')
+    this.local.closeAll('forced', 'The hub was reset')
     this.#connections.resetCount()
     this.#fanOut.resetCount()
     this.#publisher.resetCount()
@@ -298,14 +406,16 @@ export class Hub implements AsyncDisposable {
    */
   async drain(overMs: number, limit?: AbortSignal): Promise<void> {
     this.#connections.close()
-    const ends = this.connections().map((connection) => () => this.#connections.end(connection, 'drain'))
+    const ends = this.local
+      .connections()
+      .map((connection) => () => this.#connections.end(connection, 'drain'))
     await spread([...this.#polls.close(), ...ends], { clock: this.#clock, overMs, limit })
   }
 
   /** Takes no more connections, and ends those there are, to be resumed elsewhere. The store stays its owner's. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0)
-    this.#untail()
-    this.#unrewind()
+    await this.#registrations.settled()
+    for (const end of this.#ends.splice(0)) end()
   }
 }

@@ -1,5 +1,6 @@
 import {
   isControlEvent,
+  isPresenceEvent,
   type Metadata,
   type NewEvent,
   type Priority,
@@ -36,7 +37,7 @@ export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
       'An event needs a name of 1 to 256 characters without CR, LF or NUL',
     )
   }
-  if (isControlEvent(type)) {
+  if (isControlEvent(type) || isPresenceEvent(type)) {
     throw new ProblemError(
       'invalid_request',
       `${JSON.stringify(type)} is what a stream says of itself; give the event another name`,

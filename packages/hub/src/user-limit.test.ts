@@ -20,7 +20,7 @@ describe('a hub that keeps each user to so many connections', () => {
     first?.sink.leave()
     await connect()
     await expect(connect()).rejects.toMatchObject(REFUSED)
-    expect([setting.hub.countForUser('ann'), setting.streams.admitted]).toEqual([5, 7])
+    expect([setting.hub.local.countForUser('ann'), setting.streams.admitted]).toEqual([5, 7])
   })
 
   it('counts one that is being opened, and forgets one that could not be', async () => {
@@ -44,7 +44,7 @@ describe('a hub that keeps each user to so many connections', () => {
   it('sets no limit where it is 0', async () => {
     await using setting = await openHub({ maxConnectionsPerUser: 0 })
     for (let n = 0; n < 20; n++) await setting.connect({ userId: 'ann' })
-    expect(setting.hub.countForUser('ann')).toBe(20)
+    expect(setting.hub.local.countForUser('ann')).toBe(20)
   })
 
   it('ends the oldest for the new one where it is told to replace', async () => {
@@ -60,7 +60,7 @@ describe('a hub that keeps each user to so many connections', () => {
     await setting.connect({ userId: 'bob' })
     expect(await setting.hub.sendToUser('ann', 'news', 1)).toMatchObject({ delivered: 2 })
     expect(third.sink.received).toEqual([1])
-    expect([setting.hub.count(), setting.streams.admitted]).toEqual([3, 3])
+    expect([setting.hub.local.count(), setting.streams.admitted]).toEqual([3, 3])
   })
 
   it('replaces also what is still being opened: of many at once the last stay', async () => {
@@ -73,7 +73,7 @@ describe('a hub that keeps each user to so many connections', () => {
     expect(ends).toEqual([REPLACED, REPLACED, REPLACED, REPLACED, undefined, undefined])
     await settle()
     expect(onClose).toHaveBeenCalledTimes(4)
-    expect([setting.hub.countForUser('ann'), setting.streams.admitted]).toEqual([2, 2])
+    expect([setting.hub.local.countForUser('ann'), setting.streams.admitted]).toEqual([2, 2])
   })
 
   it('counts a connection that takes the id of another once, and ends no third for it', async () => {
@@ -92,7 +92,7 @@ describe('a hub that keeps each user to so many connections', () => {
     await connect('c')
     expect(a.sink.events.at(-1)?.data).toEqual(REPLACED)
     expect(again.sink.types).toEqual(['connection'])
-    expect([setting.hub.count(), setting.streams.admitted]).toEqual([2, 2])
+    expect([setting.hub.local.count(), setting.streams.admitted]).toEqual([2, 2])
   })
 
   it('ends nobody for one that is refused after all', async () => {

@@ -53,11 +53,15 @@ export class UserLimit {
     const surplus = others.length + 1 - this.max
     if (surplus <= 0) return ending
     if (this.policy === 'replace') return [...ending, ...others.slice(0, surplus)]
-    throw new ProblemError(
-      'user_connection_limit',
-      `The user ${JSON.stringify(userId)} has ${this.max} connections, and may have no more ` +
-        `(MAX_CONNECTIONS_PER_USER); close one, or try again in ${RETRY_AFTER_S} s.`,
-      { retryAfterS: RETRY_AFTER_S },
-    )
+    throw userLimitReached(userId, this.max)
   }
+}
+
+export function userLimitReached(userId: string, max: number): ProblemError {
+  return new ProblemError(
+    'user_connection_limit',
+    `The user ${JSON.stringify(userId)} has ${max} connections, and may have no more ` +
+      `(MAX_CONNECTIONS_PER_USER); close one, or try again in ${RETRY_AFTER_S} s.`,
+    { retryAfterS: RETRY_AFTER_S },
+  )
 }

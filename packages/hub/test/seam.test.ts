@@ -169,9 +169,9 @@ describe.each([
       const expected = all.filter((n) => isFor(reader, audienceOf(n)))
       expect(got[index], `reader ${index} of seed ${seed}`).toEqual(expected)
     }
-    await vi.waitFor(() => expect(hub.count()).toBe(0))
+    await vi.waitFor(() => expect(hub.local.count()).toBe(0))
     expect(hub.stats().waitingPolls).toBe(0)
     expect(streams.size).toBe(0)
-    expect(hub.status()).toMatchObject({ totalUsers: 0, totalGroups: 0 })
+    expect(hub.local.status()).toMatchObject({ totalUsers: 0, totalGroups: 0 })
   })
 })

@@ -51,7 +51,7 @@ export async function startWeb(hub: Hub): Promise<HubServer> {
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve())
-      hub.closeAll('drain')
+      hub.endAll('drain')
       server.closeIdleConnections()
     })
   return { url: `http://127.0.0.1:${port}`, sockets, close, [Symbol.asyncDispose]: close }

@@ -70,11 +70,11 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     await using server = await start(hub)
     const reader = await EventCollector.open(`${server.url}/stream?user=ann`)
     await reader.waitFor('connection')
-    expect(hub.isConnected('ann')).toBe(true)
+    expect(hub.local.isConnected('ann')).toBe(true)
     await reader.close()
     await vi.waitFor(() => expect(onClose).toHaveBeenCalledOnce())
     expect(onClose.mock.calls[0]?.[1]).toBe('gone')
-    expect(hub.status()).toMatchObject({ totalEmitters: 0, totalUsers: 0, totalGroups: 0 })
+    expect(hub.local.status()).toMatchObject({ totalEmitters: 0, totalUsers: 0, totalGroups: 0 })
   })
 
   it('says why before it ends a stream, and ends it', async () => {
@@ -82,7 +82,7 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     await using server = await start(hub)
     await using reader = await EventCollector.open(`${server.url}/stream?id=mine`)
     await reader.waitFor('connection')
-    hub.close('mine', 'enough')
+    hub.local.close('mine', 'enough')
     await reader.ended
     expect(reader.error).toBeUndefined()
     expect(reader.events.at(-1)?.data).toEqual({ reason: 'forced', reconnect: false, message: 'enough' })
@@ -111,7 +111,7 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     await using server = await start(hub)
     const answer = await fetch(`${server.url}/stream`, { method: 'HEAD' })
     expect(answer.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
-    expect(hub.count()).toBe(0)
+    expect(hub.local.count()).toBe(0)
   })
 
   it('closes with readers connected, who are told to come back', async () => {
@@ -122,7 +122,7 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     await server.close()
     await reader.ended
     expect(reader.events.at(-1)?.data).toEqual({ reason: 'drain', reconnect: true })
-    expect(hub.count()).toBe(0)
+    expect(hub.local.count()).toBe(0)
   })
 
   it('answers 204 to who comes back by itself after an end for good, and lets in who comes anew', async () => {
@@ -131,14 +131,14 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     const url = `${server.url}/stream?id=mine`
     await using reader = await EventCollector.open(url)
     await reader.waitFor('connection')
-    hub.close('mine')
+    hub.local.close('mine')
     await reader.ended
     const id = reader.lastEventId ?? ''
     const comeBack = await fetch(url, { headers: { 'last-event-id': id } })
-    expect([comeBack.status, await comeBack.text(), hub.count()]).toEqual([204, '', 0])
+    expect([comeBack.status, await comeBack.text(), hub.local.count()]).toEqual([204, '', 0])
     await using onPurpose = await EventCollector.open(`${url}&lastEventId=${id}`)
     await onPurpose.waitFor('connection')
-    hub.close('mine')
+    hub.local.close('mine')
     await using anew = await EventCollector.open(url)
     await anew.waitFor('connection')
   })
@@ -196,7 +196,7 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     const readers = await Promise.all(
       Array.from({ length: 8 }, () => EventCollector.open(`${server.url}/stream?id=mine&lastEventId=0`)),
     )
-    await vi.waitFor(() => expect(hub.count()).toBe(1))
+    await vi.waitFor(() => expect(hub.local.count()).toBe(1))
     await hub.broadcast('note', 1)
     await Promise.any(readers.map((reader) => reader.waitFor('note')))
     await hub[Symbol.asyncDispose]()
@@ -219,7 +219,7 @@ describe.each(FRAMEWORKS)('A hub in $framework', ({ start }) => {
     slow.pause()
     let sent = 0
     let mostPending = 0
-    while (hub.isConnected('bob')) {
+    while (hub.local.isConnected('bob')) {
       sent += 1
       await hub.broadcast('big', { sent, fill: 'x'.repeat(EVENT_BYTES) })
       await neighbour.waitForCount('big', sent)

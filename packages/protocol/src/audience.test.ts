@@ -18,6 +18,7 @@ const alice = member({
   sessionId: 's1',
   groups: new Set(['chat']),
   roles: new Set(['admin']),
+  presence: true,
   metadata: { tenant: 'acme', level: 3, beta: true, none: null },
 })
 const stranger = member({ connectionId: 'c2', userId: 'bob', sessionId: 's2' })
@@ -30,6 +31,7 @@ describe('an audience', () => {
     ['roles', { roles: ['admin'] }],
     ['sessions', { sessions: ['s1'] }],
     ['connections', { connections: ['c1'] }],
+    ['presence', { presence: ['chat'] }],
     ['any one of several', { users: ['zoe'], groups: ['none'], sessions: ['s1'] }],
   ])('includes who is named by %s', (_, audience) => {
     expect(audienceIncludes(audience, alice)).toBe(true)
@@ -38,7 +40,7 @@ describe('an audience', () => {
 
   it.each<[string, Audience]>([
     ['nothing at all', {}],
-    ['empty lists', { users: [], groups: [], roles: [], sessions: [], connections: [] }],
+    ['empty lists', { users: [], groups: [], roles: [], sessions: [], connections: [], presence: [] }],
     ['an empty `only`', { only: {} }],
     ['`only` with an empty list', { only: { user: 'alice', connections: [] } }],
     ['`where` alone', { where: { tenant: 'acme' } }],
@@ -53,6 +55,12 @@ describe('an audience', () => {
       false,
     )
     expect(audienceTopics({ users: ['all'] })).not.toContain('all')
+  })
+
+  it('of the presence in a group includes who is in it and asked for that', () => {
+    const audience: Audience = { presence: ['chat'] }
+    expect(audienceIncludes(audience, member({ groups: new Set(['chat']) }))).toBe(false)
+    expect(audienceIncludes(audience, member({ presence: true, groups: new Set(['other']) }))).toBe(false)
   })
 
   it('finds a member in a list of thousands, and nobody else', () => {
@@ -114,6 +122,7 @@ const audiences = fc
     roles: maybe(names),
     sessions: maybe(names),
     connections: maybe(names),
+    presence: maybe(names),
     only: maybe(
       fc
         .record({ user: maybe(name), session: maybe(name), connections: maybe(names) })
@@ -128,6 +137,7 @@ const members = fc.record({
   sessionId: maybe(name),
   groups: names.map((list) => new Set(list)),
   roles: names.map((list) => new Set(list)),
+  presence: fc.boolean(),
   metadata: fc.dictionary(fc.constantFrom('k', 'l'), fc.constantFrom('v', 1, null)),
 })
 

@@ -21,6 +21,8 @@ export interface Audience {
   readonly roles?: readonly string[]
   readonly sessions?: readonly string[]
   readonly connections?: readonly string[]
+  /** Who asked to be told of who comes and goes in these groups, and is in them. */
+  readonly presence?: readonly string[]
   readonly only?: {
     readonly user?: string
     readonly session?: string
@@ -36,6 +38,8 @@ export interface AudienceMember {
   readonly sessionId?: string | undefined
   readonly groups: ReadonlySet<string>
   readonly roles: ReadonlySet<string>
+  /** Whether it asked to be told of who comes and goes in its groups. Default: no. */
+  readonly presence?: boolean
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
@@ -47,6 +51,8 @@ export const userTopic = (userId: string): Topic => `user:${userId}`
 export const groupTopic = (group: string): Topic => `group:${group}`
 export const roleTopic = (role: string): Topic => `role:${role}`
 export const sessionTopic = (sessionId: string): Topic => `session:${sessionId}`
+/** Where who comes and goes in a group is told. */
+export const presenceTopic = (group: string): Topic => `presence:${group}`
 const CONNECTION = 'connection:'
 export const connectionTopic = (connectionId: string): Topic => CONNECTION + connectionId
 /** The connection whose topic it is; `undefined` of any other topic. */
@@ -62,6 +68,7 @@ export function audienceTopics(audience: Audience): Topic[] {
   for (const role of audience.roles ?? []) topics.add(roleTopic(role))
   for (const session of audience.sessions ?? []) topics.add(sessionTopic(session))
   for (const connection of audience.connections ?? []) topics.add(connectionTopic(connection))
+  for (const group of audience.presence ?? []) topics.add(presenceTopic(group))
   for (const topic of narrowestTopics(audience.only)) topics.add(topic)
   return [...topics]
 }
@@ -91,7 +98,10 @@ export function sharedTopics(member: AudienceMember): Topic[] {
   const topics: Topic[] = []
   if (member.userId !== undefined) topics.push(userTopic(member.userId))
   if (member.sessionId !== undefined) topics.push(sessionTopic(member.sessionId))
-  for (const group of member.groups) topics.push(groupTopic(group))
+  for (const group of member.groups) {
+    topics.push(groupTopic(group))
+    if (member.presence === true) topics.push(presenceTopic(group))
+  }
   for (const role of member.roles) topics.push(roleTopic(role))
   return topics
 }
@@ -108,6 +118,7 @@ function isAddressed(audience: Audience, member: AudienceMember): boolean {
   if (sessionId !== undefined && isAmong(audience.sessions, sessionId)) return true
   if (isAmong(audience.connections, connectionId)) return true
   if (hasOneOf(member.groups, audience.groups) || hasOneOf(member.roles, audience.roles)) return true
+  if (member.presence === true && hasOneOf(member.groups, audience.presence)) return true
   return audience.only !== undefined && isOnly(audience.only, member)
 }
 

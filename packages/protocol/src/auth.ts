@@ -18,6 +18,7 @@ export const ConnectionTokenRequest = Type.Object(
   { token: Type.String({ minLength: 1, maxLength: 8_192 }) },
   { additionalProperties: false },
 )
+export type ConnectionTokenAnswer = Static<typeof ConnectionTokenAnswer>
 export const ConnectionTokenAnswer = Type.Object({
   connectionId: Type.String(),
   groups: Type.Array(Type.String(), { description: 'Those that it is still in.' }),

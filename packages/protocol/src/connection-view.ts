@@ -6,6 +6,7 @@ import { Name } from './send.ts'
 export const ConnectionView = Type.Object(
   {
     connectionId: Type.String(),
+    nodeId: Type.Optional(Type.String({ description: 'The gateway process that has it.' })),
     userId: Type.Optional(Type.String()),
     sessionId: Type.Optional(Type.String()),
     groups: Type.Array(Type.String()),
@@ -30,38 +31,100 @@ export const ConnectionView = Type.Object(
 )
 export type ConnectionView = Static<typeof ConnectionView>
 
-export const ConnectionList = Type.Object({ connections: Type.Array(ConnectionView) })
+/** There where not all have answered. */
+const Unreachable = Type.Optional(
+  Type.Array(Type.String(), { description: 'Nodes that did not answer: what is theirs is missing here.' }),
+)
+
+const MAX_CONNECTION_LIMIT = 1_000
+export const DEFAULT_CONNECTION_LIMIT = 1_000
+
+/** A page of connections. */
+export const ConnectionListQuery = Type.Object({
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: MAX_CONNECTION_LIMIT,
+      description: `Connections in the answer. Default ${DEFAULT_CONNECTION_LIMIT}.`,
+    }),
+  ),
+  after: Type.Optional(
+    Type.String({
+      maxLength: 256,
+      pattern: '^\\d+-.+$',
+      description: 'The `next` of the answer before: the page after it.',
+    }),
+  ),
+})
+export type ConnectionListQuery = Static<typeof ConnectionListQuery>
+const Next = Type.Optional(
+  Type.String({ description: 'There where there are more: the `after` of the next page.' }),
+)
+
+export const ConnectionList = Type.Object({
+  connections: Type.Array(ConnectionView, { description: 'The oldest first.' }),
+  next: Next,
+  unreachable: Unreachable,
+})
 
 const Counts = Type.Record(Type.String(), Type.Integer())
 
-export const HubStatus = Type.Object({
+const hubCounts = {
   totalEmitters: Type.Integer({ description: 'Open connections.' }),
   totalUsers: Type.Integer(),
   totalGroups: Type.Integer(),
   emittersByUser: Counts,
   emittersByGroup: Counts,
   connectionStates: ConnectionStates,
+}
+
+const HubCounts = Type.Object(hubCounts)
+export type HubCounts = Static<typeof HubCounts>
+
+export const HubStatus = Type.Object({
+  ...hubCounts,
+  local: Type.Object(
+    { nodeId: Type.String(), ...hubCounts },
+    { description: 'The share of the node that answers; the rest is of all.' },
+  ),
+  unreachable: Unreachable,
 })
 export type HubStatus = Static<typeof HubStatus>
+
+const LocalCount = Type.Object(
+  { connectionCount: Type.Integer() },
+  { description: 'The share of the node that answers; the rest is of all.' },
+)
 
 export const UserStatus = Type.Object({
   userId: Type.String(),
   connected: Type.Boolean(),
   connectionCount: Type.Integer(),
   connections: Type.Array(ConnectionView),
+  next: Next,
+  local: LocalCount,
+  unreachable: Unreachable,
 })
 
 export const GroupStatus = Type.Object({
   groupId: Type.String(),
   connectionCount: Type.Integer(),
-  users: Type.Array(Type.String()),
+  users: Type.Array(Type.String(), { description: 'Those of the connections in the answer.' }),
   connections: Type.Array(ConnectionView),
+  next: Next,
+  local: LocalCount,
+  unreachable: Unreachable,
 })
 
 export const CloseQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 512, description: 'Told to the reader as `message`.' })),
 })
-export const CloseAnswer = Type.Object({ success: Type.Literal(true), closed: Type.Integer() })
+export const CloseAnswer = Type.Object({
+  success: Type.Literal(true),
+  closed: Type.Integer({ description: 'On all nodes.' }),
+  local: Type.Object({ closed: Type.Integer() }, { description: 'The share of the node that answers.' }),
+  unreachable: Unreachable,
+})
 
 const GroupNames = Type.Array(Name, { maxItems: 1000 })
 export const SubscriptionChange = Type.Object(
@@ -73,3 +136,4 @@ export const SubscriptionAnswer = Type.Object({
   connectionId: Type.String(),
   groups: Type.Array(Type.String()),
 })
+export type SubscriptionAnswer = Static<typeof SubscriptionAnswer>

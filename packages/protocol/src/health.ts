@@ -118,6 +118,7 @@ export const HealthActionAnswer = Type.Union([
     action: Type.Literal('health_check'),
     connections: Type.Integer({ description: 'Open connections.' }),
     sent: Type.Integer({ description: 'Those whose outbox took the heartbeat.' }),
+    unreachable: Type.Optional(Type.Array(Type.String(), { description: 'Nodes that did not answer.' })),
   }),
   Type.Object({
     success: Type.Literal(true),

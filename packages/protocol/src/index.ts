@@ -9,6 +9,7 @@ export {
   groupTopic,
   includesAllUnderTopics,
   memberTopics,
+  presenceTopic,
   roleTopic,
   sessionTopic,
   sharedTopics,
@@ -33,8 +34,11 @@ export {
   CloseAnswer,
   CloseQuery,
   ConnectionList,
+  ConnectionListQuery,
   ConnectionView,
+  DEFAULT_CONNECTION_LIMIT,
   GroupStatus,
+  type HubCounts,
   HubStatus,
   SubscriptionAnswer,
   SubscriptionChange,
@@ -122,6 +126,17 @@ export {
   PollQuery,
   pollQuery,
 } from './polling.ts'
+export {
+  DEFAULT_PRESENCE_LIMIT,
+  GroupPresence,
+  isPresenceEvent,
+  PRESENCE_EVENTS,
+  PresenceChange,
+  type PresenceEvent,
+  PresenceMember,
+  PresenceQuery,
+  UserPresence,
+} from './presence.ts'
 export { PROBLEM_CONTENT_TYPE, Problem, ProblemError, type ProblemOptions } from './problem.ts'
 export {
   CancelAnswer,

@@ -1,10 +1,10 @@
-import { ConnectionTokenAnswer, ConnectionTokenRequest, ProblemError } from '@tributary/protocol'
-import { type App, mayJoin } from '@tributary/service'
+import { ConnectionTokenAnswer, ConnectionTokenRequest } from '@tributary/protocol'
+import { type App, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
-import { ConnectionParams, notFound, ownConnection } from './connections.ts'
+import { ConnectionParams } from './connections.ts'
 
 /** The route that lets an open stream go on with another token of its user. */
-export function addConnectionToken(app: App, { hub, authenticator }: Deps): void {
+export function addConnectionToken(app: App, { ownedConnections, authenticator }: Deps): void {
   app.post(
     '/api/sse/managed/connections/:id/token',
     {
@@ -20,40 +20,11 @@ export function addConnectionToken(app: App, { hub, authenticator }: Deps): void
       },
     },
     async (request) => {
-      ownConnection(request, { hub })
-      const principal = await authenticator.verify(request.body.token, request)
-      // Anew: it may have ended meanwhile, or been refreshed by another request.
-      const connection = ownConnection(request, { hub })
-      if (principal.userId !== connection.userId) {
-        throw new ProblemError(
-          'forbidden',
-          "The token is another user's; send one of the user whose stream it is.",
-        )
-      }
-      refuseEarlierEnd(connection.credential?.expiresAt, principal.expiresAt)
-      const { connectionId: id } = connection
-      const { roles, metadata, expiresAt } = principal
-      const rights = {
-        roles,
-        metadata,
-        credential: principal,
-        mayJoin: (group: string) => mayJoin(principal, group),
-      }
-      if (!(await hub.refresh(id, rights))) throw notFound(id)
-      const groups = [...connection.groups]
-      return { connectionId: id, groups, ...(expiresAt === undefined ? {} : { expiresAt }) }
+      const { id } = request.params
+      // Whether it is his at all, before his token costs anything.
+      await ownedConnections.view(id, principalOf(request))
+      const token = await authenticator.verify(request.body.token, request)
+      return ownedConnections.renew(id, principalOf(request), token)
     },
-  )
-}
-
-/**
- * A refresh is there to go on. One that would end the stream sooner is an old token, come late or by mistake; who means
- * it opens another stream with it. @throws ProblemError `token_ends_earlier`
- */
-function refuseEarlierEnd(present = Number.POSITIVE_INFINITY, next = Number.POSITIVE_INFINITY): void {
-  if (next >= present) return
-  throw new ProblemError(
-    'token_ends_earlier',
-    'The token ends before the one that the stream has; send a newer one.',
   )
 }

@@ -1,56 +1,27 @@
-import type { Connection } from '@tributary/hub'
 import {
   CloseAnswer,
   CloseQuery,
   ConnectionList,
+  ConnectionListQuery,
   ConnectionView,
+  DEFAULT_CONNECTION_LIMIT,
   GroupStatus,
   HubStatus,
   Name,
-  ProblemError,
   SubscriptionAnswer,
   SubscriptionChange,
   UserStatus,
 } from '@tributary/protocol'
-import { type App, principalOf, requireGroups, requireOwner } from '@tributary/service'
-import type { FastifyRequest } from 'fastify'
+import { type App, principalOf, requireOwner } from '@tributary/service'
 import Type from 'typebox'
 import type { Deps } from '../deps.ts'
 
 export const ConnectionParams = Type.Object({ id: Name })
-type ConnectionRequest = Pick<FastifyRequest, 'principal'> & { readonly params: { readonly id: string } }
-
-/** The connection that a request names. @throws ProblemError `connection_not_found`; `forbidden` where it is another's. */
-export function ownConnection(request: ConnectionRequest, { hub }: Pick<Deps, 'hub'>): Connection {
-  const { id } = request.params
-  const connection = hub.getConnection(id)
-  if (connection === undefined) throw notFound(id)
-  requireOwner(request, connection.userId)
-  return connection
-}
-
-export function notFound(id: string): ProblemError {
-  const message = `There is no connection ${JSON.stringify(id)}; it may have ended.`
-  return new ProblemError('connection_not_found', message)
-}
-
-/** @throws ProblemError `forbidden`, which names the first group that the stream's own token does not let it join. */
-function requireJoinable(connection: Connection, groups: readonly string[]): void {
-  const refused = groups.find((group) => !connection.mayJoin(group))
-  if (refused === undefined) return
-  throw new ProblemError(
-    'forbidden',
-    `The stream's token does not let it join ${JSON.stringify(refused)}; give the stream one that does first.`,
-  )
-}
 
 const tags = ['connections']
 
-/** The routes that tell who is connected, and change or close connections. */
-export function addConnections(app: App, { hub }: Deps): void {
-  const findOwn = (request: ConnectionRequest) => ownConnection(request, { hub })
-  const views = (connections: readonly Connection[]) => connections.map((connection) => connection.view())
-
+/** The routes that tell who is connected, over all nodes, and change or close connections. */
+export function addConnections(app: App, { hub, ownedConnections }: Deps): void {
   app.get(
     '/api/sse/managed/status',
     { schema: { tags, summary: 'How many are connected', response: { 200: HubStatus } } },
@@ -63,14 +34,18 @@ export function addConnections(app: App, { hub }: Deps): void {
         tags,
         summary: 'Whether a user is connected',
         params: Type.Object({ userId: Name }),
+        querystring: ConnectionListQuery,
         response: { 200: UserStatus },
       },
     },
-    async ({ params: { userId }, principal }) => {
+    async ({ params: { userId }, principal, query }) => {
       requireOwner({ principal }, userId)
-      const connections = views(hub.connectionsOfUser(userId))
-      const connectionCount = connections.length
-      return { userId, connected: connectionCount > 0, connectionCount, connections }
+      const [connectionCount, page] = await Promise.all([
+        hub.countForUser(userId),
+        hub.connections({ ...paged(query), user: userId }),
+      ])
+      const local = { connectionCount: hub.local.countForUser(userId) }
+      return { userId, connected: connectionCount > 0, connectionCount, local, ...pageAnswer(page) }
     },
   )
   app.get(
@@ -80,19 +55,31 @@ export function addConnections(app: App, { hub }: Deps): void {
         tags,
         summary: 'Who is in a group',
         params: Type.Object({ groupId: Name }),
+        querystring: ConnectionListQuery,
         response: { 200: GroupStatus },
       },
     },
-    async ({ params: { groupId } }) => {
-      const connections = views(hub.connectionsOfGroup(groupId))
-      const users = new Set(connections.flatMap(({ userId }) => userId ?? []))
-      return { groupId, connectionCount: connections.length, users: [...users], connections }
+    async ({ params: { groupId }, query }) => {
+      const [connectionCount, page] = await Promise.all([
+        hub.countForGroup(groupId),
+        hub.connections({ ...paged(query), group: groupId }),
+      ])
+      const users = new Set(page.connections.flatMap(({ userId }) => userId ?? []))
+      const local = { connectionCount: hub.local.connectionsOfGroup(groupId).length }
+      return { groupId, connectionCount, users: [...users], local, ...pageAnswer(page) }
     },
   )
   app.get(
     '/api/sse/managed/connections',
-    { schema: { tags, summary: 'All connections', response: { 200: ConnectionList } } },
-    async () => ({ connections: views(hub.connections()) }),
+    {
+      schema: {
+        tags,
+        summary: 'All connections',
+        querystring: ConnectionListQuery,
+        response: { 200: ConnectionList },
+      },
+    },
+    async ({ query }) => pageAnswer(await hub.connections(paged(query))),
   )
   app.get(
     '/api/sse/managed/connections/:id',
@@ -104,7 +91,7 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: ConnectionView },
       },
     },
-    async (request) => findOwn(request).view(),
+    async (request) => ownedConnections.view(request.params.id, principalOf(request)),
   )
   app.delete(
     '/api/sse/managed/connections',
@@ -116,7 +103,10 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: CloseAnswer },
       },
     },
-    async ({ query }) => ({ success: true as const, closed: hub.closeAll('forced', query.reason) }),
+    async ({ query }) => {
+      const { closed, local, unreachable } = await hub.closeAll(query.reason)
+      return { success: true as const, closed, local: { closed: local }, ...unreachableOf(unreachable) }
+    },
   )
   app.delete(
     '/api/sse/managed/connections/:id',
@@ -130,8 +120,9 @@ export function addConnections(app: App, { hub }: Deps): void {
       },
     },
     async (request) => {
-      hub.close(findOwn(request).connectionId, request.query.reason)
-      return { success: true as const, closed: 1 }
+      const { id } = request.params
+      const { isLocal } = await ownedConnections.close(id, principalOf(request), request.query.reason)
+      return { success: true as const, closed: 1, local: { closed: Number(isLocal) } }
     },
   )
   app.post(
@@ -145,16 +136,24 @@ export function addConnections(app: App, { hub }: Deps): void {
         response: { 200: SubscriptionAnswer },
       },
     },
-    async (request) => {
-      const connection = findOwn(request)
-      const { join = [], leave = [] } = request.body
-      const principal = principalOf(request)
-      requireGroups(principal, join)
-      // By the token of the stream, too: else the group would be kept for longer than the one that lets it be joined.
-      if (principal.userId === connection.userId) requireJoinable(connection, join)
-      for (const group of leave) await hub.removeFromGroup(connection.connectionId, group)
-      for (const group of join) await hub.addToGroup(connection.connectionId, group)
-      return { connectionId: connection.connectionId, groups: [...connection.groups] }
-    },
+    async (request) => ownedConnections.subscribe(request.params.id, principalOf(request), request.body),
   )
+}
+
+function paged({ limit = DEFAULT_CONNECTION_LIMIT, after }: ConnectionListQuery) {
+  return { limit, ...(after === undefined ? {} : { after }) }
+}
+
+type Page = Awaited<ReturnType<Deps['hub']['connections']>>
+
+function pageAnswer({ connections, next, unreachable }: Page) {
+  return {
+    connections: [...connections],
+    ...(next === undefined ? {} : { next }),
+    ...unreachableOf(unreachable),
+  }
+}
+
+function unreachableOf(unreachable: readonly string[]) {
+  return unreachable.length === 0 ? {} : { unreachable: [...unreachable] }
 }

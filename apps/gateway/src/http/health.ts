@@ -48,14 +48,15 @@ export function addHealth(app: App, deps: Deps): void {
     },
     async ({ body }) => {
       if (body.action === 'health_check') {
-        const connections = hub.count()
-        return { success: true as const, action: body.action, connections, sent: hub.sendHealthCheck() }
+        const { connections, sent, unreachable } = await hub.sendHealthCheck()
+        const silent = unreachable.length === 0 ? {} : { unreachable: [...unreachable] }
+        return { success: true as const, action: body.action, connections, sent, ...silent }
       }
       if (body.action === 'consistency_check') {
         return { success: true as const, action: body.action, report: await deps.consistency.run() }
       }
       const { action, connectionId, reason } = body
-      if (!hub.close(connectionId, reason)) {
+      if ((await hub.close(connectionId, reason)).closed === 0) {
         const detail = `There is no connection ${JSON.stringify(connectionId)}; it may have ended.`
         throw new ProblemError('connection_not_found', detail)
       }

@@ -27,18 +27,18 @@ export function addMonitor(app: App, deps: Deps): void {
 }
 
 function monitor(query: MonitorQuery, { hub, streams, clock, config }: Deps): MonitorAnswer {
-  const all = [...hub.connections(), ...hub.leavingConnections()].toSorted(byAge)
+  const all = [...hub.local.connections(), ...hub.local.leavingConnections()].toSorted(byAge)
   const { connections, next } = pageOf(all, query)
   const [oldest] = all
   const largest = largestOutbox(all)
   return {
     timestamp: clock.now(),
-    connections: connections.map((connection) => connection.view()),
+    connections: connections.map((connection) => hub.local.view(connection)),
     ...(next === undefined ? {} : { next }),
     totals: {
-      connections: hub.count(),
-      byState: hub.status().connectionStates,
-      byTransport: { sse: hub.count() },
+      connections: hub.local.count(),
+      byState: hub.local.status().connectionStates,
+      byTransport: { sse: hub.local.count() },
       streams: streams.size,
       waitingPolls: hub.stats().waitingPolls + streams.waitingPolls,
     },
