@@ -29,6 +29,8 @@ export class Subscriptions {
   readonly #interruptedListeners = new Set<(channels: readonly string[]) => void>()
   readonly #endVerifying: () => void
   #hasToPlace = false
+  /** Told once an outage: what tries again says the same each time. */
+  #hasToldFault = false
 
   constructor(init: SubscriptionsInit) {
     this.#init = init
@@ -135,7 +137,8 @@ export class Subscriptions {
         onMoved: () => routes.refresh(),
         onFault: (reason) => {
           routes.refresh()
-          onFault(reason)
+          if (!this.#hasToldFault) onFault(reason)
+          this.#hasToldFault = true
         },
       },
     })
@@ -144,6 +147,7 @@ export class Subscriptions {
   }
 
   #activate(server: string, names: readonly string[]): void {
+    this.#hasToldFault = false
     const interrupted: string[] = []
     for (const name of names) {
       const channel = this.#channels.get(name)
