@@ -11,7 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   runs: ['eventlog', 'quota', 'protocol', 'redis'],
   hub: ['sse', 'eventlog', 'cluster', 'protocol', 'redis'],
   cluster: ['protocol', 'redis'],
-  service: ['protocol', 'redis'],
+  service: ['protocol', 'cluster', 'redis'],
   redis: ['protocol'],
   react: ['client', 'protocol'],
   testkit: ['protocol'],

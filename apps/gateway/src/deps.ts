@@ -65,8 +65,9 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const metrics = new ServiceMetrics(clock)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
+  const backends = opened.use(await openBackends(config, { clock, random, logger, metrics }))
   const { store, cluster } = backends
+  metrics.cluster.addNodes(metrics.registry, () => cluster.nodes())
   const { clients, workerPolicy } = await createOutboundClients(config, clock)
   const handlers = new HandlerRunner({
     registry: await fromVariable('HANDLERS_DIR', () =>

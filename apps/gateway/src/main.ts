@@ -17,7 +17,7 @@ await runService({
       app,
       drain: deps.drain,
       begin: async (url) => {
-        deps.cluster.listensAt(url)
+        deps.cluster.listensAt(config.NODE_URL ?? url)
         deps.consistency.begin()
         await deps.announcedWorkers.begin()
         await deps.owedCancels.begin()

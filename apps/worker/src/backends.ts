@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { type Cluster, LocalCluster } from '@tributary/cluster'
+import { RedisCluster } from '@tributary/cluster/redis'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import type { Clock } from '@tributary/protocol'
 import { LocalUserQuota, type UserQuota } from '@tributary/quota'
+import type { RedisConnections } from '@tributary/redis'
 import {
   type createLogger,
   fromVariable,
@@ -12,6 +14,7 @@ import {
   runStreamLimitsOf,
   type ServiceMetrics,
 } from '@tributary/service'
+import { openRedis } from '@tributary/service/redis'
 import type { WorkerConfig } from './config.ts'
 
 /** What the worker keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
@@ -27,6 +30,7 @@ export interface Backends extends AsyncDisposable {
 
 export interface BackendsOptions {
   readonly clock: Clock
+  readonly random: () => number
   readonly logger: ReturnType<typeof createLogger>
   readonly metrics: ServiceMetrics
 }
@@ -34,14 +38,46 @@ export interface BackendsOptions {
 /** Opens what the configuration names. The one place that picks adapters. */
 export async function openBackends(config: WorkerConfig, options: BackendsOptions): Promise<Backends> {
   await using opened = new AsyncDisposableStack()
+  // First, so that it is closed last.
+  const redis = await connectRedis(config, options)
+  if (redis !== undefined) opened.use(redis)
   const store = opened.use(await openStore(config, options))
-  const cluster = opened.use(new LocalCluster({ service: 'worker', clock: options.clock }))
+  const cluster = opened.use(await openCluster(config, redis, options))
   const quotas = {
     runs: new LocalUserQuota(runLimitsOf(config)),
     runStreams: new LocalUserQuota(runStreamLimitsOf(config)),
   }
   const closing = opened.move()
   return { store, cluster, quotas, clustered: false, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+}
+
+/** The Redis that all nodes share, where there is one. */
+async function connectRedis(
+  config: WorkerConfig,
+  options: BackendsOptions,
+): Promise<RedisConnections | undefined> {
+  const { REDIS_URL } = config
+  return REDIS_URL === undefined
+    ? undefined
+    : openRedis({ ...config, REDIS_URL }, { ...options, name: 'worker' })
+}
+
+/** The nodes of the same Redis, or this process alone. */
+async function openCluster(
+  config: WorkerConfig,
+  redis: RedisConnections | undefined,
+  { clock, logger, metrics }: BackendsOptions,
+): Promise<Cluster> {
+  if (redis === undefined) return new LocalCluster({ service: 'worker', clock })
+  return RedisCluster.open({
+    redis,
+    prefix: config.REDIS_PREFIX,
+    service: 'worker',
+    leaseMs: config.NODE_LEASE_MS,
+    clock,
+    meter: metrics.cluster,
+    onError: (error) => logger.warn({ err: error }, 'a task of the cluster failed'),
+  })
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */

@@ -55,8 +55,9 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   const metrics = new ServiceMetrics(clock)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  const backends = opened.use(await openBackends(config, { clock, logger, metrics }))
+  const backends = opened.use(await openBackends(config, { clock, random, logger, metrics }))
   const { store, cluster } = backends
+  metrics.cluster.addNodes(metrics.registry, () => cluster.nodes())
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)
   const { OUTBOUND_DNS_SERVERS: servers } = config
   const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>

@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/protocol'
 import type { App } from '../app.ts'
+import { ClusterMetrics } from './cluster-metrics.ts'
 import { ErrorRate } from './error-rate.ts'
 import { EventLoopDelay } from './event-loop-delay.ts'
 import { Metrics } from './metrics.ts'
@@ -19,6 +20,7 @@ export class ServiceMetrics {
   readonly streams: StreamMetrics
   readonly runs: RunMetrics
   readonly store: StoreMetrics
+  readonly cluster: ClusterMetrics
 
   constructor(clock: Clock) {
     this.errorRate = new ErrorRate(clock)
@@ -27,6 +29,7 @@ export class ServiceMetrics {
     this.streams = new StreamMetrics(this.registry, this.errorRate)
     this.runs = new RunMetrics(this.registry)
     this.store = new StoreMetrics(this.registry)
+    this.cluster = new ClusterMetrics(this.registry)
     this.#addOwn()
   }
 

@@ -1,1 +1,2 @@
+export { type OpenRedisOptions, openRedis, type RedisConfig } from './open-redis.ts'
 export { RedisRateStore } from './redis-rate-store.ts'

@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises'
+import type { Clock } from '@tributary/protocol'
+import { RedisConnections } from '@tributary/redis'
+import type { FastifyBaseLogger } from 'fastify'
+import { fromVariable } from '../config/config-error.ts'
+
+/** The variables that say which Redis, and how it is reached. */
+export interface RedisConfig {
+  readonly REDIS_URL: string
+  readonly REDIS_TLS_CA_FILE?: string
+  readonly REDIS_TIMEOUT_MS: number
+}
+
+export interface OpenRedisOptions {
+  /** What the server's CLIENT LIST calls the connections. */
+  readonly name: string
+  readonly logger: FastifyBaseLogger
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+/** Connects to the Redis of the configuration, and waits for it where it is not there. @throws ConfigError */
+export async function openRedis(config: RedisConfig, options: OpenRedisOptions): Promise<RedisConnections> {
+  const { REDIS_TLS_CA_FILE: caFile } = config
+  const { name, logger, clock, random } = options
+  const ca =
+    caFile === undefined ? undefined : await fromVariable('REDIS_TLS_CA_FILE', () => readFile(caFile, 'utf8'))
+  return fromVariable('REDIS_URL', () =>
+    RedisConnections.open({
+      url: config.REDIS_URL,
+      ...(ca === undefined ? {} : { ca }),
+      name: `tributary-${name}`,
+      timeoutMs: config.REDIS_TIMEOUT_MS,
+      onNotice: ({ level, message, fields }) => logger[level](fields, message),
+      clock,
+      random,
+    }),
+  )
+}
