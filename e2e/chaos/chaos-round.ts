@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ADMIN_TOKEN, type ChaosWorld, HEARTBEAT_MS, type History, TOPICS } from './chaos-world.ts'
-import { describeFault, type FaultKind, inflict, planFaults } from './fault.ts'
+import { ADMIN_TOKEN, HEARTBEAT_MS, type History, TOPICS } from './chaos-settings.ts'
+import type { ExternalApi } from './external-api.ts'
 import { checkHub } from './hub-check.ts'
 import type { HubReader } from './hub-reader.ts'
-import { numberOf, type PublishRecord } from './ledger.ts'
+import type { HubReaderRecord, PublishRecord } from './ledger.ts'
+import { inflict, type PlannedFault } from './planned-fault.ts'
 import { Publisher } from './publisher.ts'
 import { checkCalls, checkRun } from './run-check.ts'
 import { RunClient } from './run-client.ts'
@@ -18,10 +19,34 @@ const PUBLISHERS = 6
 /** The longest pause of each publisher; together they publish about a hundred times a second. */
 const PUBLISH_PAUSE_MS = 100
 
+/** What a round is played over. */
+export interface RoundWorld {
+  readonly readers: readonly HubReader[]
+  readonly api: ExternalApi
+  /** A gateway as readers reach it, and as publishers and those who start runs do. */
+  readonly readersUrl: string
+  readonly publishersUrl: string
+  /** Whether a worker that was asked for a cancel has ended its calls once that is answered. */
+  readonly cancelEndsCalls: boolean
+  /** A worker, for a client that asks it directly. */
+  workerUrl(random: SeededRandom): string
+  /** Readers that begin at a cursor: they get what others got while it happened from what is stored. */
+  openLateReaders(since: string, random: SeededRandom): readonly HubReader[]
+  /** Has the hub keep another history from here on. */
+  keepHistory(history: History): Promise<void>
+  planFaults(random: SeededRandom, loadMs: number, history: History): readonly PlannedFault[]
+  /** Whether the store may lose what it acknowledged, by these faults. */
+  mayLose(faults: readonly PlannedFault[]): boolean
+  /** Resolves once everything is up again. */
+  settled(): Promise<void>
+  readonly addFault: (fault: string) => void
+  /** The faults noted since the last time. */
+  takeFaults(): string[]
+}
+
 export interface RoundOptions {
   readonly number: number
   readonly random: SeededRandom
-  readonly faults: readonly [FaultKind, ...FaultKind[]]
   /** `short`: readers may be told gaps, and hardly anything else may be missing. */
   readonly history: History
   /** The last event of the rounds before. */
@@ -49,41 +74,45 @@ export interface RoundResult {
 }
 
 /** One round: load and faults, then rest, then the comparison. */
-export async function playRound(world: ChaosWorld, options: RoundOptions): Promise<RoundResult> {
+export async function playRound(world: RoundWorld, options: RoundOptions): Promise<RoundResult> {
   const beganAtMs = performance.now()
   const { random, number, history, since } = options
   await world.keepHistory(history)
   const loadMs = random.int(2_000, 4_000)
-  const faults = planFaults(random.fork(1), options.faults, loadMs)
+  const faults = world.planFaults(random.fork(1), loadMs, history)
   const breakOff = options.signal ?? new AbortController().signal
   const stopping = new AbortController()
   const givingUp = new AbortController()
   const stop = AbortSignal.any([stopping.signal, breakOff])
   const giveUp = AbortSignal.any([givingUp.signal, breakOff])
   const runs = startRuns(world, random.fork(2), number, loadMs, giveUp)
-  const publishing = startPublishers(world, random.fork(3), number, stop, giveUp)
-  const inflicted = faults.map(async (fault) => {
-    await delay(fault.atMs)
-    await inflict(fault, world)
-  })
+  const publishers = makePublishers(world, random.fork(3))
+  const publishing = Promise.all(
+    publishers.map((publisher) => publisher.publish(`round-${number}`, stop, giveUp)),
+  )
+  const inflicted = faults.map((fault) => inflict(fault, delay))
 
   await delay(loadMs)
   stopping.abort()
   const limit = setTimeout(() => givingUp.abort(new Error('it took too long')), SETTLE_MS)
   const rest = new Rest()
-  await rest.note('a fault', Promise.all(inflicted))
-  await rest.note('a restart', Promise.all([world.gateway.settled(), world.worker.settled()]))
-  const published = await rest.note('a publisher', publishing)
+  const done = await rest.note('a fault', Promise.all(inflicted))
+  await rest.note('a restart', world.settled())
+  const published = (await rest.note('a publisher', publishing)).flat()
   await Promise.all(runs.map(({ client, done }) => rest.note(() => client.name, done)))
-  await Promise.all(
-    world.readers.map((reader) => rest.note(reader.name, caughtUp(reader, published, giveUp))),
-  )
-  const late = world.openLateReader(since ?? '0', random.fork(4))
-  await rest.note(late.name, caughtUp(late, published, giveUp))
+  // Behind everything else: whoever has it has come to the end of the log.
+  const last = await publishers[0]?.publishLast(`round-${number}-last`, giveUp)
+  if (last === undefined) throw new Error('there are publishers')
+  published.push(last)
+  const lates = world.openLateReaders(since ?? '0', random.fork(4))
+  const waiting = [...world.readers, ...lates]
+  await Promise.all(waiting.map((reader) => rest.note(reader.name, caughtUp(reader, last.key, giveUp))))
   clearTimeout(limit)
-  await late[Symbol.asyncDispose]()
+  await Promise.all(lates.map((late) => late[Symbol.asyncDispose]()))
 
-  const readers = [...world.readers, late].map((reader) => reader.takeRecord())
+  const lateRecords = lates.map((late) => late.takeRecord())
+  const kept = world.mayLose(faults) ? idsOf(lateRecords) : undefined
+  const readers = [...world.readers.map((reader) => reader.takeRecord()), ...lateRecords]
   const notes = readers.flatMap((reader) => reader.notes)
   const gaps = notes.filter(({ kind }) => kind === 'gap').length
   const records = runs.map(({ client }) => client.record)
@@ -92,27 +121,29 @@ export async function playRound(world: ChaosWorld, options: RoundOptions): Promi
     ...world.takeFaults(),
     ...unacknowledged(published),
     ...runs.flatMap(({ client }) => client.faults),
-    ...checkHub(published, readers, { gapsAllowed: history === 'short' }),
+    ...checkHub(published, readers, { gapsAllowed: history === 'short', ...(kept && { kept }) }),
     ...records.flatMap(checkRun),
     ...checkCalls(calls, records),
   ]
   return {
     number,
-    faults: faults.map(describeFault),
+    faults: done,
     published: published.length,
     runs: runs.length,
     calls: calls.length,
-    read: notes.length - gaps,
+    read: notes.filter(({ kind }) => kind === 'event').length,
     gaps,
-    lastId: published.map(({ ids: [id = '0-0'] }) => id).reduce(later, since ?? '0-0'),
+    lastId: last.ids.at(-1) ?? since,
     ms: Math.round(performance.now() - beganAtMs),
     last: rest.last,
     violations,
   }
 }
 
-function later(one: string, other: string): string {
-  return numberOf(other) > numberOf(one) ? other : one
+function idsOf(records: readonly HubReaderRecord[]): ReadonlySet<string> {
+  return new Set(
+    records.flatMap(({ notes }) => notes.flatMap((note) => (note.kind === 'event' ? [note.id] : []))),
+  )
 }
 
 /** Notes what takes longest after the load. */
@@ -131,7 +162,7 @@ class Rest {
 
 /** Clients that start runs at moments of the load. */
 function startRuns(
-  world: ChaosWorld,
+  world: RoundWorld,
   random: SeededRandom,
   round: number,
   loadMs: number,
@@ -141,9 +172,10 @@ function startRuns(
     const own = random.fork(index)
     const client = new RunClient({
       plan: planRun(`round-${round}-run-${index + 1}`, own, world.api.url),
-      gatewayUrl: world.readersProxy.url,
-      startUrl: world.publishersProxy.url,
-      workerUrl: world.workerUrl,
+      gatewayUrl: world.readersUrl,
+      startUrl: world.publishersUrl,
+      workerUrl: world.workerUrl(own),
+      cancelEndsCalls: world.cancelEndsCalls,
       token: ADMIN_TOKEN,
       heartbeatMs: HEARTBEAT_MS,
       random: own,
@@ -153,38 +185,25 @@ function startRuns(
   })
 }
 
-async function startPublishers(
-  world: ChaosWorld,
-  random: SeededRandom,
-  round: number,
-  stop: AbortSignal,
-  giveUp: AbortSignal,
-): Promise<PublishRecord[]> {
-  const published = await Promise.all(
-    Array.from({ length: PUBLISHERS }, (_, index) =>
+function makePublishers(world: RoundWorld, random: SeededRandom): Publisher[] {
+  return Array.from(
+    { length: PUBLISHERS },
+    (_, index) =>
       new Publisher({
         name: `publisher-${index + 1}`,
-        url: world.publishersProxy.url,
+        url: world.publishersUrl,
         token: ADMIN_TOKEN,
         topics: TOPICS,
         random: random.fork(index),
         pauseMs: PUBLISH_PAUSE_MS,
         onFault: world.addFault,
-      }).publish(`round-${round}`, stop, giveUp),
-    ),
+      }),
   )
-  return published.flat()
 }
 
-/** Resolves once the reader has come to the last event that is for it, or at the signal. */
-async function caughtUp(
-  reader: HubReader,
-  published: readonly PublishRecord[],
-  giveUp: AbortSignal,
-): Promise<void> {
-  const own = published.filter(({ topic }) => reader.topics.has(topic))
-  const last = Math.max(0, ...own.map(({ ids }) => numberOf(ids[0] ?? '0-0')))
-  while (!giveUp.aborted && reader.lastNumber < last) await delay(20)
+/** Resolves once the reader has come to this event, or at the signal. */
+async function caughtUp(reader: HubReader, key: string, giveUp: AbortSignal): Promise<void> {
+  while (!giveUp.aborted && !reader.has(key)) await delay(20)
 }
 
 function unacknowledged(published: readonly PublishRecord[]): string[] {

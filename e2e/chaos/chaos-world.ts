@@ -2,49 +2,18 @@ import { join } from 'node:path'
 import { lastingPort } from '@tributary/testkit'
 import { RestartedService } from '../cluster/restarted-service.ts'
 import { startGateway, startWorker } from '../processes.ts'
+import type { RoundWorld } from './chaos-round.ts'
+import { ENV, HISTORY_MAX_EVENTS, type History } from './chaos-settings.ts'
 import { CuttingProxy } from './cutting-proxy.ts'
 import { ExternalApi } from './external-api.ts'
-import type { FaultTargets } from './fault.ts'
-import { HUB_READER_KINDS, HubReader, type HubReaderKind } from './hub-reader.ts'
+import { type FaultKind, type FaultTargets, planFaults } from './fault.ts'
+import type { HubReader } from './hub-reader.ts'
+import { openLateReader, openReaders } from './hub-readers.ts'
+import type { PlannedFault } from './planned-fault.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
-/** How often streams get a heartbeat here, in ms. */
-export const HEARTBEAT_MS = 500
-
-/** Small times, so that a round sees rotations and heartbeats; and history enough that a gap is due to nobody. */
-const ENV = {
-  STORE: 'sqlite',
-  RETRY_MS: '100',
-  HEARTBEAT_MS: String(HEARTBEAT_MS),
-  STREAM_TIMEOUT_MS: '3000',
-  DRAIN_MS: '2000',
-  MAX_CONNECTIONS_PER_USER: '1000',
-  AUTH_STATIC_TOKENS: 'admin-token=operator:admin;ann-token=ann;ben-token=ben;cem-token=cem',
-  OUTBOUND_ALLOW: '127.0.0.1',
-  HISTORY_MAX_AGE_MS: '86400000',
-  UPSTREAM_GIVE_UP_MS: '60000',
-}
-
-/** Events that are kept of a topic: so many that nobody is due a gap, or so few that whoever is away for a second is. */
-const HISTORY_MAX_EVENTS = { long: '1000000', short: '10' } as const
-export type History = keyof typeof HISTORY_MAX_EVENTS
-
-export const ADMIN_TOKEN = 'admin-token'
-const USERS = ['ann', 'ben', 'cem'] as const
-const GROUPS = ['red', 'green', 'blue'] as const
-/** Whom is published for; a user and a group without readers are among them. */
-export const TOPICS = [
-  'all',
-  'user:ann',
-  'user:ben',
-  'user:dan',
-  'group:red',
-  'group:green',
-  'group:grey',
-] as const
-
 /** A gateway and a worker as processes, those who read from the hub, and all that is between them. */
-export class ChaosWorld implements AsyncDisposable, FaultTargets {
+export class ChaosWorld implements AsyncDisposable, FaultTargets, RoundWorld {
   readonly #parts = new AsyncDisposableStack()
   readonly faults: string[] = []
   readonly api: ExternalApi
@@ -53,12 +22,18 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
   readonly workerProxy: CuttingProxy
   readonly gateway: RestartedService
   readonly worker: RestartedService
-  readonly workerUrl: string
+  readonly cancelEndsCalls = true
+  readonly #workerUrl: string
+  readonly #kinds: readonly [FaultKind, ...FaultKind[]]
   #readers: readonly HubReader[] = []
   #history: History = 'long'
 
   /** @param folder where the services' data and their logs go. */
-  static async start(folder: string, random: SeededRandom): Promise<ChaosWorld> {
+  static async start(
+    folder: string,
+    random: SeededRandom,
+    kinds: readonly [FaultKind, ...FaultKind[]],
+  ): Promise<ChaosWorld> {
     const gatewayPort = await lastingPort(() => random.next())
     const workerPort = await lastingPort(() => random.next())
     const parts = {
@@ -69,11 +44,11 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
       publishersProxy: await CuttingProxy.start(gatewayPort),
       workerProxy: await CuttingProxy.start(workerPort),
     }
-    const world = new ChaosWorld(folder, parts)
+    const world = new ChaosWorld(folder, parts, kinds)
     try {
       await Promise.all([world.gateway.start(), world.worker.start()])
       if (world.faults.length > 0) throw new Error(world.faults.join('\n'))
-      world.#readers = world.#openReaders(random)
+      world.#readers = openReaders({ url: world.readersUrl, random, onFault: world.addFault })
     } catch (error) {
       await world[Symbol.asyncDispose]()
       throw error
@@ -87,13 +62,15 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
       readonly gatewayPort: number
       readonly workerPort: number
     },
+    kinds: readonly [FaultKind, ...FaultKind[]],
   ) {
+    this.#kinds = kinds
     const { api, readersProxy, publishersProxy, workerProxy, gatewayPort, workerPort } = parts
     this.api = this.#parts.use(api)
     this.readersProxy = this.#parts.use(readersProxy)
     this.publishersProxy = this.#parts.use(publishersProxy)
     this.workerProxy = this.#parts.use(workerProxy)
-    this.workerUrl = `http://127.0.0.1:${workerPort}`
+    this.#workerUrl = `http://127.0.0.1:${workerPort}`
     const service = (
       name: 'gateway' | 'worker',
       start: ConstructorParameters<typeof RestartedService>[0]['start'],
@@ -122,6 +99,35 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
     )
   }
 
+  get readersUrl(): string {
+    return this.readersProxy.url
+  }
+
+  get publishersUrl(): string {
+    return this.publishersProxy.url
+  }
+
+  workerUrl(): string {
+    return this.#workerUrl
+  }
+
+  openLateReaders(since: string, random: SeededRandom): readonly HubReader[] {
+    return [openLateReader(0, since, { url: this.readersUrl, random, onFault: this.addFault })]
+  }
+
+  planFaults(random: SeededRandom, loadMs: number): readonly PlannedFault[] {
+    return planFaults(random, this.#kinds, loadMs, this)
+  }
+
+  /** A file that is written before anything is acknowledged. */
+  mayLose(): boolean {
+    return false
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all([this.gateway.settled(), this.worker.settled()])
+  }
+
   get readers(): readonly HubReader[] {
     return this.#readers
   }
@@ -146,38 +152,5 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets {
     // Who reads goes first, so that nobody takes the end for a fault.
     await Promise.all(this.#readers.map((reader) => reader[Symbol.asyncDispose]()))
     await this.#parts.disposeAsync()
-  }
-
-  /** A reader that begins at a cursor: it gets what others got while it happened from what is stored. */
-  openLateReader(since: string, random: SeededRandom): HubReader {
-    return this.#openReader('stream', 0, random, { name: 'a late reader', since })
-  }
-
-  /** Of each kind one reader per user, each in some of the groups. */
-  #openReaders(random: SeededRandom): HubReader[] {
-    return HUB_READER_KINDS.flatMap((kind, row) =>
-      USERS.map((_, index) => this.#openReader(kind, index, random.fork(row * USERS.length + index))),
-    )
-  }
-
-  #openReader(
-    kind: HubReaderKind,
-    index: number,
-    random: SeededRandom,
-    given: { readonly name?: string; readonly since?: string } = {},
-  ): HubReader {
-    const user = USERS[index] ?? USERS[0]
-    return new HubReader({
-      name: `${user} by ${kind}`,
-      kind,
-      url: this.readersProxy.url,
-      user,
-      token: `${user}-token`,
-      groups: GROUPS.slice(0, index + 1),
-      heartbeatMs: HEARTBEAT_MS,
-      random,
-      onFault: this.addFault,
-      ...given,
-    })
   }
 }

@@ -1,16 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { playRound, type RoundResult } from './chaos-round.ts'
-import { ChaosWorld } from './chaos-world.ts'
-import { ALL_FAULTS, type FaultKind } from './fault.ts'
+import { playRound, type RoundResult, type RoundWorld } from './chaos-round.ts'
 import { SeededRandom } from './seeded-random.ts'
 
 export interface ChaosOptions {
+  /** Starts what the rounds are played over. Its data and logs go to the folder. */
+  start(folder: string, random: SeededRandom): Promise<RoundWorld & AsyncDisposable>
   readonly rounds: number
   readonly seed: number
-  /** Default: all. */
-  readonly faults?: readonly [FaultKind, ...FaultKind[]] | undefined
   /** Whether to go on after a round that failed. Default false. */
   readonly keepGoing?: boolean
   /** Takes one line a round, and more where one fails. */
@@ -33,20 +31,19 @@ const SHORT_EVERY = 5
 /** Coming to rest takes longer than this only where something waited: the report says for what. */
 const SLOW_MS = 5_000
 
-/** Plays rounds over one gateway and one worker, whose data grow from round to round. */
+/** Plays rounds over one gateway and one worker, or a cluster, whose data grow from round to round. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { rounds: count, seed, faults = ALL_FAULTS, keepGoing = false, report, signal } = options
+  const { rounds: count, seed, keepGoing = false, report, signal } = options
   const folder = await mkdtemp(join(tmpdir(), 'tributary-chaos-'))
   const random = new SeededRandom(seed)
   const rounds: RoundResult[] = []
   const failed: RoundResult[] = []
   try {
-    await using world = await ChaosWorld.start(folder, random.fork(0))
+    await using world = await options.start(folder, random.fork(0))
     for (let number = 1; number <= count && signal?.aborted !== true; number++) {
       const round = playRound(world, {
         number,
         random: random.fork(number),
-        faults,
         history: number % SHORT_EVERY === 0 ? 'short' : 'long',
         since: rounds.at(-1)?.lastId,
         signal,

@@ -1,4 +1,5 @@
 import type { CuttingProxy } from './cutting-proxy.ts'
+import { type PlannedFault, planned } from './planned-fault.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 /** What faults are done to. */
@@ -64,35 +65,18 @@ export const ALL_FAULTS: readonly [FaultKind, ...FaultKind[]] = [
   'cut-sources',
 ]
 
-/** A fault of one round. */
-export interface Fault {
-  readonly kind: FaultKind
-  /** After the beginning of the round. */
-  readonly atMs: number
-  readonly lastsMs: number
-}
-
 /** One to three faults at moments of a time of load. */
 export function planFaults(
   random: SeededRandom,
   kinds: readonly [FaultKind, ...FaultKind[]],
   loadMs: number,
-): Fault[] {
-  return Array.from({ length: random.int(1, 3) }, () => {
-    const kind = random.pick(kinds)
-    const [minMs, maxMs] = KINDS[kind]
-    return { kind, atMs: random.int(200, loadMs), lastsMs: random.int(minMs, maxMs) }
-  }).toSorted((a, b) => a.atMs - b.atMs)
-}
-
-/** Does it; resolves when it is over. */
-export function inflict({ kind, lastsMs }: Fault, targets: FaultTargets): Promise<void> {
-  const [, , act] = KINDS[kind]
-  return act(targets, lastsMs)
-}
-
-export function describeFault({ kind, atMs, lastsMs }: Fault): string {
-  return `${kind} at ${atMs} ms${lastsMs > 0 ? ` for ${lastsMs}` : ''}`
+  targets: FaultTargets,
+): PlannedFault[] {
+  return planned(random, kinds, loadMs, (kind) => {
+    const [minMs, maxMs, act] = KINDS[kind]
+    const lastsMs = random.int(minMs, maxMs)
+    return { name: kind, lastsMs, act: () => act(targets, lastsMs).then(() => undefined) }
+  })
 }
 
 async function all(acts: readonly Promise<void>[]): Promise<void> {

@@ -1,8 +1,13 @@
-import { type HubNote, type HubReaderRecord, numberOf, type PublishRecord } from './ledger.ts'
+import { type HubNote, type HubReaderRecord, isRewind, numberOf, type PublishRecord } from './ledger.ts'
 
 export interface HubCheckOptions {
   /** Whether readers may be told a gap. Where history is kept for long enough none is due, and one is a false alarm. */
   readonly gapsAllowed: boolean
+  /**
+   * The ids that the log has in the end, where it may have lost what it had acknowledged, as by a failover. Then that is
+   * told to whoever was not sent it, and numbers may begin anew. Default: it may lose nothing.
+   */
+  readonly kept?: ReadonlySet<string>
 }
 
 /**
@@ -16,24 +21,29 @@ export function checkHub(
 ): string[] {
   const byKey = new Map(publishes.map((publish) => [publish.key, publish]))
   return [
-    ...checkAnswers(publishes),
-    ...readers.flatMap((reader) => checkReader(reader, publishes, byKey, options)),
+    ...checkAnswers(publishes, options),
+    ...readers.flatMap((reader) => new ReaderCheck(reader, byKey, options).check(publishes)),
   ]
 }
 
 /** One id per key, and none twice; whoever publishes one after the other is answered in rising order. */
-function checkAnswers(publishes: readonly PublishRecord[]): string[] {
+function checkAnswers(publishes: readonly PublishRecord[], { kept }: HubCheckOptions): string[] {
   const found: string[] = []
   const keyOf = new Map<string, string>()
   const lastOf = new Map<string, { readonly key: string; readonly n: number }>()
   for (const { key, publisher, ids } of publishes) {
-    const [id] = ids
+    // What the log has lost was answered before the last answer.
+    const lasting = kept === undefined ? ids : ids.slice(-1)
+    const [id] = lasting
     if (id === undefined) continue
-    const others = new Set(ids).size - 1
+    const others = new Set(lasting).size - 1
     if (others > 0) found.push(`publish ${key} was acknowledged under several ids: ${ids.join(', ')}`)
+    const twice = [...new Set(ids.filter((one) => kept?.has(one)))]
+    if (twice.length > 1) found.push(`publish ${key} stands in the log at ${twice.join(' and at ')}`)
     const twin = keyOf.get(id)
     if (twin !== undefined) found.push(`publishes ${twin} and ${key} were acknowledged under one id, ${id}`)
     keyOf.set(id, key)
+    if (kept !== undefined && !kept.has(id)) continue
     const last = lastOf.get(publisher)
     const n = numberOf(id)
     if (last !== undefined && !(n > last.n)) {
@@ -46,47 +56,96 @@ function checkAnswers(publishes: readonly PublishRecord[]): string[] {
   return found
 }
 
-function checkReader(
-  { name, topics, notes }: HubReaderRecord,
-  publishes: readonly PublishRecord[],
-  byKey: ReadonlyMap<string, PublishRecord>,
-  { gapsAllowed }: HubCheckOptions,
-): string[] {
-  const found: string[] = []
-  const seen = new Map<string, string>()
-  const gaps: { readonly from: number; readonly to: number }[] = []
-  let last: string | undefined
-  for (const note of notes) {
-    if (note.kind === 'gap') {
-      if (!gapsAllowed) found.push(`${name} was told a gap: ${describeGap(note)}`)
-      gaps.push({ from: numberOf(note.from), to: numberOf(note.to) })
-      continue
-    }
-    const { id, key } = note
-    const earlier = seen.get(key)
-    if (earlier !== undefined) found.push(`${name} got ${key} twice: at ${earlier} and at ${id}`)
-    seen.set(key, id)
-    if (last !== undefined && !(numberOf(id) > numberOf(last))) {
-      found.push(`${name} got ${id} (${key}) after ${last}`)
-    }
-    last = id
-    const publish = byKey.get(key)
-    if (publish === undefined) found.push(`${name} got ${key} at ${id}, which nobody published`)
-    else if (!topics.has(publish.topic)) found.push(`${name} got ${key}, which was for ${publish.topic}`)
+type Sighting = { readonly id: string; readonly opening: number; readonly rewinds: number }
+
+/** Goes through the notes of one reader. */
+class ReaderCheck {
+  readonly #reader: HubReaderRecord
+  readonly #byKey: ReadonlyMap<string, PublishRecord>
+  readonly #options: HubCheckOptions
+  readonly #found: string[] = []
+  readonly #seen = new Map<string, Sighting>()
+  readonly #gaps: { readonly from: number; readonly to: number; readonly isRewind: boolean }[] = []
+  #last: string | undefined
+  #openings = 0
+
+  constructor(reader: HubReaderRecord, byKey: ReadonlyMap<string, PublishRecord>, options: HubCheckOptions) {
+    this.#reader = reader
+    this.#byKey = byKey
+    this.#options = options
   }
-  for (const { key, topic, ids } of publishes) {
-    const [id] = ids
-    if (id === undefined || !topics.has(topic)) continue
-    const seenAt = seen.get(key)
+
+  check(publishes: readonly PublishRecord[]): string[] {
+    for (const note of this.#reader.notes) this.#take(note)
+    for (const publish of publishes) this.#checkWhole(publish)
+    return this.#found
+  }
+
+  #say(text: string): void {
+    this.#found.push(`${this.#reader.name} ${text}`)
+  }
+
+  #take(note: HubNote): void {
+    if (note.kind === 'opened') this.#openings += 1
+    else if (note.kind === 'gap') this.#takeGap(note)
+    else if (note.kind === 'back') this.#takeStepBack(note)
+    else this.#takeEvent(note)
+  }
+
+  #takeGap(gap: Extract<HubNote, { kind: 'gap' }>): void {
+    const { gapsAllowed, kept } = this.#options
+    const rewinds = isRewind(gap)
+    if (!gapsAllowed && !(kept !== undefined && rewinds)) this.#say(`was told a gap: ${describeGap(gap)}`)
+    this.#gaps.push({ from: numberOf(gap.from), to: numberOf(gap.to), isRewind: rewinds })
+    if (rewinds && this.#last !== undefined && numberOf(gap.to) < numberOf(this.#last)) this.#last = gap.to
+  }
+
+  /** An id that goes back would have events come twice after the next drop; but where the log itself did. */
+  #takeStepBack({ from, to }: Extract<HubNote, { kind: 'back' }>): void {
+    const isTold = this.#reader.notes.some((note) => note.kind === 'gap' && isRewind(note) && note.to === to)
+    if (!isTold || this.#options.kept === undefined) this.#say(`was sent back from ${from} to ${to}`)
+  }
+
+  #takeEvent({ id, key }: Extract<HubNote, { kind: 'event' }>): void {
+    const publish = this.#byKey.get(key)
+    // One that was not stored when it came has no place in the order yet.
+    const isUnplaced = id === '' && publish?.isDegraded === true
+    const rewinds = this.#gaps.filter((gap) => gap.isRewind).length
+    const earlier = this.#seen.get(key)
+    if (earlier !== undefined && !this.#mayComeAgain(earlier, rewinds))
+      this.#say(`got ${key} twice: at ${earlier.id} and at ${id}`)
+    this.#seen.set(key, { id, opening: this.#openings, rewinds })
+    if (!isUnplaced) {
+      if (this.#last !== undefined && !(numberOf(id) > numberOf(this.#last)))
+        this.#say(`got ${id} (${key}) after ${this.#last}`)
+      this.#last = id
+    }
+    if (publish === undefined) this.#say(`got ${key} at ${id}, which nobody published`)
+    else if (!this.#reader.topics.has(publish.topic)) this.#say(`got ${key}, which was for ${publish.topic}`)
+  }
+
+  /** Where the log has lost it and took it anew; and unplaced, on another stream, which knows nothing of this one. */
+  #mayComeAgain(earlier: Sighting, rewinds: number): boolean {
+    const { kept } = this.#options
+    if (earlier.id === '') return earlier.opening < this.#openings
+    return kept !== undefined && !kept.has(earlier.id) && rewinds > earlier.rewinds
+  }
+
+  /** An acknowledged event came at its id, or a gap says that it did not. */
+  #checkWhole({ key, topic, ids }: PublishRecord): void {
+    const { kept } = this.#options
+    const id = kept === undefined ? ids[0] : ids.at(-1)
+    if (id === undefined || !this.#reader.topics.has(topic)) return
+    const seenAt = this.#seen.get(key)?.id
     if (seenAt === undefined) {
       const n = numberOf(id)
-      const isTold = gaps.some(({ from, to }) => n > from && n <= to)
-      if (!isTold) found.push(`${name} never got ${key}, which was acknowledged at ${id} for ${topic}`)
-    } else if (seenAt !== id) {
-      found.push(`${name} got ${key} at ${seenAt}, but it was acknowledged at ${id}`)
+      const isLost = kept !== undefined && !kept.has(id)
+      const isTold = this.#gaps.some((gap) => (n > gap.from && n <= gap.to) || (isLost && gap.isRewind))
+      if (!isTold) this.#say(`never got ${key}, which was acknowledged at ${id} for ${topic}`)
+    } else if (seenAt !== id && seenAt !== '') {
+      this.#say(`got ${key} at ${seenAt}, but it was acknowledged at ${id}`)
     }
   }
-  return found
 }
 
 function describeGap({ from, to, reason }: Extract<HubNote, { kind: 'gap' }>): string {

@@ -40,7 +40,7 @@ export class HubReader implements AsyncDisposable {
   readonly #done: Promise<void>
   #notes: HubNote[] = []
   #cursor: string
-  #lastNumber = 0
+  readonly #keys = new Set<string>()
 
   constructor(options: HubReaderOptions) {
     const { kind, user, groups, onFault } = options
@@ -61,15 +61,16 @@ export class HubReader implements AsyncDisposable {
     })
   }
 
-  /** The number of the last event that it got. */
-  get lastNumber(): number {
-    return this.#lastNumber
+  /** Whether it got an event since its record was taken last. */
+  has(key: string): boolean {
+    return this.#keys.has(key)
   }
 
   /** What it noted since the last time; it is forgotten here. */
   takeRecord(): HubReaderRecord {
     const notes = this.#notes
     this.#notes = []
+    this.#keys.clear()
     return { name: this.name, topics: this.topics, notes }
   }
 
@@ -88,16 +89,15 @@ export class HubReader implements AsyncDisposable {
       const said = (name: string) => String(field(data, name))
       this.#notes.push({ kind: 'gap', from: said('from'), to: said('to'), reason: said('reason') })
     } else if (isPublished(type)) {
-      this.#notes.push({ kind: 'event', id, key: String(field(data, 'key')) })
-      this.#lastNumber = numberOf(id)
-    }
+      const key = String(field(data, 'key'))
+      this.#notes.push({ kind: 'event', id, key })
+      this.#keys.add(key)
+    } else if (type === 'connection') this.#notes.push({ kind: 'opened' })
   }
 
   /** An id that goes back would have events come twice after the next drop. */
   #moveTo(id: string): void {
-    if (numberOf(id) < numberOf(this.#cursor)) {
-      this.#options.onFault(`${this.name} was sent back from ${this.#cursor} to ${id}`)
-    }
+    if (numberOf(id) < numberOf(this.#cursor)) this.#notes.push({ kind: 'back', from: this.#cursor, to: id })
     this.#cursor = id
   }
 
@@ -156,6 +156,7 @@ export class HubReader implements AsyncDisposable {
     if (answer.status !== 200 || !Array.isArray(events) || typeof cursor !== 'string') {
       throw new Error(`a poll was answered ${answer.status} ${text}`)
     }
+    this.#notes.push({ kind: 'opened' })
     if (gap !== undefined) this.#note('gap', cursor, gap)
     for (const event of events) {
       this.#note(String(field(event, 'type')), String(field(event, 'id')), field(event, 'data'))
@@ -168,7 +169,7 @@ export class HubReader implements AsyncDisposable {
     const { signal } = this.#stop
     const over = Promise.withResolvers<void>()
     const source = open(this.#address('/api/sse/managed/connect', { since: this.#cursor }))
-    for (const type of [...PUBLISHED_TYPES, 'gap']) {
+    for (const type of [...PUBLISHED_TYPES, 'gap', 'connection']) {
       source.addEventListener(type, (event: Event) => {
         this.#note(type, String(field(event, 'lastEventId')), JSON.parse(String(field(event, 'data'))))
       })

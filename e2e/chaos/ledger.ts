@@ -10,11 +10,17 @@ export interface PublishRecord {
   readonly topic: string
   /** The id of each answer that acknowledged it: one, and one more for each time it was sent again after that. */
   readonly ids: string[]
+  /** Whether it was answered that it is only taken for later, which acknowledges nothing. */
+  isDegraded?: boolean
 }
 
 /** What a hub reader met, in its order. */
 export type HubNote =
   | { readonly kind: 'event'; readonly id: string; readonly key: string }
+  /** A stream began, or a poll. */
+  | { readonly kind: 'opened' }
+  /** Its cursor went back. */
+  | { readonly kind: 'back'; readonly from: string; readonly to: string }
   /** Between `from` and `to`, which is included, events may be missing. */
   | { readonly kind: 'gap'; readonly from: string; readonly to: string; readonly reason: string }
 
@@ -86,6 +92,14 @@ export interface CallRecord {
   readonly atMs: number
   /** Whether what is called may be called again. */
   readonly repeatable: boolean
+}
+
+/** Reasons of gaps that are told where a log has lost what it had: its numbers may begin anew. */
+const REWINDS = new Set(['log_lost', 'ahead'])
+
+/** Whether a gap says that the log has lost what it had. */
+export function isRewind({ reason }: { readonly reason: string }): boolean {
+  return REWINDS.has(reason)
 }
 
 /** The number of an event in its log. `NaN` where `id` is none. */

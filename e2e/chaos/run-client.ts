@@ -11,6 +11,8 @@ export interface RunClientOptions {
   /** The gateway as readers reach it, and the worker. */
   readonly gatewayUrl: string
   readonly workerUrl: string
+  /** Whether a worker that was asked for a cancel has ended its calls once that is answered. */
+  readonly cancelEndsCalls: boolean
   /** Where starts and cancels go, which may take another way than readers. */
   readonly startUrl: string
   readonly token: string
@@ -175,7 +177,8 @@ export class RunClient {
     this.#isCancelAsked = true
     const answer = await this.#ask('POST', `/api/runs/${runId}/cancel`, signal)
     this.#isCancelled = answer !== undefined && fieldOf({ data: answer }, 'cancelled') === true
-    if (this.#isCancelled && this.#options.plan.isWorkers) this.#callsEndedAtMs = performance.now()
+    const { plan, cancelEndsCalls } = this.#options
+    if (this.#isCancelled && plan.isWorkers && cancelEndsCalls) this.#callsEndedAtMs = performance.now()
   }
 
   /** Asks the gateway until it answers. `undefined` where it refuses. */

@@ -1,10 +1,18 @@
-/** `pnpm chaos [--rounds N] [--seed S]`: kills, stops and cuts a gateway and a worker under load, and compares. */
+/**
+ * `pnpm chaos [--cluster] [--rounds N] [--seed S]`: kills, stops and cuts a gateway and a worker, or a cluster, under
+ * load, and compares.
+ */
 import { parseArgs } from 'node:util'
 import { runChaos } from './chaos.ts'
-import { type FaultKind, isFaultKind } from './fault.ts'
+import { ChaosWorld } from './chaos-world.ts'
+import { ALL_CLUSTER_FAULTS, isClusterFaultKind } from './cluster-fault.ts'
+import { ClusterWorld } from './cluster-world.ts'
+import { ALL_FAULTS, isFaultKind } from './fault.ts'
+import type { SeededRandom } from './seeded-random.ts'
 
-const USAGE = `Usage: pnpm chaos [--rounds N] [--seed S] [--faults kind,kind] [--keep-going]
+const USAGE = `Usage: pnpm chaos [--cluster] [--rounds N] [--seed S] [--faults kind,kind] [--keep-going]
 
+  --cluster     two gateways, two workers, Redis with Sentinels and nginx, in place of one gateway and one worker
   --rounds      how many, 5 by default
   --seed        of an earlier run, to do the same again; by default a new one
   --faults      only these, as "kill-worker,cut-readers"; a kind that is named twice comes twice as often
@@ -18,18 +26,31 @@ function readOptions() {
     options: {
       rounds: { type: 'string', default: '5' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+      cluster: { type: 'boolean', default: false },
       faults: { type: 'string' },
       'keep-going': { type: 'boolean', default: false },
     },
   })
   const [rounds, seed] = [Number(values.rounds), Number(values.seed)]
   if (!Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) throw new Error('Numbers are whole')
-  return { rounds, seed, faults: faultsOf(values.faults), keepGoing: values['keep-going'] }
+  return { rounds, seed, keepGoing: values['keep-going'], start: starterOf(values.cluster, values.faults) }
 }
 
-function faultsOf(list: string | undefined): readonly [FaultKind, ...FaultKind[]] | undefined {
+function starterOf(isCluster: boolean, list: string | undefined) {
+  if (isCluster) {
+    const kinds = faultsOf(list, isClusterFaultKind) ?? ALL_CLUSTER_FAULTS
+    return (folder: string, random: SeededRandom) => ClusterWorld.start(folder, random, { kinds })
+  }
+  const kinds = faultsOf(list, isFaultKind) ?? ALL_FAULTS
+  return (folder: string, random: SeededRandom) => ChaosWorld.start(folder, random, kinds)
+}
+
+function faultsOf<Kind extends string>(
+  list: string | undefined,
+  isKind: (name: string) => name is Kind,
+): readonly [Kind, ...Kind[]] | undefined {
   const [first, ...others] = (list?.split(',') ?? []).map((name) => {
-    if (!isFaultKind(name)) throw new Error(`There is no fault ${JSON.stringify(name)}`)
+    if (!isKind(name)) throw new Error(`There is no fault ${JSON.stringify(name)}`)
     return name
   })
   return first === undefined ? undefined : [first, ...others]

@@ -1,11 +1,17 @@
 import { expect, it } from 'vitest'
-import { ALL_FAULTS, planFaults } from './fault.ts'
+import { ALL_FAULTS } from './fault.ts'
+import { planned } from './planned-fault.ts'
 import { planRun } from './run-plan.ts'
 import { SeededRandom } from './seeded-random.ts'
 
 const plans = (seed: number) => {
   const random = new SeededRandom(seed).fork(7)
-  return [planFaults(random, ALL_FAULTS, 3_000), planRun('key', random, 'http://api')]
+  const faults = planned(random, ALL_FAULTS, 3_000, (name) => ({
+    name,
+    lastsMs: 0,
+    act: async () => undefined,
+  }))
+  return [faults.map(({ name, atMs }) => ({ name, atMs })), planRun('key', random, 'http://api')]
 }
 
 it('plans the same for the same seed, and something else for another', () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type RedisServer,
   type RedisWithSentinel,
@@ -5,6 +6,9 @@ import {
   startRedisWithSentinel,
 } from '@tributary/testkit'
 import type { RedisPlaces } from './redis-network.ts'
+
+const SETTLE_LIMIT_MS = 30_000
+const SETTLE_POLL_MS = 50
 
 export interface RedisServersOptions {
   /** A master, its replica and three Sentinels in place of one server. Default: no. */
@@ -59,6 +63,29 @@ export class RedisServers implements AsyncDisposable, RedisPlaces {
   /** `undefined` where there is one server alone, which nobody takes over from. */
   get withSentinel(): RedisWithSentinel | undefined {
     return this.#withSentinel
+  }
+
+  /** Resolves once all servers are up, and agree on who is the master. @throws Error where that takes too long. */
+  async settled(): Promise<void> {
+    const deadline = performance.now() + SETTLE_LIMIT_MS
+    while (!(await this.#isSettled().catch(() => false))) {
+      if (performance.now() > deadline) throw new Error('Redis does not settle')
+      await delay(SETTLE_POLL_MS)
+    }
+  }
+
+  async #isSettled(): Promise<boolean> {
+    const master = await this.master()
+    const roles = await Promise.all(this.servers.map((server) => server.run('ROLE')))
+    const areRight = roles.every((role, index) => {
+      const [kind, , port, state] = Array.isArray(role) ? role : []
+      if (this.servers[index] === master) return kind === 'master'
+      return kind === 'slave' && port === master.port && state === 'connected'
+    })
+    const quorum = this.sentinels.map((sentinel) =>
+      sentinel.run('SENTINEL', 'CKQUORUM', this.masterName ?? ''),
+    )
+    return areRight && (await Promise.all(quorum)).length === this.sentinels.length
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
