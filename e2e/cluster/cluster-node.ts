@@ -23,6 +23,11 @@ interface ClusterNodeOptions extends NodeSettings {
   onFailure(fault: string): void
 }
 
+/** What makes a process a node of a cluster. */
+export function nodeEnv({ url, redisUrl }: { readonly url: string; readonly redisUrl: string }) {
+  return { REDIS_URL: redisUrl, REDIS_PREFIX: 'tributary', NODE_URL: url }
+}
+
 /** A gateway or a worker of a cluster, and its network to Redis. */
 export class ClusterNode implements AsyncDisposable {
   readonly kind: 'gateway' | 'worker'
@@ -53,10 +58,11 @@ export class ClusterNode implements AsyncDisposable {
   ): Promise<ClusterNode> {
     const { folder, port, redis, workers, env, gatewayEnv, onLine, onFailure, comeBackMs } = options
     const network = await RedisNetwork.start(redis)
+    const url = `http://127.0.0.1:${port}`
     const process = (cwd: string, own: Readonly<Record<string, string>> = {}) => ({
       cwd,
       port,
-      env: { REDIS_URL: network.url, ...env, ...own },
+      env: { ...nodeEnv({ url, redisUrl: network.url }), ...env, ...own },
       onLine: (line: string) => onLine?.(name, line),
     })
     const start =
@@ -71,7 +77,7 @@ export class ClusterNode implements AsyncDisposable {
       onFailure,
       ...(comeBackMs === undefined ? {} : { comeBackMs }),
     })
-    return new ClusterNode(kind, `http://127.0.0.1:${port}`, service, network)
+    return new ClusterNode(kind, url, service, network)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,7 +20,8 @@ export interface ClusterOptions extends NodeSettings, RedisServersOptions {
   readonly onFailure?: (fault: string) => void
 }
 
-const NODES = 2
+/** Gateways, and workers. */
+export const DEFAULT_NODES = 2
 
 /**
  * Gateways and workers as processes, a real Redis, and a real nginx in front where there is one: what docker-compose.yml
@@ -50,7 +51,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Resolves once all nodes listen. @throws Error with what was wrong. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const { gateways = NODES, workers = NODES, portOf = () => lastingPort() } = options
+    const { gateways = DEFAULT_NODES, workers = DEFAULT_NODES, portOf = () => lastingPort() } = options
     await using owned = new AsyncDisposableStack()
     const folder = options.folder ?? (await ownFolder(owned))
     const redis = owned.use(await RedisServers.start(options))
