@@ -56,9 +56,11 @@ export class SubscribedChannel {
     return isBack
   }
 
-  lose(): void {
-    if (!this.#isActive) return
+  /** Whether it was active, so that from here on something may be missed. */
+  lose(): boolean {
+    if (!this.#isActive) return false
     this.#isActive = false
     this.#acknowledged = Promise.withResolvers<void>()
+    return true
   }
 }

@@ -26,6 +26,7 @@ export class Subscriptions {
   readonly #init: SubscriptionsInit
   readonly #channels = new Map<string, SubscribedChannel>()
   readonly #connections = new Map<string, SubscriberConnection>()
+  readonly #lostListeners = new Set<(channels: readonly string[]) => void>()
   readonly #interruptedListeners = new Set<(channels: readonly string[]) => void>()
   readonly #endVerifying: () => void
   #hasToPlace = false
@@ -50,6 +51,15 @@ export class Subscriptions {
       this.#placeSoon()
     }
     return channel.subscribe(listener, () => this.#leave(channel))
+  }
+
+  /**
+   * Tells of channels on which messages are missed from now on, each time, before any message of a later connection.
+   * `onInterrupted` tells of the same channels once they are subscribed again.
+   */
+  onLost(listener: (channels: readonly string[]) => void): () => void {
+    this.#lostListeners.add(listener)
+    return () => this.#lostListeners.delete(listener)
   }
 
   /**
@@ -98,7 +108,7 @@ export class Subscriptions {
       const server = routes.serverOf(channel.name)
       if (server === undefined || server === channel.server) continue
       if (channel.server !== undefined) this.#connections.get(channel.server)?.remove([channel.name])
-      channel.lose()
+      this.#lose([channel.name])
       channel.server = server
       const names = moving.get(server)
       if (names === undefined) moving.set(server, [channel.name])
@@ -131,7 +141,7 @@ export class Subscriptions {
         onMessage: (name, message) => this.#channels.get(name)?.tell(message),
         onActive: (names) => this.#activate(server, names),
         onLost: (names) => {
-          for (const name of names) this.#channels.get(name)?.lose()
+          this.#lose(names)
           routes.refresh()
         },
         onMoved: () => routes.refresh(),
@@ -155,6 +165,12 @@ export class Subscriptions {
     }
     if (interrupted.length === 0) return
     for (const listener of [...this.#interruptedListeners]) listener(interrupted)
+  }
+
+  #lose(names: readonly string[]): void {
+    const lost = names.filter((name) => this.#channels.get(name)?.lose())
+    if (lost.length === 0) return
+    for (const listener of [...this.#lostListeners]) listener(lost)
   }
 
   #leave(channel: SubscribedChannel): void {
