@@ -44,6 +44,13 @@ export async function resume(log: EventLog, cursorText: string, topics?: readonl
   return { after, gap, data: dataOf(entries) }
 }
 
+/** The log, of which all is heard. */
+async function followed(store: EventStore, options: OpenOptions): Promise<EventLog> {
+  const log = await store.open('log', options)
+  await log.follow().ready
+  return log
+}
+
 /** A store of its own for one test, with one log open in it. */
 export async function openedLog(newPlace: NewPlace, options: OpenOptions = KEEP_ALL) {
   const clock = new FakeClock()
@@ -52,13 +59,13 @@ export async function openedLog(newPlace: NewPlace, options: OpenOptions = KEEP_
   const opened = {
     clock,
     store,
-    log: await store.open('log', options),
+    log: await followed(store, options),
     /** Closes the store and opens what it has left, after a while. */
     async restart(downMs = 0) {
       await opened.store.close()
       clock.advance(downMs)
       opened.store = await openStore(clock)
-      opened.log = await opened.store.open('log', options)
+      opened.log = await followed(opened.store, options)
     },
     [Symbol.asyncDispose]: () => opened.store.close(),
   }

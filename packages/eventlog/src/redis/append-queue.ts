@@ -1,0 +1,250 @@
+import type { Position } from '@tributary/protocol'
+import { RedisUnavailableError } from '@tributary/redis'
+import type { LogEntry } from '../event-log.ts'
+import type { Appended, AppendRequest } from './append-request.ts'
+
+/** An append that is under way. */
+interface Pending {
+  readonly k: number
+  readonly request: AppendRequest
+  readonly done: Promise<void>
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: unknown) => void
+  /** Those that were handed on already; the others are made when it is answered. */
+  readonly entries: (LogEntry | undefined)[]
+  readonly failures: unknown[]
+  /** Whether it was sent before, and may have been done. */
+  again: boolean
+  /** There once it is answered. */
+  first: Position | undefined
+}
+
+/** What the script answered: where the batch begins, or what came of its key. */
+export type AppendAnswer =
+  | { readonly kind: 'appended'; readonly first: Position; readonly attributesVersion: number }
+  | { readonly kind: 'known'; readonly n: number; readonly ms: number }
+
+/** What is known of an append once it is answered. */
+export interface AnsweredAppend {
+  /** Of its batch; none of an empty one. */
+  readonly last: Position | undefined
+  /** Whether it waits to be handed on. */
+  readonly isWaiting: boolean
+  /** 0 where it changed none. */
+  readonly attributesVersion: number
+}
+
+export interface AppendQueueOptions {
+  /** Sends it. @throws RedisUnavailableError where it may be tried again. */
+  readonly send: (request: AppendRequest, k: number, again: boolean) => Promise<AppendAnswer>
+  readonly entryOf: (request: AppendRequest, index: number, position: Position) => LogEntry
+  /** Whether an answered append is about to be handed on here. */
+  readonly awaitsHandOn: (request: AppendRequest) => boolean
+  /** Told of an append that waits for that, or waits no more. */
+  readonly onAnswered: (request: AppendRequest, answered: AnsweredAppend) => void
+  readonly failure: (error: unknown) => unknown
+  readonly after: (delayMs: number, callback: () => void) => () => void
+  readonly elapsed: () => number
+  readonly retryMs: number
+}
+
+const FIRST_WAIT_MS = 25
+const LAST_WAIT_MS = 400
+
+/**
+ * The appends of one log that are under way, in the order of their calls. They are all sent at once. Where their
+ * connection ends, they are sent again one after the other, with what they are known by, so that none is done twice.
+ */
+export class AppendQueue {
+  readonly #options: AppendQueueOptions
+  readonly #byK = new Map<number, Pending>()
+  // By the number of their last entry: answered, and not handed on yet.
+  readonly #awaiting = new Map<number, Pending>()
+  // To be sent again, in order; and what comes meanwhile.
+  readonly #again: Pending[] = []
+  #isRetrying = false
+  #lastK = 0
+  #closed: { readonly error: unknown } | undefined
+
+  constructor(options: AppendQueueOptions) {
+    this.#options = options
+  }
+
+  add(request: AppendRequest): Promise<Appended> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed.error)
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>()
+    this.#lastK += 1
+    const pending: Pending = {
+      k: this.#lastK,
+      request,
+      done: promise.then(
+        () => undefined,
+        () => undefined,
+      ),
+      resolve,
+      reject,
+      entries: [],
+      failures: [],
+      again: false,
+      first: undefined,
+    }
+    this.#byK.set(pending.k, pending)
+    if (this.#isRetrying) this.#again.push(pending)
+    else void this.#send(pending)
+    return promise
+  }
+
+  /** The entry of an append of ours that is handed on now; `undefined` where nobody waits for it. */
+  entryAt(k: number, index: number, position: Position): LogEntry | undefined {
+    const pending = this.#byK.get(k)
+    return pending === undefined ? undefined : this.#entryOf(pending, index, position)
+  }
+
+  /** The same by its number, of an append that is answered. */
+  answeredEntryAt(position: Position): LogEntry | undefined {
+    for (const pending of this.#awaiting.values()) {
+      const index = position.n - (pending.first?.n ?? 0)
+      if (index >= 0 && index < pending.request.drafts.length) return this.#entryOf(pending, index, position)
+    }
+    return undefined
+  }
+
+  /** Everything up to here has been handed on. */
+  handedOn(n: number): void {
+    for (const [lastN, pending] of this.#awaiting) if (lastN <= n) this.#finish(pending)
+  }
+
+  /** A listener failed with one of these entries. Answers whether that is for somebody who appended it. */
+  fail(entries: readonly LogEntry[], error: unknown): boolean {
+    for (const pending of this.#byK.values()) {
+      if (!pending.entries.some((own) => own !== undefined && entries.includes(own))) continue
+      pending.failures.push(error)
+      return true
+    }
+    return false
+  }
+
+  /** What is answered waits no more: nobody knows when it will be handed on. */
+  release(): void {
+    for (const pending of this.#awaiting.values()) this.#finish(pending)
+  }
+
+  close(error: unknown): void {
+    this.#closed = { error }
+    this.release()
+    this.#failAll(error)
+  }
+
+  /** Resolves once those that are under way now are done, or have failed. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#byK.values()].map(({ done }) => done))
+  }
+
+  get size(): number {
+    return this.#byK.size
+  }
+
+  async #send(pending: Pending): Promise<void> {
+    try {
+      this.#answered(pending, await this.#options.send(pending.request, pending.k, pending.again))
+    } catch (error) {
+      if (!(error instanceof RedisUnavailableError) || this.#closed !== undefined)
+        this.#reject(pending, error)
+      else this.#sendAgain(pending, error)
+    }
+  }
+
+  #sendAgain(pending: Pending, error: RedisUnavailableError): void {
+    pending.again ||= !error.isUnsent
+    const at = this.#again.findIndex(({ k }) => k > pending.k)
+    if (at === -1) this.#again.push(pending)
+    else this.#again.splice(at, 0, pending)
+    if (!this.#isRetrying) void this.#retry(error)
+  }
+
+  /** One after another, so that the order stands; whoever comes meanwhile stands behind them. */
+  async #retry(error: RedisUnavailableError): Promise<void> {
+    const { send, elapsed, retryMs } = this.#options
+    this.#isRetrying = true
+    const deadline = elapsed() + retryMs
+    let waitMs = FIRST_WAIT_MS
+    let last: unknown = error
+    // What was never sent need not be waited for.
+    while (this.#again.length > 0 && (elapsed() < deadline || last === undefined)) {
+      if (last !== undefined) await this.#wait(waitMs)
+      const [first] = this.#again
+      if (first === undefined || this.#closed !== undefined) break
+      try {
+        const answer = await send(first.request, first.k, first.again)
+        this.#shift(first)
+        this.#answered(first, answer)
+        last = undefined
+        waitMs = FIRST_WAIT_MS
+      } catch (failure) {
+        if (failure instanceof RedisUnavailableError) {
+          first.again ||= !failure.isUnsent
+          last = failure
+          waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
+        } else {
+          this.#shift(first)
+          this.#reject(first, failure)
+        }
+      }
+    }
+    this.#isRetrying = false
+    for (const pending of this.#again.splice(0)) this.#reject(pending, last)
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.after(ms, resolve))
+  }
+
+  #shift(pending: Pending): void {
+    if (this.#again[0] === pending) this.#again.shift()
+  }
+
+  #answered(pending: Pending, answer: AppendAnswer): void {
+    const { request } = pending
+    if (answer.kind === 'known') {
+      this.#byK.delete(pending.k)
+      pending.resolve(answer)
+      return
+    }
+    pending.first = answer.first
+    const count = request.drafts.length
+    const last = count === 0 ? undefined : { ms: answer.first.ms, n: answer.first.n + count - 1 }
+    const isHandedOn = count > 0 && pending.entries.filter((entry) => entry !== undefined).length === count
+    const isWaiting = last !== undefined && !isHandedOn && this.#options.awaitsHandOn(request)
+    if (isWaiting) this.#awaiting.set(last.n, pending)
+    this.#options.onAnswered(request, { last, isWaiting, attributesVersion: answer.attributesVersion })
+    if (!isWaiting) this.#finish(pending)
+  }
+
+  #finish(pending: Pending): void {
+    const { first, request, failures } = pending
+    if (first === undefined) return
+    this.#byK.delete(pending.k)
+    this.#awaiting.delete(first.n + request.drafts.length - 1)
+    const entries = request.drafts.map((_, index) =>
+      this.#entryOf(pending, index, { ms: first.ms, n: first.n + index }),
+    )
+    if (failures.length > 0) pending.reject(failures[0])
+    else pending.resolve({ kind: 'appended', entries })
+  }
+
+  #entryOf(pending: Pending, index: number, position: Position): LogEntry {
+    const made = pending.entries[index] ?? this.#options.entryOf(pending.request, index, position)
+    pending.entries[index] = made
+    return made
+  }
+
+  #reject(pending: Pending, error: unknown): void {
+    this.#byK.delete(pending.k)
+    pending.reject(this.#options.failure(error))
+  }
+
+  #failAll(error: unknown): void {
+    for (const pending of this.#byK.values()) this.#reject(pending, error)
+    this.#again.length = 0
+  }
+}

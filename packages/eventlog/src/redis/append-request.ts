@@ -1,0 +1,76 @@
+import type { Topic } from '@tributary/protocol'
+import type { AppendOptions, LogEntry, OnceKey, Retention } from '../event-log.ts'
+import { indexedTopics, NO_TOPIC } from '../log-window.ts'
+import { type LogKeys, MAX_TOLD_TOPICS } from './redis-keys.ts'
+import type { StoredDraft } from './stored-entry.ts'
+
+/** What is asked to be appended. */
+export interface AppendRequest {
+  readonly drafts: readonly StoredDraft[]
+  readonly options?: AppendOptions | undefined
+  readonly once?: OnceKey
+  readonly closes?: boolean
+}
+
+/** What came of it. */
+export type Appended =
+  | { readonly kind: 'appended'; readonly entries: readonly LogEntry[] }
+  | { readonly kind: 'known'; readonly n: number; readonly ms: number }
+
+export interface AppendArguments {
+  readonly life: string
+  /** The time in ms; '' for the server's. */
+  readonly clock: string
+  readonly origin: string
+  /** Whether it was sent before. */
+  readonly again: boolean
+  readonly maxBytes: number | undefined
+  readonly publish: string
+  readonly keys: LogKeys
+  readonly retention: (topic: Topic) => Retention
+}
+
+/** Places that a log remembers, to tell cursors of another by. */
+const TRAIL_LENGTH = 4_096
+
+/** The arguments of the script `append`, as its legend says. */
+export function appendArguments(request: AppendRequest, given: AppendArguments): (string | number)[] {
+  const { drafts, options = {}, once, closes = false } = request
+  const { life, clock, origin, again, maxBytes, publish, keys, retention } = given
+  const attributes = Object.entries(options.attributes ?? {})
+  const args: (string | number)[] = [
+    life,
+    clock,
+    origin,
+    again ? '1' : '0',
+    options.epoch ?? '',
+    closes ? '1' : '0',
+    once?.key ?? '',
+    once?.fingerprint ?? '',
+    once?.windowMs ?? '',
+    maxBytes ?? '',
+    TRAIL_LENGTH,
+    publish,
+    keys.whole,
+    keys.hints,
+    attributes.length === 0 ? '' : JSON.stringify(options.attributes),
+    attributes.length,
+  ]
+  for (const [name, value] of attributes) args.push(name, value === null ? '0' : '1', value ?? '')
+  args.push(drafts.length)
+  for (const draft of drafts) args.push(...entryArguments(draft, keys, retention))
+  return args
+}
+
+function* entryArguments(
+  { head, json, topics }: StoredDraft,
+  keys: LogKeys,
+  retention: (topic: Topic) => Retention,
+): Generator<string | number> {
+  const isTold = topics.length <= MAX_TOLD_TOPICS
+  yield* [head, head.length, json, json.length, Math.max(1, topics.length)]
+  for (const topic of indexedTopics(topics)) {
+    const { maxEvents, maxAgeMs } = retention(topic)
+    yield* [topic, isTold && topic !== NO_TOPIC ? keys.channelOf(topic) : '', maxEvents, Math.trunc(maxAgeMs)]
+  }
+}

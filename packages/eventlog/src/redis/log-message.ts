@@ -1,0 +1,85 @@
+import type { Position } from '@tributary/protocol'
+
+/** An entry as it is told. */
+export interface ToldEntry {
+  readonly position: Position
+  readonly isTerminal: boolean
+  /** Which of its batch it is. */
+  readonly index: number
+  /** Of each of its topics, the number of the entry before. */
+  readonly previous: readonly number[]
+  readonly head: string
+  readonly json: string
+}
+
+/** What is told of a log on its channels. */
+export type LogMessage =
+  | {
+      readonly kind: 'entries'
+      readonly life: string
+      readonly origin: string
+      readonly entries: readonly ToldEntry[]
+    }
+  /** There is something under many topics. */
+  | { readonly kind: 'hint'; readonly life: string; readonly n: number }
+  | { readonly kind: 'attributes'; readonly life: string; readonly version: number; readonly json: string }
+  | { readonly kind: 'dropped'; readonly life: string }
+
+const ENTRIES = /^E (\S+) (\S+) (\d{1,9})$/
+const ENTRY = /^(\d{1,16}) (\d{1,16}) ([01]) (\d{1,9}) (\d{1,9}) (\d{1,9}) ([\d,]+)$/
+const HINT = /^H (\S+) (\d{1,16}) \d{1,16}$/
+const ATTRIBUTES = /^A (\S+) (\d{1,16})$/
+const DROPPED = /^D (\S+)$/
+
+/** Takes a message apart; `undefined` where it is none of ours. */
+export function parseLogMessage(text: string): LogMessage | undefined {
+  const { line, next } = lineAt(text, 0)
+  const entries = ENTRIES.exec(line)
+  if (entries !== null) {
+    const [, life = '', origin = '', count] = entries
+    const told = toldEntries(text, next, Number(count))
+    return told === undefined ? undefined : { kind: 'entries', life, origin, entries: told }
+  }
+  const hint = HINT.exec(line)
+  if (hint !== null) return { kind: 'hint', life: hint[1] ?? '', n: Number(hint[2]) }
+  const attributes = ATTRIBUTES.exec(line)
+  if (attributes !== null) {
+    const [, life = '', version] = attributes
+    return { kind: 'attributes', life, version: Number(version), json: text.slice(next) }
+  }
+  const dropped = DROPPED.exec(line)
+  return dropped === null ? undefined : { kind: 'dropped', life: dropped[1] ?? '' }
+}
+
+function toldEntries(text: string, start: number, count: number): ToldEntry[] | undefined {
+  const matches: RegExpExecArray[] = []
+  let at = start
+  for (let i = 0; i < count; i++) {
+    const { line, next } = lineAt(text, at)
+    const match = ENTRY.exec(line)
+    if (match === null) return undefined
+    matches.push(match)
+    at = next
+  }
+  return matches.map(([, n, ms, terminal, index, headLength, dataLength, previous = '']) => {
+    const headEnd = at + Number(headLength)
+    const dataEnd = headEnd + Number(dataLength)
+    const told = {
+      position: { ms: Number(ms), n: Number(n) },
+      isTerminal: terminal === '1',
+      index: Number(index),
+      previous: previous.split(',').map(Number),
+      head: text.slice(at, headEnd),
+      json: text.slice(headEnd, dataEnd),
+    }
+    at = dataEnd
+    return told
+  })
+}
+
+function lineAt(text: string, start: number): { line: string; next: number } {
+  const end = text.indexOf('\n', start)
+  return end === -1
+    ? { line: text.slice(start), next: text.length }
+    : { line: text.slice(start, end), next: end + 1 }
+}

@@ -1,0 +1,472 @@
+import { type Cursor, formatEventId, type Position, type Topic } from '@tributary/protocol'
+import type { RedisScript } from '@tributary/redis'
+import { ChangeListeners } from '../change-listeners.ts'
+import { locate, rangeOf } from '../cursor-location.ts'
+import { EntryListeners } from '../entry-listeners.ts'
+import type {
+  Append,
+  AppendOptions,
+  EventLog,
+  LogEntry,
+  LogRange,
+  OnceAnswer,
+  OnceKey,
+  OpenOptions,
+  Page,
+  ReadOptions,
+  StartingPoint,
+} from '../event-log.ts'
+import { DEFAULT_PAGE_CHARS, DEFAULT_PAGE_LIMIT } from '../event-log.ts'
+import type { Following } from '../following.ts'
+import { placedEntry } from '../log-entry.ts'
+import { LogClosedError, OnceConflictError, StaleEpochError } from '../log-error.ts'
+import { answeredView } from './answered-view.ts'
+import { type AnsweredAppend, type AppendAnswer, AppendQueue } from './append-queue.ts'
+import { type AppendRequest, appendArguments } from './append-request.ts'
+import type { LogFields } from './log-fields.ts'
+import { type FollowerHost, LogFollower, type LogPlace } from './log-follower.ts'
+import type { ToldEntry } from './log-message.ts'
+import { APPEND, LOCATE, READ, SYNC } from './log-scripts.ts'
+import { RecentHistory } from './recent-history.ts'
+import type { LogKeys } from './redis-keys.ts'
+import { AnswerReader, placeOf, type ScriptAnswer } from './script-answer.ts'
+import { storedDraft, storedEntry } from './stored-entry.ts'
+import type { TopicSubscriptions } from './topic-subscriptions.ts'
+
+/** What the logs of a store share. */
+export interface LogStore {
+  /** Names this process among all that append. */
+  readonly node: string
+  readonly publish: string
+  /** The time in ms, as scripts take it: '' for the server's. */
+  readonly clock: () => string
+  readonly elapsed: () => number
+  readonly after: (delayMs: number, callback: () => void) => () => void
+  readonly retryMs: number
+  readonly tailMaxEvents: number
+  readonly tailMaxBytes: number
+  /** Runs a script that does no harm if it is run twice. @throws StoreUnavailableError */
+  readonly ask: (
+    script: RedisScript<ScriptAnswer>,
+    keys: LogKeys,
+    args: readonly (string | number)[],
+  ) => Promise<ScriptAnswer>
+  /** Runs one once. @throws RedisUnavailableError */
+  readonly run: (
+    script: RedisScript<ScriptAnswer>,
+    keys: LogKeys,
+    args: readonly (string | number)[],
+  ) => Promise<ScriptAnswer>
+  /** Opens the log anew; `undefined` where there is none, and none is to be made. */
+  readonly reload: (keys: LogKeys, makes: boolean) => Promise<LogFields | undefined>
+  /** What an error of Redis is answered as. */
+  readonly failure: (error: unknown) => unknown
+  readonly unreachable: () => Error | undefined
+  readonly subscriptions: (
+    log: RedisEventLog,
+    keys: LogKeys,
+    listener: (message: string) => void,
+  ) => TopicSubscriptions
+  readonly onStored: ((tookMs: number) => void) | undefined
+  readonly onError: (error: unknown) => void
+  readonly onClosed: (log: RedisEventLog) => void
+}
+
+/** Of attributes that are not all known here. */
+const UNKNOWN_VERSION = -1
+/** An append that is not handed on so soon has a reason. */
+const HAND_ON_LIMIT_MS = 250
+
+/** A log in Redis, which any number of processes append to and follow. */
+export class RedisEventLog implements EventLog {
+  readonly name: string
+  readonly #keys: LogKeys
+  readonly #store: LogStore
+  readonly #options: OpenOptions
+  readonly #runId: string | undefined
+  readonly #listeners = new EntryListeners()
+  readonly #rewindListeners = new ChangeListeners()
+  readonly #attributeListeners = new ChangeListeners()
+  readonly #appends: AppendQueue
+  readonly #follower: LogFollower
+  readonly #history: RecentHistory
+  #life: string
+  #zero: Position
+  #attributes: Map<string, string>
+  #attributesVersion: number
+  #place: LogPlace
+  #dropped = false
+  #cancelSync: (() => void) | undefined
+
+  constructor(name: string, keys: LogKeys, fields: LogFields, options: OpenOptions, store: LogStore) {
+    const { life, runId, zero, head, closed, attributes, attributesVersion } = fields
+    this.name = name
+    this.#keys = keys
+    this.#store = store
+    this.#options = options
+    this.#runId = runId
+    this.#life = life
+    this.#zero = zero
+    this.#attributes = attributes
+    this.#attributesVersion = attributesVersion
+    this.#place = { head, origin: '', closed }
+    this.#history = new RecentHistory(
+      {
+        ...(runId === undefined ? {} : { runId }),
+        openedMs: zero.ms,
+        retention: options.retention,
+        maxEvents: store.tailMaxEvents,
+        maxBytes: store.tailMaxBytes,
+      },
+      head,
+    )
+    this.#appends = this.#appendQueue()
+    const host = this.#followerHost()
+    const subscriptions = store.subscriptions(this, keys, (message) => this.#follower.onMessage(message))
+    this.#follower = new LogFollower(host, subscriptions)
+  }
+
+  /** What this node has handed on: everything of the followed topics up to here was offered. */
+  get head(): Position {
+    return this.#place.head
+  }
+
+  get closed(): boolean {
+    return this.#place.closed
+  }
+
+  get attributes(): ReadonlyMap<string, string> {
+    return this.#attributes
+  }
+
+  /** Whether it is in use by nobody but who holds it. */
+  get isIdle(): boolean {
+    return this.#follower.isIdle && this.#appends.size === 0
+  }
+
+  idOf({ ms, n }: Position): string {
+    return this.#runId === undefined ? formatEventId({ ms, n }) : formatEventId({ runId: this.#runId, ms, n })
+  }
+
+  async append(batch: readonly Append[], options: AppendOptions = {}): Promise<readonly LogEntry[]> {
+    this.#refuse()
+    const drafts = batch.map(storedDraft)
+    if (drafts.length === 0 && options.attributes === undefined && options.epoch === undefined) return []
+    const appended = await this.#append({ drafts, options })
+    return appended.kind === 'appended' ? appended.entries : []
+  }
+
+  async appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer> {
+    this.#refuse()
+    const appended = await this.#append({ drafts: batch.map(storedDraft), once })
+    if (appended.kind === 'appended') return { replayed: false, entries: appended.entries }
+    const { n, ms } = appended
+    return { replayed: true, first: n === 0 ? undefined : { ms, n } }
+  }
+
+  async close(terminal: Append, options: AppendOptions = {}): Promise<LogEntry> {
+    this.#refuse()
+    const appended = await this.#append({ drafts: [storedDraft(terminal)], options, closes: true })
+    const [entry] = appended.kind === 'appended' ? appended.entries : []
+    if (entry === undefined) throw new Error('a batch of one is empty')
+    return entry
+  }
+
+  async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
+    const known = this.#history.locate(cursor, this.#follower.completeFromN(topics), topics)
+    if (known !== undefined) return known
+    const view = await this.#view(cursor, topics)
+    return view === undefined ? { after: this.#zero, gap: 'log_lost' } : locate(view, cursor)
+  }
+
+  async read(afterN: number, options: ReadOptions = {}): Promise<Page> {
+    const known = this.#history.read(afterN, this.#follower.completeFromN(options.topics), options)
+    if (known !== undefined) return known
+    // Who follows has what is later told: it would come twice.
+    const upToN = this.#follower.isIdle ? undefined : this.head.n
+    if (upToN !== undefined && afterN >= upToN) return { entries: [], hasMore: false }
+    return this.#readPage(afterN, upToN, options)
+  }
+
+  async position(topics?: readonly Topic[]): Promise<LogRange> {
+    // At or before the last number there can be is the last there is.
+    const view = await this.#view({ kind: 'event', ms: 0, n: Number.MAX_SAFE_INTEGER - 1 }, topics)
+    return view === undefined ? { last: this.#zero } : rangeOf(view, topics === undefined)
+  }
+
+  tail(listener: (entry: LogEntry) => void): () => void {
+    return this.#listeners.add(this.head.n, listener)
+  }
+
+  follow(topics?: readonly Topic[]): Following {
+    return this.#follower.follow(topics)
+  }
+
+  onRewind(listener: () => void): () => void {
+    return this.#rewindListeners.add(listener)
+  }
+
+  onAttributes(listener: () => void): () => void {
+    return this.#attributeListeners.add(listener)
+  }
+
+  /** Compares it with what was handed on, where somebody follows it. */
+  sync(): void {
+    if (!this.#follower.isIdle) this.#follower.syncSoon()
+  }
+
+  /** Messages on these channels are missed from here on, or not any more. */
+  onChannel(channel: string, isThere: boolean): void {
+    if (isThere) this.#follower.regain(channel)
+    else this.#follower.lose(channel)
+  }
+
+  trim(nowMs: number): void {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#options
+    // So little is kept that more may be in memory, which would be read on.
+    if (maxBytes < 2 * this.#store.tailMaxBytes) this.#history.reset(this.head)
+    else this.#history.trim(nowMs)
+  }
+
+  /** Resolves once what is under way is done, or has failed. */
+  settled(): Promise<void> {
+    return this.#appends.settled()
+  }
+
+  /** Refuses whatever comes, as the log is dropped. */
+  drop(): void {
+    this.#dropped = true
+    this.#appends.release()
+    this.#follower.close()
+  }
+
+  /** Ends what is under way, as the store is closed. */
+  end(error: Error): void {
+    this.#cancelSync?.()
+    this.#follower.close()
+    this.#appends.close(error)
+  }
+
+  #refuse(): void {
+    if (this.closed || this.#dropped) throw new LogClosedError(this.name)
+  }
+
+  async #append(request: AppendRequest) {
+    const beganMs = this.#store.elapsed()
+    const appended = await this.#appends.add(request)
+    this.#store.onStored?.(this.#store.elapsed() - beganMs)
+    return appended
+  }
+
+  #appendQueue(): AppendQueue {
+    const { failure, after, elapsed, retryMs } = this.#store
+    return new AppendQueue({
+      send: (request, k, again) => this.#send(request, k, again),
+      entryOf: ({ drafts }, index, position) => {
+        const draft = drafts[index]
+        if (draft === undefined) throw new RangeError(`a batch has no entry ${index}`)
+        return placedEntry(draft, position, this.idOf(position))
+      },
+      awaitsHandOn: ({ drafts }) => drafts.some(({ topics }) => this.#follower.hearsOf(topics)),
+      onAnswered: (request, answered) => this.#onAnswered(request, answered),
+      failure,
+      after,
+      elapsed,
+      retryMs,
+    })
+  }
+
+  async #send(request: AppendRequest, k: number, again: boolean): Promise<AppendAnswer> {
+    const { store, keys } = { store: this.#store, keys: this.#keys }
+    const { retention, maxBytes } = this.#options
+    const args = appendArguments(request, {
+      life: this.#life,
+      clock: store.clock(),
+      origin: `${store.node}.${k}`,
+      again,
+      maxBytes,
+      publish: store.publish,
+      keys,
+      retention,
+    })
+    const life = this.#life
+    const answer = new AnswerReader(await store.run(APPEND, keys, args))
+    const kind = answer.text()
+    if (kind === 'ok') {
+      return { kind: 'appended', first: answer.position(), attributesVersion: answer.number() }
+    }
+    if (kind === 'known') {
+      const { n, ms } = answer.position()
+      return { kind, n, ms }
+    }
+    if (kind === 'closed') throw new LogClosedError(this.name)
+    if (kind === 'stale') throw new StaleEpochError(this.name, request.options?.epoch ?? 0, answer.number())
+    if (kind === 'conflict') throw new OnceConflictError(this.name)
+    if (life === this.#life) await this.#findAnew()
+    return this.#send(request, k, again)
+  }
+
+  /** The log is not there, or is another. @throws LogClosedError where it is gone for good. */
+  async #findAnew(): Promise<void> {
+    if (!this.#follower.isIdle) await this.#follower.sync()
+    else {
+      const place = await this.#reload()
+      if (place !== undefined) this.#rewind(place)
+      else this.#dropped = true
+    }
+    if (this.#dropped) throw new LogClosedError(this.name)
+  }
+
+  #onAnswered({ options, closes = false }: AppendRequest, answered: AnsweredAppend): void {
+    const { last, isWaiting, attributesVersion } = answered
+    // Who follows may have been told already.
+    if (options?.attributes !== undefined && attributesVersion > this.#attributesVersion) {
+      // Where others have changed them meanwhile, the next comparison brings all.
+      this.#attributesVersion =
+        attributesVersion === this.#attributesVersion + 1 ? attributesVersion : UNKNOWN_VERSION
+      this.#change(options.attributes)
+    }
+    if (this.#follower.isIdle && last !== undefined && last.n > this.head.n) {
+      this.#move({ head: last, origin: '', closed: this.closed || closes })
+    }
+    if (!isWaiting) return
+    this.#cancelSync ??= this.#store.after(HAND_ON_LIMIT_MS, () => {
+      this.#cancelSync = undefined
+      if (this.#appends.size > 0) this.sync()
+    })
+  }
+
+  #change(attributes: Readonly<Record<string, string | null>>): void {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === null) this.#attributes.delete(name)
+      else this.#attributes.set(name, value)
+    }
+    this.#attributeListeners.tell()
+  }
+
+  #move(place: LogPlace): void {
+    const wasClosed = this.closed
+    this.#place = place
+    this.#history.pass(place.head)
+    if (place.closed && !wasClosed) this.#store.onClosed(this)
+  }
+
+  #handOn(entries: readonly LogEntry[], place: LogPlace): void {
+    this.#move(place)
+    for (const entry of entries) this.#history.add(entry)
+    try {
+      this.#listeners.tell(entries)
+    } catch (error) {
+      if (!this.#appends.fail(entries, error)) this.#store.onError(error)
+    }
+    this.#appends.handedOn(place.head.n)
+    if (place.closed) this.#history.clearFrames()
+  }
+
+  #rewind(place: LogPlace): void {
+    this.#rewindListeners.tell()
+    this.#history.reset(place.head)
+    this.#move(place)
+    this.#appends.release()
+  }
+
+  async #reload(): Promise<LogPlace | undefined> {
+    // A run that is gone was dropped; a hub goes on with what there is.
+    const fields = await this.#store.reload(this.#keys, this.#runId === undefined)
+    if (fields === undefined) return undefined
+    this.#life = fields.life
+    this.#zero = fields.zero
+    this.#attributes = fields.attributes
+    this.#attributesVersion = fields.attributesVersion
+    return { head: fields.head, origin: '', closed: fields.closed }
+  }
+
+  async #view(cursor: Cursor, topics: readonly Topic[] | undefined) {
+    const asked = cursor.kind === 'time' ? ['time', cursor.ms, 0] : ['event', cursor.ms, cursor.n]
+    const answer = new AnswerReader(
+      await this.#store.ask(LOCATE, this.#keys, [
+        this.#life,
+        ...asked,
+        topics === undefined ? '0' : '1',
+        ...new Set(topics),
+      ]),
+    )
+    if (answer.text() !== 'ok') return undefined
+    const view = answeredView(answer, this.#runId)
+    if (this.#follower.isIdle && view.head.n > this.head.n) {
+      this.#move({ head: view.head, origin: '', closed: view.closed })
+    }
+    return view
+  }
+
+  async #readPage(afterN: number, upToN: number | undefined, options: ReadOptions): Promise<Page> {
+    const { topics, limit = DEFAULT_PAGE_LIMIT, maxChars = DEFAULT_PAGE_CHARS } = options
+    const args = [
+      this.#life,
+      afterN,
+      upToN ?? '',
+      limit,
+      maxChars,
+      topics === undefined ? '0' : '1',
+      ...(topics ?? []),
+    ]
+    const answer = new AnswerReader(await this.#store.ask(READ, this.#keys, args))
+    if (answer.text() !== 'ok') return { entries: [], hasMore: false }
+    const head = answer.position()
+    const closed = answer.flag()
+    const hasMore = answer.flag()
+    const lostUpTo = answer.position()
+    const entries: LogEntry[] = []
+    while (!answer.isAtEnd) {
+      const position = placeOf(answer.text())
+      const [text, json] = [answer.text(), answer.text()]
+      entries.push(storedEntry(text, json, position, this.idOf(position)))
+    }
+    if (this.#follower.isIdle && head.n > this.head.n) this.#move({ head, origin: '', closed })
+    return { entries, hasMore, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
+  }
+
+  #followerHost(): FollowerHost {
+    const { after, unreachable, onError, ask } = this.#store
+    const log = this
+    return {
+      get life() {
+        return log.#life
+      },
+      get attributesVersion() {
+        return log.#attributesVersion
+      },
+      get place() {
+        return log.#place
+      },
+      handOn: (entries, place) => this.#handOn(entries, place),
+      entryOf: (told, origin) => this.#toldEntry(told, origin),
+      onAttributes: (version, change) => {
+        this.#attributesVersion = version
+        if (change instanceof Map) {
+          this.#attributes = new Map(change)
+          this.#attributeListeners.tell()
+        } else this.#change(Object.fromEntries(Object.entries(change)))
+      },
+      onDropped: () => this.drop(),
+      rewind: (place) => this.#rewind(place),
+      reload: () => this.#reload(),
+      onSuspect: () => this.#appends.release(),
+      compare: (args) => ask(SYNC, this.#keys, args),
+      readPage: async (afterN, upToN, topics) => {
+        const page = await this.#readPage(afterN, upToN, topics === undefined ? {} : { topics })
+        const own = (entry: LogEntry) => this.#appends.answeredEntryAt(entry.position) ?? entry
+        return { ...page, entries: page.entries.map(own) }
+      },
+      unreachable,
+      onError,
+      after,
+    }
+  }
+
+  #toldEntry({ position, index, head, json }: ToldEntry, origin: string): LogEntry {
+    const [node, k] = origin.split('.')
+    const own = node === this.#store.node ? this.#appends.entryAt(Number(k), index, position) : undefined
+    return own ?? storedEntry(head, json, position, this.idOf(position))
+  }
+}

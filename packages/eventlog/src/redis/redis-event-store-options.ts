@@ -1,0 +1,35 @@
+import type { Clock } from '@tributary/protocol'
+import type { RedisConnections } from '@tributary/redis'
+
+/** How often a node compares what it has handed on of a log with what is there. */
+export const DEFAULT_SYNC_INTERVAL_MS = 2_000
+/** How often logs are trimmed by age. Any node does it for all. */
+export const DEFAULT_TRIM_INTERVAL_MS = 30_000
+/** How long an append that failed with its connection is tried again. */
+export const DEFAULT_RETRY_MS = 2_000
+/** The newest entries of a log that are in memory of those that are followed; up to twice as many. */
+export const DEFAULT_TAIL_MAX_EVENTS = 2_048
+/** The same in bytes. */
+export const DEFAULT_TAIL_MAX_BYTES = 4_194_304
+
+export interface RedisEventStoreOptions {
+  readonly connections: RedisConnections
+  /** What all names in Redis begin with, as `REDIS_PREFIX`. */
+  readonly prefix: string
+  /** For tests: it makes the times of events, too. Default: the machine's for timers, and that of Redis for events. */
+  readonly clock?: Clock
+  /** Default `DEFAULT_SYNC_INTERVAL_MS`. */
+  readonly syncIntervalMs?: number
+  /** Default `DEFAULT_TRIM_INTERVAL_MS`. */
+  readonly trimIntervalMs?: number
+  /** How long an append whose connection ended is tried again before it fails. Default `DEFAULT_RETRY_MS`. */
+  readonly retryMs?: number
+  /** Default `DEFAULT_TAIL_MAX_EVENTS`. */
+  readonly tailMaxEvents?: number
+  /** Default `DEFAULT_TAIL_MAX_BYTES`. */
+  readonly tailMaxBytes?: number
+  /** Told of each append that was stored, how long it took, in ms. */
+  readonly onStored?: (tookMs: number) => void
+  /** Told of what failed besides the calls that were answered with it. */
+  readonly onError?: (error: unknown) => void
+}

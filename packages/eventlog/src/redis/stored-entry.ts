@@ -1,0 +1,74 @@
+import { audienceTopics, Metadata, type Position, Priority, Where } from '@tributary/protocol'
+import { RedisReplyError } from '@tributary/redis'
+import Type, { type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Append, LogEntry } from '../event-log.ts'
+import { type EntryDraft, entryDraft, placedEntry } from '../log-entry.ts'
+
+const Names = Type.Optional(Type.Array(Type.String()))
+
+/** What an entry is beside its data and its place, as it is stored and told. */
+const StoredHead = Type.Object({
+  type: Type.String(),
+  source: Type.String(),
+  priority: Type.Optional(Priority),
+  metadata: Type.Optional(Metadata),
+  conflate: Type.Optional(Type.String()),
+  audience: Type.Optional(
+    Type.Object({
+      all: Type.Optional(Type.Literal(true)),
+      users: Names,
+      groups: Names,
+      roles: Names,
+      sessions: Names,
+      connections: Names,
+      only: Type.Optional(
+        Type.Object({
+          user: Type.Optional(Type.String()),
+          session: Type.Optional(Type.String()),
+          connections: Names,
+        }),
+      ),
+      where: Type.Optional(Where),
+    }),
+  ),
+})
+
+const validator = Compile(StoredHead)
+
+/** An entry that has no place yet, and what is stored of it beside its data. */
+export interface StoredDraft extends EntryDraft {
+  readonly head: string
+}
+
+/** @throws as `entryDraft` */
+export function storedDraft({ event, audience }: Append): StoredDraft {
+  const draft = entryDraft(event, audience)
+  const { type, source, priority, metadata, conflate } = draft
+  const head: Static<typeof StoredHead> = {
+    type,
+    source,
+    ...(priority === 'normal' ? {} : { priority }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(conflate === undefined ? {} : { conflate }),
+  }
+  return { ...draft, head: JSON.stringify(audience === undefined ? head : { ...head, audience }) }
+}
+
+/** The entry of what was stored. @throws RedisReplyError where it was none of ours. */
+export function storedEntry(head: string, json: string, position: Position, id: string): LogEntry {
+  const { type, source, priority = 'normal', metadata, conflate, audience } = parsedHead(head)
+  const topics = audience === undefined ? [] : audienceTopics(audience)
+  return placedEntry({ type, source, priority, metadata, conflate, json, audience, topics }, position, id)
+}
+
+function parsedHead(text: string): Static<typeof StoredHead> {
+  let head: unknown
+  try {
+    head = JSON.parse(text)
+  } catch (cause) {
+    throw new RedisReplyError('an entry of a log that is no JSON', cause)
+  }
+  if (validator.Check(head)) return head
+  throw new RedisReplyError('an entry of a log that is none of ours')
+}
