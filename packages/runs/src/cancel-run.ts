@@ -13,11 +13,18 @@ const CANCEL_WAIT_MS = 10_000
  * @throws StoreUnavailableError where it is not stored by then; in this process the run is cancelled all the same.
  */
 export async function cancelRun(run: KnownRun, runs: RunRegistry, clock: Clock): Promise<CancelAnswer> {
-  const cancelled = await runs.cancel(run)
+  // Of a run of another node it is only heard while it is held.
+  const release = run.hold()
   const late = Promise.withResolvers<void>()
   const cancelLate = clock.after(CANCEL_WAIT_MS, late.resolve)
-  await Promise.race([run.ended, late.promise])
-  cancelLate()
+  let cancelled: boolean
+  try {
+    cancelled = await runs.cancel(run)
+    await Promise.race([run.ended, late.promise])
+  } finally {
+    cancelLate()
+    release()
+  }
   if (run instanceof Run && !run.isEndStored) {
     throw new StoreUnavailableError(
       cancelled || run.status === 'cancelled'

@@ -17,13 +17,20 @@ export class DisconnectGraces {
 
   /** The last reader of a run has left, or none has come back since a restart. */
   begin(run: Run): void {
-    if (run.record.onDisconnect !== 'cancel') return
+    if (run.record.onDisconnect === 'cancel') this.#wait(run, this.#graceMs)
+  }
+
+  #wait(run: Run, ms: number): void {
     this.end(run)
     const over = () => {
       this.#cancels.delete(run)
-      if (run.readerCount === 0) this.#onOver(run)
+      if (run.readerCount > 0) return
+      // It may be read at another node, which says until when that counts.
+      const leftMs = run.readElsewhereUntil - this.#clock.now()
+      if (leftMs > 0) this.#wait(run, leftMs)
+      else this.#onOver(run)
     }
-    this.#cancels.set(run, this.#clock.after(this.#graceMs, over))
+    this.#cancels.set(run, this.#clock.after(ms, over))
   }
 
   end(run: Run): void {

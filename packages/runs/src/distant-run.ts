@@ -2,6 +2,7 @@ import type { EventLog, Following, LogEntry } from '@tributary/eventlog'
 import { COMPLETE, CompleteData, type RunKind, type RunStatus, type RunView } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
 import type { KnownRun } from './known-run.ts'
+import type { ReaderMarks } from './reader-marks.ts'
 import { type RunRecord, viewOfRecord } from './run-record.ts'
 
 const complete = Compile(CompleteData)
@@ -11,6 +12,8 @@ export interface DistantRunOptions {
   readonly record: RunRecord
   readonly lastEventId: string | undefined
   readonly openLog: () => Promise<EventLog>
+  /** Tell the node that executes it of readers here. */
+  readonly marks: ReaderMarks
 }
 
 /** A run that another node executes, or that waits for one. It is as it was found; while it is held, its end is heard of. */
@@ -72,10 +75,13 @@ export class DistantRun implements KnownRun {
     this.#holds += 1
     this.#watched ??= this.#watch()
     this.#watched.catch(() => undefined)
+    const { marks, openLog } = this.#options
+    const unmark = this.#record.onDisconnect === 'cancel' ? marks.hold(this.id, openLog) : undefined
     let held = true
     return () => {
       if (!held) return
       held = false
+      unmark?.()
       this.#holds -= 1
       if (this.#holds > 0) return
       this.#watched?.then(

@@ -2,6 +2,7 @@ import type { EventLog } from '@tributary/eventlog'
 import { ProblemError, type RunListQuery, type RunView } from '@tributary/protocol'
 import { DistantRun } from './distant-run.ts'
 import { EndedRun, type KnownRun } from './known-run.ts'
+import type { ReaderMarks } from './reader-marks.ts'
 import type { Run } from './run.ts'
 import type { IndexedRun, RunIndex } from './run-index.ts'
 import { DEFAULT_LIST_LIMIT, isWanted, pageOfRuns, parseListCursor, type RunPage } from './run-list.ts'
@@ -10,6 +11,7 @@ import type { RunRecords } from './run-records.ts'
 export interface KnownRunsOptions {
   readonly index: RunIndex
   readonly records: RunRecords
+  readonly marks: ReaderMarks
   /** A run that this node works at. */
   readonly own: (runId: string) => Run | undefined
 }
@@ -63,11 +65,11 @@ export class KnownRuns {
   async #knownRun(indexed: IndexedRun): Promise<KnownRun | undefined> {
     const { runId } = indexed
     if (indexed.record.ended !== undefined) return this.#endedRun(indexed)
-    const { records } = this.#options
+    const { records, marks } = this.#options
     const stored = await records.read(runId)
     if (stored === undefined) return undefined
     if (stored.closed) return this.#endedRun(stored)
-    return new DistantRun({ ...stored, openLog: () => records.openLog(runId) })
+    return new DistantRun({ ...stored, marks, openLog: () => records.openLog(runId) })
   }
 
   #endedRun(indexed: IndexedRun): EndedRun {

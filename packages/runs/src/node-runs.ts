@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/protocol'
 import type { RunWork } from './execute-run.ts'
+import type { ReaderMarks } from './reader-marks.ts'
 import { RECORD, type Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
 import type { RunIndex } from './run-index.ts'
@@ -14,6 +15,7 @@ export interface NodeRunsOptions {
   readonly userRuns: UserRuns
   /** Whether there are other nodes, who may take a run over or have something noted with it. */
   readonly shared: boolean
+  readonly marks: ReaderMarks
   /** As `RunningRunsOptions`. */
   readonly abortGraceMs?: number | undefined
   readonly disconnectGraceMs: number
@@ -132,6 +134,7 @@ export class NodeRuns {
     if (!this.#options.shared) return 'ended'
     this.#runs.delete(run.id)
     this.#options.userRuns.release(run.userId, run.id)
+    run.handOver(this.#options.marks)
     return 'unfinished'
   }
 

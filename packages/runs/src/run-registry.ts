@@ -9,6 +9,7 @@ import { KnownRuns } from './known-runs.ts'
 import { LocalRunIndex } from './local-run-index.ts'
 import { LocalRunQueue } from './local-run-queue.ts'
 import { NodeRuns } from './node-runs.ts'
+import { ReaderMarks } from './reader-marks.ts'
 import { CANCELLED, REQUEST, Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
 import type { RunIndex } from './run-index.ts'
@@ -42,6 +43,7 @@ export class RunRegistry implements AsyncDisposable {
   readonly #userRuns: UserRuns
   readonly #node: NodeRuns
   readonly #known: KnownRuns
+  readonly #marks: ReaderMarks
   readonly #stopSweeping: () => void
   #sweeping = Promise.resolve()
   #draining = false
@@ -53,8 +55,10 @@ export class RunRegistry implements AsyncDisposable {
     this.#queue = queue
     this.#userRuns = new UserRuns(options.quota ?? new LocalUserQuota())
     const { clock, abortGraceMs, disconnectGraceMs = DEFAULT_DISCONNECT_GRACE_MS, fleet } = options
+    this.#marks = new ReaderMarks({ name: newRunId(), clock, graceMs: disconnectGraceMs })
     this.#node = new NodeRuns({
       clock,
+      marks: this.#marks,
       index,
       userRuns: this.#userRuns,
       shared: fleet !== undefined,
@@ -64,7 +68,7 @@ export class RunRegistry implements AsyncDisposable {
       onEnded: () => (fleet === undefined ? this.sweep() : Promise.resolve()),
       onError: (error, runId) => this.#report(error, runId),
     })
-    this.#known = new KnownRuns({ index, records, own: (runId) => this.#node.get(runId) })
+    this.#known = new KnownRuns({ index, records, marks: this.#marks, own: (runId) => this.#node.get(runId) })
     this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => {
       this.sweep().catch((error: unknown) => this.#report(error, 'runs'))
     })
@@ -331,7 +335,8 @@ export class RunRegistry implements AsyncDisposable {
         await this.#index.add({ runId, record })
         await this.#queue.add(queued)
         meter.started(options.kind)
-        return new DistantRun({ runId, record, lastEventId: undefined, openLog: async () => log })
+        const openLog = async () => log
+        return new DistantRun({ runId, record, lastEventId: undefined, openLog, marks: this.#marks })
       }
       const run = this.#runOf(runId, { log, record })
       await prepare?.(run)

@@ -20,6 +20,7 @@ import {
 } from '@tributary/protocol'
 import type { KnownRun } from './known-run.ts'
 import { PatientLog } from './patient-log.ts'
+import { type ReaderMarks, readUntil } from './reader-marks.ts'
 import { type RunEnd, type RunOutcome, runEnd } from './run-end.ts'
 import { RunAbort, RunSuspendedError } from './run-error.ts'
 import { NO_RUN_METER, type RunMeter } from './run-meter.ts'
@@ -67,6 +68,7 @@ export class Run implements KnownRun {
   #readers = 0
   #begun = false
   #suspended = false
+  #unmark: (() => void) | undefined
   #settleTasks: SettleTasks | undefined
   /** Decided once, whatever becomes of the append. */
   #end: RunEnd | undefined
@@ -162,6 +164,11 @@ export class Run implements KnownRun {
     return this.#readers
   }
 
+  /** In ms since 1970; 0 where no other node has said so. */
+  get readElsewhereUntil(): number {
+    return readUntil(this.log)
+  }
+
   async openLog(): Promise<EventLog> {
     return this.log
   }
@@ -227,7 +234,9 @@ export class Run implements KnownRun {
       if (!held) return
       held = false
       this.#readers -= 1
-      if (this.#readers === 0 && this.#end === undefined) this.#options.onUnread?.(this)
+      if (this.#readers > 0) return
+      this.#unmark?.()
+      if (this.#end === undefined) this.#options.onUnread?.(this)
     }
   }
 
@@ -264,6 +273,13 @@ export class Run implements KnownRun {
     return () => {
       unlisten()
       following.end()
+    }
+  }
+
+  /** For its owner: another goes on with it, and has to know of its readers here. */
+  handOver(marks: ReaderMarks): void {
+    if (this.#readers > 0 && this.#record.onDisconnect === 'cancel') {
+      this.#unmark = marks.hold(this.id, () => this.openLog())
     }
   }
 

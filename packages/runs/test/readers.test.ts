@@ -1,8 +1,17 @@
+import type { EventLog } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
+import { ReaderMarks } from '../src/reader-marks.ts'
 import { anyRun, heldWork, never, openRuns } from './runs-under-test.ts'
 import { DISKS } from './stores-under-test.ts'
+
+/** Resolves with the next change of a log's attributes. */
+function marked(log: EventLog): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const off = log.onAttributes(resolve)
+  return promise.then(off)
+}
 
 describe('RunRegistry, for readers who leave', () => {
   async function openWithReaders(onDisconnect: 'cancel' | 'continue') {
@@ -50,6 +59,36 @@ describe('RunRegistry, for readers who leave', () => {
     clock.advance(1)
     expect(run.signal.aborted).toBe(true)
     await runs.close()
+  })
+
+  it('waits for who reads at another node, and for the grace period after that', async () => {
+    const { clock, run } = await openWithReaders('cancel')
+    const marks = new ReaderMarks({ name: 'other', clock, graceMs: 10_000 })
+    const release = marks.hold(run.id, () => run.openLog())
+    for (let minute = 0; minute < 6; minute += 1) {
+      await marked(run.log)
+      clock.advance(10_000)
+    }
+    await marked(run.log)
+    expect(run.signal.aborted).toBe(false)
+    release()
+    await marked(run.log)
+    clock.advance(9_999)
+    expect(run.signal.aborted).toBe(false)
+    // Whoever executes it last looked when the reader was still there.
+    clock.advance(30_001)
+    expect(run.signal.aborted).toBe(true)
+    await run.ended
+  })
+
+  it('does not wait for a node that is gone', async () => {
+    const { clock, run } = await openWithReaders('cancel')
+    const marks = new ReaderMarks({ name: 'other', clock: new FakeClock(), graceMs: 10_000 })
+    marks.hold(run.id, () => run.openLog())
+    await marked(run.log)
+    clock.advance(30_000)
+    expect(run.signal.aborted).toBe(true)
+    await run.ended
   })
 
   it('cancels what nobody comes to read, also after a restart', async () => {
