@@ -1,0 +1,197 @@
+import { type Clock, systemClock } from '@tributary/protocol'
+import type { RedisClient, RedisConnections } from '@tributary/redis'
+import { type Job, type JobsOptions, Queue, WaitingError, Worker } from 'bullmq'
+import type { ExecuteRun, QueuedRun, RunHold, RunQueue, RunRest } from '../run-queue.ts'
+import { HeldJob } from './held-job.ts'
+import { runQueueKeys } from './redis-keys.ts'
+import { UserTurns } from './user-turns.ts'
+
+/** How long a node may say nothing before its runs go to others, in ms. */
+export const DEFAULT_RUN_LOCK_MS = 8_000
+export const DEFAULT_RUNS_CONCURRENCY = 64
+
+/** How often locks that have ended are looked for, as a part of the lock: what is found so is late by as much. */
+const STALLED_CHECKS = 4
+/** A run may be taken over, and fail to be, as often as it takes. */
+const ANY_NUMBER = 1_000_000
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 30_000
+
+export interface BullRunQueueOptions {
+  readonly redis: RedisConnections
+  /** As `REDIS_PREFIX`. */
+  readonly prefix: string
+  /** One for each service: whose nodes can execute the same runs. */
+  readonly name: string
+  /** Runs at a time that were waited for. Default 64. */
+  readonly concurrency?: number
+  /** How long a node may say nothing before its runs go to others, in ms. Default 8,000: then they do within 13 s. */
+  readonly lockMs?: number
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  /** Told of what went wrong in the background, and is tried again. */
+  readonly onError?: (error: unknown) => void
+}
+
+/**
+ * Runs of many nodes, dispatched by BullMQ. A job is the id of a run and nothing else; it is there until the run has
+ * ended. What a node holds and does not renew any more goes to another, by BullMQ's own look for stalled jobs.
+ */
+export class BullRunQueue implements RunQueue {
+  readonly #options: BullRunQueueOptions
+  readonly #queue: Queue
+  readonly #worker: Worker
+  readonly #turns: UserTurns
+  readonly #lockMs: number
+  readonly #clock: Clock
+  /** Of the jobs that the worker executes here. */
+  readonly #locks = new Map<string, AbortController>()
+  readonly #held = new Set<Promise<void>>()
+  #taker: ExecuteRun | undefined
+
+  private constructor(options: BullRunQueueOptions, connection: RedisClient) {
+    const { redis, prefix, name, concurrency = DEFAULT_RUNS_CONCURRENCY, clock = systemClock } = options
+    const { lockMs = DEFAULT_RUN_LOCK_MS, onError = () => undefined } = options
+    const { bullPrefix, turns } = runQueueKeys(prefix, name)
+    this.#options = options
+    this.#lockMs = lockMs
+    this.#clock = clock
+    this.#turns = new UserTurns(redis, turns)
+    this.#queue = new Queue(name, { connection, prefix: bullPrefix })
+    this.#worker = new Worker(name, (job, token) => this.#process(job, token), {
+      connection: redis.createBlocking(`queue-${name}`),
+      prefix: bullPrefix,
+      autorun: false,
+      concurrency,
+      lockDuration: lockMs,
+      stalledInterval: lockMs / STALLED_CHECKS,
+      maxStalledCount: ANY_NUMBER,
+      runRetryDelay: FIRST_RETRY_MS,
+      removeOnComplete: { count: 0 },
+      settings: { backoffStrategy: retryDelayMs },
+    })
+    this.#queue.on('error', onError)
+    this.#worker.on('error', onError)
+    this.#worker.on('lockRenewalFailed', (runIds) => {
+      for (const runId of runIds) this.#locks.get(runId)?.abort()
+    })
+  }
+
+  static async open(options: BullRunQueueOptions): Promise<BullRunQueue> {
+    // What is asked of the queue fails at once while Redis is away, as all commands do.
+    const connection = await options.redis.call(async (client) => client)
+    const queue = new BullRunQueue(options, connection)
+    await queue.#queue.waitUntilReady()
+    return queue
+  }
+
+  async add(run: QueuedRun): Promise<void> {
+    const priority = await this.#turns.take(run)
+    await this.#addJob(run, { priority })
+  }
+
+  async hold(run: QueuedRun, execute: ExecuteRun): Promise<void> {
+    await this.#addJob(run, { delay: this.#lockMs })
+    const { redis } = this.#options
+    const job = new HeldJob({
+      runId: run.runId,
+      queue: this.#queue,
+      redis,
+      clock: this.#clock,
+      leaseMs: this.#lockMs,
+    })
+    const executing = this.#execute(job, execute)
+    this.#held.add(executing)
+    void executing.finally(() => this.#held.delete(executing))
+  }
+
+  take(execute: ExecuteRun): void {
+    this.#taker = execute
+    this.#worker.run().catch((error: unknown) => this.#options.onError?.(error))
+  }
+
+  async hurry(run: QueuedRun): Promise<boolean> {
+    const execute = this.#taker
+    if (execute === undefined) return false
+    const { redis } = this.#options
+    const job = await redis.call(() => this.#queue.getJob(run.runId))
+    const state = await job?.getState()
+    if (job === undefined || (state !== 'prioritized' && state !== 'waiting')) return false
+    try {
+      await job.remove()
+    } catch {
+      // A node took it in this moment.
+      return false
+    }
+    await this.#turns.leave(run.runId, false)
+    await this.hold(run, execute)
+    return true
+  }
+
+  async pause(): Promise<void> {
+    if (this.#taker !== undefined) await this.#worker.pause(true)
+  }
+
+  /** Waits for what is executed here. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.close()
+    await Promise.all(this.#held)
+    await this.#queue.close()
+  }
+
+  async #addJob({ runId }: QueuedRun, options: JobsOptions): Promise<void> {
+    await this.#options.redis.call(() =>
+      this.#queue.add(
+        'run',
+        {},
+        {
+          jobId: runId,
+          removeOnComplete: true,
+          attempts: ANY_NUMBER,
+          backoff: { type: 'custom' },
+          stackTraceLimit: 0,
+          ...options,
+        },
+      ),
+    )
+  }
+
+  /** A run that waited for a node, or that another node does not go on with. */
+  async #process(job: Job, token: string | undefined): Promise<void> {
+    const { id: runId } = job
+    if (runId === undefined || this.#taker === undefined) throw new Error('a job without an id, or a taker')
+    const lock = new AbortController()
+    this.#locks.set(runId, lock)
+    try {
+      await this.#turns.leave(runId, true)
+      const rest = await this.#taker({ runId, lost: lock.signal })
+      // What is lost is another's job.
+      if (lock.signal.aborted) throw new WaitingError()
+      if (rest === 'ended') return
+      await job.moveToWait(token)
+      throw new WaitingError()
+    } finally {
+      this.#locks.delete(runId)
+    }
+  }
+
+  async #execute(job: HeldJob, execute: ExecuteRun): Promise<void> {
+    const { onError = () => undefined } = this.#options
+    const rest = await settled(job, execute)
+    if (rest === 'failed') onError(new Error(`The run ${job.runId} could not be executed here`))
+    const resting = rest === 'ended' ? job.end() : job.giveBack(rest === 'failed' ? FIRST_RETRY_MS : 0)
+    await resting.catch(onError)
+  }
+}
+
+async function settled(hold: RunHold, execute: ExecuteRun): Promise<RunRest | 'failed'> {
+  try {
+    return await execute(hold)
+  } catch {
+    return 'failed'
+  }
+}
+
+function retryDelayMs(attemptsMade = 1): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** Math.min(attemptsMade - 1, 10), LAST_RETRY_MS)
+}

@@ -1,0 +1,119 @@
+import { RedisConnections } from '@tributary/redis'
+import { describeWithRedis } from '@tributary/testkit/vitest'
+import { expect, it } from 'vitest'
+import { BullRunQueue, type BullRunQueueOptions } from '../src/bullmq/index.ts'
+import { Executor, runQueueContract } from './run-queue-contract.ts'
+
+/** Quick enough for a test, and still longer than this machine pauses. */
+const LOCK_MS = 1_500
+
+/** A node with connections of its own. `cut` ends them: for the others it is as if the process were killed. */
+async function openNode(url: string, prefix: string, options: Partial<BullRunQueueOptions> = {}) {
+  const redis = await RedisConnections.open({ url })
+  const queue = await BullRunQueue.open({ redis, prefix, name: 'worker', lockMs: LOCK_MS, ...options })
+  return {
+    queue,
+    redis,
+    cut: () => redis[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await queue[Symbol.asyncDispose]()
+      await redis[Symbol.asyncDispose]()
+    },
+  }
+}
+
+describeWithRedis('BullRunQueue', (redis) => {
+  runQueueContract('BullRunQueue', async () => {
+    const prefix = redis.prefix()
+    const opened = await RedisConnections.open({ url: redis.url })
+    return {
+      open: () => BullRunQueue.open({ redis: opened, prefix, name: 'worker', lockMs: LOCK_MS }),
+      [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+    }
+  })
+
+  it('leaves nothing in Redis of runs that have ended but its own marks', async () => {
+    const prefix = redis.prefix()
+    await using node = await openNode(redis.url, prefix)
+    const executor = new Executor()
+    node.queue.take(executor.execute)
+    for (const n of [1, 2, 3]) await node.queue.add({ runId: `run_${n}`, userId: 'ann' })
+    await node.queue.hold({ runId: 'run_4', userId: 'ann' }, executor.execute)
+    await executor.until(4)
+    for (const runId of executor.begun) executor.rest(runId)
+    const keys = () => node.redis.call((client) => client.keys(`*${prefix}*`))
+    await expect
+      .poll(async () =>
+        (await keys()).filter((key) => /run_|turns|:(active|wait|delayed|completed)$/.test(key)),
+      )
+      .toEqual([])
+  })
+
+  it('lets users take turns, however many runs each has waiting', async () => {
+    await using node = await openNode(redis.url, redis.prefix(), { concurrency: 1 })
+    const executor = new Executor()
+    for (let n = 1; n <= 20; n++) await node.queue.add({ runId: `ann_${n}`, userId: 'ann' })
+    for (const n of [1, 2]) await node.queue.add({ runId: `bob_${n}`, userId: 'bob' })
+    node.queue.take(executor.execute)
+    for (let n = 1; n <= 6; n++) executor.rest((await executor.until(n))[n - 1] ?? '')
+    // Who comes when the others have had some turns waits for one, and not for all that was there before.
+    await executor.until(7)
+    await node.queue.add({ runId: 'carol_1', userId: 'carol' })
+    for (let n = 7; n <= 9; n++) executor.rest((await executor.until(n))[n - 1] ?? '')
+    await executor.until(10)
+    const users = executor.begun.map((runId) => runId.split('_')[0])
+    expect(users.slice(0, 4).toSorted()).toEqual(['ann', 'ann', 'bob', 'bob'])
+    expect(users.slice(7, 10)).toContain('carol')
+    await node.queue.pause()
+    executor.rest(executor.begun[9] ?? '')
+  })
+
+  it('gives to another what a node that is gone had, whether it waited for it or held it', async () => {
+    const prefix = redis.prefix()
+    const [gone, other] = [new Executor(), new Executor()]
+    const dead = await openNode(redis.url, prefix)
+    dead.queue.take(gone.execute)
+    await dead.queue.add({ runId: 'run_1', userId: 'ann' })
+    await dead.queue.hold({ runId: 'run_2', userId: 'ann' }, gone.execute)
+    await gone.until(2)
+    await using node = await openNode(redis.url, prefix)
+    node.queue.take(other.execute)
+    await dead.cut()
+    expect((await other.until(2)).toSorted()).toEqual(['run_1', 'run_2'])
+    for (const runId of other.begun) other.rest(runId)
+  })
+
+  it('tells who executes a run that it is lost', async () => {
+    const prefix = redis.prefix()
+    await using node = await openNode(redis.url, prefix)
+    const lost = Promise.withResolvers<string>()
+    node.queue.take(async ({ runId, lost: signal }) => {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      lost.resolve(runId)
+      return 'unfinished'
+    })
+    await node.queue.add({ runId: 'run_1', userId: 'ann' })
+    // As after a time in which it could not be renewed.
+    const lockOf = async () => (await node.redis.call((client) => client.keys(`*${prefix}*run_1:lock`)))[0]
+    await expect.poll(lockOf).toBeDefined()
+    const lock = (await lockOf()) ?? ''
+    await node.redis.call((client) => client.set(lock, 'another'))
+    expect(await lost.promise).toBe('run_1')
+    await node.queue.pause()
+  })
+
+  it('executes here at once what waits and is in a hurry', async () => {
+    const prefix = redis.prefix()
+    await using node = await openNode(redis.url, prefix, { concurrency: 1 })
+    const executor = new Executor()
+    node.queue.take(executor.execute)
+    for (const n of [1, 2, 3]) await node.queue.add({ runId: `run_${n}`, userId: 'ann' })
+    await executor.until(1)
+    expect(await node.queue.hurry({ runId: 'run_3', userId: 'ann' })).toBe(true)
+    expect(executor.begun).toEqual(['run_1', 'run_3'])
+    executor.rest('run_3')
+    executor.rest('run_1')
+    expect(await executor.until(3)).toEqual(['run_1', 'run_3', 'run_2'])
+    executor.rest('run_2')
+  })
+})
