@@ -9,6 +9,8 @@ import { noticesOfServer, parseInfo, refusalOfServer } from './server-check.ts'
 interface FirstConnectionInit {
   readonly client: RedisClient
   readonly settings: ConnectionSettings
+  /** What our channels begin with: a user may have no others. */
+  readonly prefix: string
   readonly clock: Clock
   readonly onNotice: (notice: RedisNotice) => void
   readonly signal: AbortSignal | undefined
@@ -16,7 +18,6 @@ interface FirstConnectionInit {
 
 /** Answers that no waiting cures; without the login, since this is shown. */
 const FATAL = /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|AUTH|Client sent AUTH))/
-const CHECK_CHANNEL = 'tributary:check'
 
 /**
  * Waits until the server takes commands, and looks what it is.
@@ -24,7 +25,7 @@ const CHECK_CHANNEL = 'tributary:check'
  * @throws Error where it can never be used as it is set up, or the signal's reason.
  */
 export async function connectFirst(init: FirstConnectionInit): Promise<{ isSharded: boolean }> {
-  const { client, settings, clock, onNotice, signal } = init
+  const { client, settings, clock, signal } = init
   const place = describeTarget(settings.target)
   const refused = Promise.withResolvers<never>()
   refused.promise.catch(() => undefined)
@@ -34,17 +35,23 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
     const reason = reasonOf(error)
     if (reason === told) return
     told = reason
-    onNotice({ level: 'warn', message: 'waiting for Redis', fields: { place, reason } })
+    init.onNotice({ level: 'warn', message: 'waiting for Redis', fields: { place, reason } })
+  }
+  const hearSentinel = (error: Error) => {
+    if (/No such master|invalid reply: null/.test(error.message))
+      hear(new Error('the Sentinels know no master of this name'))
+    else hear(error)
   }
   const stop = () => refused.reject(signal?.reason)
   client.on('error', hear)
   client.on('node error', hear)
+  client.on('sentinelError', hearSentinel)
   signal?.addEventListener('abort', stop)
   if (signal?.aborted) stop()
   try {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await Promise.race([refused.promise, look(client, place, onNotice)])
+        return await Promise.race([refused.promise, look(init, place)])
       } catch (error) {
         if (signal?.aborted) throw signal.reason
         const known = toRedisError(error)
@@ -57,6 +64,7 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
   } finally {
     signal?.removeEventListener('abort', stop)
     client.off('node error', hear)
+    client.off('sentinelError', hearSentinel)
     client.off('error', hear)
     // Without a listener ioredis writes them to the console.
     client.on('error', () => undefined)
@@ -67,7 +75,7 @@ function refusal(place: string, reply: string): Error {
   return new Error(`Redis at ${place} refuses: ${reply}`)
 }
 
-async function look(client: RedisClient, place: string, onNotice: (notice: RedisNotice) => void) {
+async function look({ client, prefix, onNotice }: FirstConnectionInit, place: string) {
   const servers = await serversOf(client)
   for (const server of servers) {
     const info = parseInfo(await server.info())
@@ -79,7 +87,7 @@ async function look(client: RedisClient, place: string, onNotice: (notice: Redis
       .then(asTexts)
     for (const notice of noticesOfServer(info, save)) onNotice(notice)
   }
-  return { isSharded: client instanceof Cluster || (await canShard(client)) }
+  return { isSharded: client instanceof Cluster || (await canShard(client, `${prefix}:check`)) }
 }
 
 async function serversOf(client: RedisClient): Promise<readonly Redis[]> {
@@ -90,9 +98,9 @@ async function serversOf(client: RedisClient): Promise<readonly Redis[]> {
 }
 
 /** Publishing is the least that tells: servers differ in how they list their commands. */
-async function canShard(client: Redis): Promise<boolean> {
+async function canShard(client: Redis, channel: string): Promise<boolean> {
   try {
-    await client.spublish(CHECK_CHANNEL, '')
+    await client.spublish(channel, '')
     return true
   } catch (error) {
     if (error instanceof Error && /unknown command|not supported/i.test(error.message)) return false

@@ -21,12 +21,15 @@ import { ClusterRoutes, singleRoutes } from './subscriptions/subscriber-routes.t
 import { Subscriptions } from './subscriptions/subscriptions.ts'
 
 const TIMEOUT_MS = 5_000
+const PREFIX = 'tributary'
 
 export interface RedisConnectionsInit {
   /** As `REDIS_URL`, see `parseRedisUrl`. */
   readonly url: string
   /** The certificate authorities of the servers' certificates, as PEM. Default: those of Node. */
   readonly ca?: string
+  /** `REDIS_PREFIX`: what our keys and channels begin with. Default: `tributary`. */
+  readonly prefix?: string
   /** What the server's CLIENT LIST calls the connections. Default: `tributary`. */
   readonly name?: string
   /** How long a connect or an answer may take, in milliseconds. Default: 5,000. */
@@ -106,14 +109,21 @@ export class RedisConnections implements AsyncDisposable {
     const { clock = systemClock, random = Math.random, onNotice = () => undefined } = init
     const settings: ConnectionSettings = {
       target: parseRedisUrl(init.url),
-      name: init.name ?? 'tributary',
+      name: init.name ?? PREFIX,
       timeoutMs: init.timeoutMs ?? TIMEOUT_MS,
       random,
       ...(init.ca === undefined ? {} : { ca: init.ca }),
     }
     const client = connectCommands(settings)
     try {
-      const { isSharded } = await connectFirst({ client, settings, clock, onNotice, signal: init.signal })
+      const { isSharded } = await connectFirst({
+        client,
+        settings,
+        prefix: init.prefix ?? PREFIX,
+        clock,
+        onNotice,
+        signal: init.signal,
+      })
       return new RedisConnections({ client, settings, clock, isSharded, onNotice })
     } catch (error) {
       client.disconnect()

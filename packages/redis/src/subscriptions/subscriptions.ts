@@ -29,13 +29,17 @@ export class Subscriptions {
   readonly #lostListeners = new Set<(channels: readonly string[]) => void>()
   readonly #interruptedListeners = new Set<(channels: readonly string[]) => void>()
   readonly #endVerifying: () => void
-  #hasToPlace = false
+  /** New ones, that are subscribed together at the end of this turn. */
+  #unplaced: SubscribedChannel[] = []
   /** Told once an outage: what tries again says the same each time. */
   #hasToldFault = false
 
   constructor(init: SubscriptionsInit) {
     this.#init = init
-    init.routes.onChanged(() => this.#place())
+    init.routes.onChanged(() => {
+      this.#place(this.#channels.values())
+      this.#closeUnused()
+    })
     this.#endVerifying = init.clock.every(VERIFY_MS, () => this.#verify())
   }
 
@@ -48,7 +52,7 @@ export class Subscriptions {
     if (channel === undefined) {
       channel = new SubscribedChannel(name)
       this.#channels.set(name, channel)
-      this.#placeSoon()
+      this.#placeSoon(channel)
     }
     return channel.subscribe(listener, () => this.#leave(channel))
   }
@@ -90,21 +94,21 @@ export class Subscriptions {
     this.#channels.clear()
   }
 
-  /** With all others that come in this turn of the event loop. */
-  #placeSoon(): void {
-    if (this.#hasToPlace) return
-    this.#hasToPlace = true
+  #placeSoon(channel: SubscribedChannel): void {
+    this.#unplaced.push(channel)
+    if (this.#unplaced.length > 1) return
     queueMicrotask(() => {
-      this.#hasToPlace = false
-      this.#place()
+      const channels = this.#unplaced
+      this.#unplaced = []
+      this.#place(channels.filter((one) => this.#channels.get(one.name) === one))
     })
   }
 
-  /** Brings each channel to the server that has it. */
-  #place(): void {
+  /** Brings each to the server that has it. */
+  #place(channels: Iterable<SubscribedChannel>): void {
     const { routes } = this.#init
     const moving = new Map<string, string[]>()
-    for (const channel of this.#channels.values()) {
+    for (const channel of channels) {
       const server = routes.serverOf(channel.name)
       if (server === undefined || server === channel.server) continue
       if (channel.server !== undefined) this.#connections.get(channel.server)?.remove([channel.name])
@@ -115,7 +119,6 @@ export class Subscriptions {
       else names.push(channel.name)
     }
     for (const [server, names] of moving) this.#connectionTo(server).add(names)
-    this.#closeUnused()
   }
 
   /** A server that is no longer a master would be connected to for ever. The last one stays: channels come and go. */
