@@ -26,6 +26,8 @@ interface RouteCase {
   /** What is asked in its place. Default: the route itself; `:mine` is a connection of `user`, `:runId` a run of his. */
   readonly path?: string
   readonly body?: unknown
+  /** What who may use it is answered. Default: 200. */
+  readonly answer?: { readonly status: number; readonly code: string }
 }
 
 const PUBLISHERS: readonly Who[] = ['publisher', 'admin']
@@ -49,6 +51,16 @@ const REVOCATION_ROUTES: readonly RouteCase[] = [
   },
 ]
 
+const NODE_ROUTES: readonly RouteCase[] = [
+  { route: 'GET /api/cluster/nodes', mayUse: ADMIN },
+  {
+    route: 'POST /api/cluster/nodes/:nodeId/drain',
+    path: '/api/cluster/nodes/nobody/drain',
+    mayUse: ADMIN,
+    answer: { status: 404, code: 'node_not_found' },
+  },
+]
+
 /** Held tasks, at an address that the test fills in. */
 const HELD = 'held'
 
@@ -56,6 +68,7 @@ const WORKER_ROUTES: readonly RouteCase[] = [
   { route: 'POST /api/sse/emitter/parallel-tasks', mayUse: EVERYBODY, body: HELD },
   ...RUN_ROUTES,
   ...REVOCATION_ROUTES,
+  ...NODE_ROUTES,
 ]
 
 const GATEWAY_ROUTES: readonly RouteCase[] = [
@@ -78,6 +91,7 @@ const GATEWAY_ROUTES: readonly RouteCase[] = [
   { route: `POST ${RELAY}`, mayUse: OWNER, body: { endpoint: '/api/runs/:runId/events' } },
   ...RUN_ROUTES,
   ...REVOCATION_ROUTES,
+  ...NODE_ROUTES,
   { route: 'POST /api/sse', mayUse: PUBLISHERS, body: SEND },
   {
     route: `POST ${MANAGED}/send/user/:userId`,
@@ -109,6 +123,11 @@ const GATEWAY_ROUTES: readonly RouteCase[] = [
     body: { token: ':token' },
   },
   { route: `DELETE ${MANAGED}/connections/:id`, path: `${MANAGED}/connections/:mine`, mayUse: OWNER },
+  {
+    route: `DELETE ${MANAGED}/connections/user/:userId`,
+    path: `${MANAGED}/connections/user/user`,
+    mayUse: OWNER,
+  },
   { route: `GET ${MANAGED}/status`, mayUse: ADMIN },
   { route: `GET ${MANAGED}/status/group/:groupId`, path: `${MANAGED}/status/group/g`, mayUse: ADMIN },
   { route: `GET ${MANAGED}/connections`, mayUse: ADMIN },
@@ -193,7 +212,7 @@ describe('in production', () => {
       expect(other.toSorted()).toEqual(tabled.toSorted())
     })
 
-    describe.each(SERVICES[service])('$route', ({ route, path, mayUse, body }) => {
+    describe.each(SERVICES[service])('$route', ({ route, path, mayUse, body, answer: own }) => {
       it.each(WHO)('for %s', async (who) => {
         await using reader = await EventCollector.open(
           `${gateway.url}${MANAGED}/connect?token=${await tokenOf('user')}`,
@@ -208,7 +227,7 @@ describe('in production', () => {
         const [method = '', address = ''] = route.split(' ')
         const sent = body === undefined ? undefined : filled(JSON.stringify(body === HELD ? held() : body))
         const answer = await ask(service, who, method, filled(path ?? address), sent)
-        if (mayUse.includes(who)) expect(answer).toEqual({ status: 200, code: undefined })
+        if (mayUse.includes(who)) expect(answer).toEqual(own ?? { status: 200, code: undefined })
         else if (who === 'anonymous') expect(answer).toEqual({ status: 401, code: 'unauthorized' })
         else expect(answer).toEqual({ status: 403, code: 'forbidden' })
         for (const { runs } of [gateway.deps, worker.deps]) {

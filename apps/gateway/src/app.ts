@@ -2,6 +2,7 @@ import { StoreUnavailableError } from '@tributary/eventlog'
 import { hubPlugin } from '@tributary/hub/fastify'
 import {
   type App,
+  addNodes,
   addRevocations,
   addSessionRoutes,
   addStaticPage,
@@ -31,6 +32,7 @@ const RUNS_SHARE = 0.8
 export async function createGatewayApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, hub, runs, streams, store, config, clock, metrics } = deps
   const runsMs = config.DRAIN_MS * RUNS_SHARE
+  const components = () => ({ store: store.health })
   const app = await createApp({
     name: 'Tributary gateway',
     version: '0.1.0',
@@ -44,7 +46,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     clock,
     drain,
     metrics,
-    components: () => ({ store: store.health }),
+    components,
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
       return hub.probe()
@@ -57,6 +59,12 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addConnections(app, deps)
   addConnectionToken(app, deps)
   if (deps.streamTokens !== undefined) addStreamTokens(app, deps.streamTokens)
+  addNodes(app, {
+    cluster: deps.cluster,
+    drain,
+    components,
+    load: () => ({ connections: hub.local.count(), streams: streams.totals().open, runs: runs.runningCount }),
+  })
   addRevocations(app, { revocations: deps.revocations, endRevoked: () => streams.endRevoked() })
   addMonitor(app, deps)
   addMetrics(app, deps)

@@ -35,6 +35,7 @@ const ROUTE_PERMISSIONS = {
   'GET /api/sse/managed/status/user/:userId': 'own',
   'GET /api/sse/managed/connections/:id': 'own',
   'DELETE /api/sse/managed/connections/:id': 'own',
+  'DELETE /api/sse/managed/connections/user/:userId': 'own',
   'POST /api/sse/managed/connections/:id/subscriptions': 'own',
   'POST /api/sse/managed/connections/:id/token': 'own',
 
@@ -46,6 +47,8 @@ const ROUTE_PERMISSIONS = {
   'POST /api/sse/reset': 'admin',
   'POST /api/sse/health': 'admin',
   'GET /api/realtime/monitor': 'admin',
+  'GET /api/cluster/nodes': 'admin',
+  'POST /api/cluster/nodes/:nodeId/drain': 'admin',
   'POST /api/auth/revocations': 'admin',
   'GET /api/auth/revocations': 'admin',
   'DELETE /api/auth/revocations': 'admin',

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from '@tributary/eventlog'
 import {
   type App,
+  addNodes,
   addRevocations,
   addStaticPage,
   createApp,
@@ -21,6 +22,7 @@ const RUNS_SHARE = 0.8
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, runs, streams, store, config, clock, metrics, probe } = deps
+  const components = () => ({ store: store.health })
   const app = await createApp({
     name: 'Tributary worker',
     version: '0.1.0',
@@ -34,7 +36,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     clock,
     drain,
     metrics,
-    components: () => ({ store: store.health }),
+    components,
     nodeId: deps.clustered ? deps.cluster.nodeId : undefined,
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
@@ -43,6 +45,12 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
   })
   addParallelTasks(app, deps)
   addRuns(app, deps)
+  addNodes(app, {
+    cluster: deps.cluster,
+    drain,
+    components,
+    load: () => ({ streams: streams.totals().open, runs: runs.runningCount }),
+  })
   addRevocations(app, { revocations: deps.revocations, endRevoked: () => streams.endRevoked() })
   if (config.NODE_ENV !== 'production') {
     addSampleApi(app)

@@ -12,6 +12,8 @@ export const ROUTE_PERMISSIONS: RoutePermissions = {
   'GET /api/runs/:runId/events': 'own',
   'POST /api/runs/:runId/cancel': 'own',
 
+  'GET /api/cluster/nodes': 'admin',
+  'POST /api/cluster/nodes/:nodeId/drain': 'admin',
   'POST /api/auth/revocations': 'admin',
   'GET /api/auth/revocations': 'admin',
   'DELETE /api/auth/revocations': 'admin',

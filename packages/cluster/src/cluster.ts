@@ -60,6 +60,9 @@ export interface Cluster extends AsyncDisposable {
   /** Those whose lease holds, this one included, the oldest first. @throws ProblemError `store_unavailable` */
   nodes(service?: NodeService): Promise<readonly ClusterNode[]>
 
+  /** The nodes as they were last read, for when they cannot be: at most a heartbeat old while they can. */
+  readonly known: readonly ClusterNode[]
+
   /** Says where this node is reached, once it listens: from then on others send to it. Told at once. */
   listensAt(url: string): void
 

@@ -41,11 +41,14 @@ export class LocalCluster implements Cluster {
   }
 
   async nodes(service = this.#service): Promise<readonly ClusterNode[]> {
-    if (service !== this.#service) return []
+    return service === this.#service ? this.known : []
+  }
+
+  get known(): readonly ClusterNode[] {
     return [
       {
         nodeId: this.nodeId,
-        service,
+        service: this.#service,
         ...(this.#url === undefined ? {} : { url: this.#url }),
         startedAt: this.#startedAt,
         seenAt: this.#clock.now(),

@@ -69,6 +69,7 @@ export const ERROR_CODES = {
   not_found: rule(404, 'client', 'fix_request', 'There is nothing here.'),
   run_not_found: rule(404, 'client', 'none', 'There is no such run.'),
   revocation_not_found: rule(404, 'client', 'none', 'There is no such revocation.'),
+  node_not_found: rule(404, 'client', 'none', 'There is no such node.'),
   connection_not_found: rule(404, 'client', 'none', 'There is no such connection.'),
   method_not_allowed: rule(405, 'client', 'fix_request', 'The method is not allowed here.'),
   connection_exists: rule(409, 'client', 'fix_request', 'A connection of this id is open.'),
@@ -111,6 +112,7 @@ export const ERROR_CODES = {
   upstream_unavailable: rule(503, 'connection', 'retry', 'No upstream is available.'),
   store_unavailable: rule(503, 'server', 'retry', 'Nothing can be stored now.'),
   keys_unavailable: rule(503, 'server', 'retry', 'Tokens cannot be verified now.'),
+  node_unreachable: rule(503, 'connection', 'retry', 'A node could not be asked.'),
   draining: rule(503, 'server', 'retry', 'The server is about to stop.'),
   not_ready: rule(503, 'server', 'retry', 'The server cannot serve now.'),
   too_many_connections: rule(

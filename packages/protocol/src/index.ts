@@ -118,6 +118,7 @@ export {
 } from './health.ts'
 export { EXPOSED_HEADERS, isHeaderName, isHeaderValue } from './http-header.ts'
 export { DEFAULT_MONITOR_LIMIT, MonitorAnswer, MonitorQuery } from './monitor.ts'
+export { NodeDrainAnswer, NodeList, NodeParams, NodeState, NodeView } from './node.ts'
 export {
   DEFAULT_POLL_LIMIT,
   MAX_POLL_LIMIT,

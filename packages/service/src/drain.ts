@@ -38,6 +38,7 @@ export class Drain {
   readonly limitMs: number
   #state: DrainState = 'serving'
   #drained: Promise<void> | undefined
+  readonly #over = Promise.withResolvers<void>()
   #requests = 0
   #idle: (() => void) | undefined
   readonly #finish: Step[] = []
@@ -49,6 +50,11 @@ export class Drain {
     this.limitMs = limitMs
     this.#logger = logger
     this.#clock = clock
+  }
+
+  /** Resolves when the drain is over, whoever began it. */
+  get over(): Promise<void> {
+    return this.#over.promise
   }
 
   get state(): DrainState {
@@ -90,6 +96,7 @@ export class Drain {
     cancel()
     this.#state = 'closed'
     this.#logger.info({}, 'drain over')
+    this.#over.resolve()
   }
 
   async #take({ name, run }: Step, limit: AbortSignal): Promise<void> {

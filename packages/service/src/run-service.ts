@@ -116,6 +116,8 @@ class ProcessLife {
     this.#service = service
     service.drain.onClose('app', () => service.app.close())
     service.drain.onClose('service', () => service.close?.())
+    // Also where it was begun from elsewhere: a node that was drained ends.
+    void service.drain.over.then(() => process.exit(0))
   }
 
   failed(error: unknown): never {
@@ -135,7 +137,7 @@ class ProcessLife {
     if (this.#endingSince !== undefined) return
     this.#endingSince = performance.now()
     if (this.#service === undefined) process.exit(0)
-    void this.#service.drain.begin().then(() => process.exit(0))
+    void this.#service.drain.begin()
   }
 }
 

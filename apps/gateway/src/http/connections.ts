@@ -109,6 +109,23 @@ export function addConnections(app: App, { hub, ownedConnections }: Deps): void 
     },
   )
   app.delete(
+    '/api/sse/managed/connections/user/:userId',
+    {
+      schema: {
+        tags,
+        summary: "Close a user's connections",
+        params: Type.Object({ userId: Name }),
+        querystring: CloseQuery,
+        response: { 200: CloseAnswer },
+      },
+    },
+    async ({ params: { userId }, query, principal }) => {
+      requireOwner({ principal }, userId)
+      const { closed, local, unreachable } = await hub.closeUser(userId, query.reason)
+      return { success: true as const, closed, local: { closed: local }, ...unreachableOf(unreachable) }
+    },
+  )
+  app.delete(
     '/api/sse/managed/connections/:id',
     {
       schema: {

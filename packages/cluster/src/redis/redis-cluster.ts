@@ -114,6 +114,10 @@ export class RedisCluster implements Cluster {
     return ofService(this.#known, service)
   }
 
+  get known(): readonly ClusterNode[] {
+    return this.#known
+  }
+
   listensAt(url: string): void {
     this.#url = url
     this.#lease.beatSoon()
