@@ -1,0 +1,1 @@
+export { RedisRunIndex, type RedisRunIndexOptions } from './redis-run-index.ts'
