@@ -22,6 +22,8 @@ export interface ConnectionSettings {
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 1_000
 const KEEP_ALIVE_MS = 10_000
+const SLOTS_LIMIT_MS = 1_000
+const SLOTS_REFRESH_MS = 10_000
 /** How long the server may take to close after us. One that is frozen never does. */
 const DISCONNECT_LIMIT_MS = 250
 /** How often a server that loads its data is asked again. */
@@ -101,12 +103,13 @@ function connect(settings: ConnectionSettings, options: Shared): RedisClient {
       // What was under way when a node went would be sent again. Blocking reads bear that.
       retryDelayOnFailover: enableOfflineQueue ? FIRST_RETRY_MS : 0,
       retryDelayOnClusterDown: enableOfflineQueue ? FIRST_RETRY_MS : 0,
-      slotsRefreshTimeout: timeoutMs,
-      slotsRefreshInterval: KEEP_ALIVE_MS,
+      // The next server is asked when one does not answer.
+      slotsRefreshTimeout: Math.min(SLOTS_LIMIT_MS, timeoutMs),
+      slotsRefreshInterval: SLOTS_REFRESH_MS,
       clusterRetryStrategy: (attempt) => backoffMs(attempt, random),
       // Names of certificates are those of the URL, not the addresses that they stand for.
       dnsLookup: (address, done) => done(null, address),
-      redisOptions: { ...redisOptions, ...tlsOf(settings) },
+      redisOptions: { ...redisOptions, ...tlsOf(settings), disconnectTimeout: DISCONNECT_LIMIT_MS },
     },
   )
 }

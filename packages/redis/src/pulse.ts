@@ -52,7 +52,10 @@ export class Pulse {
   async #beat(): Promise<void> {
     this.#cancel()
     const servers = this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client]
+    // One that is silent may have been replaced already: known before its connection is given up.
+    this.#cancel = this.#clock.after(BEAT_MS, () => this.#refresh())
     const answers = await Promise.allSettled(servers.map((server) => server.ping()))
+    this.#cancel()
     if (this.#hasEnded) return
     const fault = answers.find((answer) => answer.status === 'rejected')
     const isReady = this.#client.status === 'ready'

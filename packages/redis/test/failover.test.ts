@@ -76,31 +76,38 @@ describeWithRedisServers('with Sentinel', () => {
 })
 
 describeWithRedisServers('with a Cluster', () => {
-  test('commands and subscriptions of a shard go on at its replica, others are not touched', {
-    timeout: LIMIT_MS,
-  }, async () => {
-    await using cluster = await startRedisCluster({ replicas: 1 })
-    await using redis = await RedisConnections.open({ url: cluster.url })
-    const heard: string[] = []
-    const keys = ['a', 'b', 'c', 'd']
-    await Promise.all(
-      keys.map((key) => redis.subscriptions.subscribe(key, (message) => heard.push(message)).ready),
-    )
-    const master = await cluster.ownerOf('a')
-    const isInterrupted = nextInterruption(redis)
-    await master.kill()
-    const owner = await until('another owner', async () => {
-      const now = await cluster.ownerOf('a')
-      return now === master ? undefined : now
-    })
-    await written(redis, 'a')
-    expect(await owner.run('GET', 'a')).toBe('value')
-    const interrupted = await isInterrupted
-    expect(interrupted).toContain('a')
-    expect(interrupted.length).toBeLessThan(keys.length)
-    await heardAgain(redis, 'a', heard)
-    await until('health', async () => (redis.status.state === 'up' ? true : undefined))
-  })
+  test.each([
+    ['killed', (master: RedisServer) => master.kill()],
+    ['frozen', async (master: RedisServer) => master.pause()],
+  ])(
+    'whose master is %s, commands and subscriptions of its shard go on at the replica, others are not touched',
+    {
+      timeout: LIMIT_MS,
+    },
+    async (_, harm) => {
+      await using cluster = await startRedisCluster({ replicas: 1 })
+      await using redis = await RedisConnections.open({ url: cluster.url, timeoutMs: 2_000 })
+      const heard: string[] = []
+      const keys = ['a', 'b', 'c', 'd']
+      await Promise.all(
+        keys.map((key) => redis.subscriptions.subscribe(key, (message) => heard.push(message)).ready),
+      )
+      const master = await cluster.ownerOf('a')
+      const isInterrupted = nextInterruption(redis)
+      await harm(master)
+      const owner = await until('another owner', async () => {
+        const now = await cluster.ownerOf('a')
+        return now === master ? undefined : now
+      })
+      await written(redis, 'a')
+      expect(await owner.run('GET', 'a')).toBe('value')
+      const interrupted = await isInterrupted
+      expect(interrupted).toContain('a')
+      expect(interrupted.length).toBeLessThan(keys.length)
+      await heardAgain(redis, 'a', heard)
+      await until('health', async () => (redis.status.state === 'up' ? true : undefined))
+    },
+  )
 
   test('commands and subscriptions follow a slot that moves, which is told', {
     timeout: LIMIT_MS,

@@ -7,6 +7,7 @@ import { fromVariable } from '../config/config-error.ts'
 /** The variables that say which Redis, and how it is reached. */
 export interface RedisConfig {
   readonly REDIS_URL: string
+  readonly REDIS_PREFIX: string
   readonly REDIS_TLS_CA_FILE?: string
   readonly REDIS_TIMEOUT_MS: number
 }
@@ -29,6 +30,7 @@ export async function openRedis(config: RedisConfig, options: OpenRedisOptions):
     RedisConnections.open({
       url: config.REDIS_URL,
       ...(ca === undefined ? {} : { ca }),
+      prefix: config.REDIS_PREFIX,
       name: `tributary-${name}`,
       timeoutMs: config.REDIS_TIMEOUT_MS,
       onNotice: ({ level, message, fields }) => logger[level](fields, message),

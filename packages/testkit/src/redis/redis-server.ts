@@ -28,6 +28,7 @@ export class RedisServer implements AsyncDisposable {
   readonly #folder: string
   readonly #args: readonly string[]
   #process: GuardedProcess
+  #isPaused = false
 
   private constructor(init: {
     port: number
@@ -95,8 +96,9 @@ export class RedisServer implements AsyncDisposable {
     return client
   }
 
-  /** One command by a connection of its own: `run('CLIENT', 'KILL', 'TYPE', 'pubsub')`. */
+  /** One command by a connection of its own, at once an error while it is paused: `run('CLIENT', 'KILL', 'TYPE', 'pubsub')`. */
   async run(command: string, ...args: (string | number)[]): Promise<unknown> {
+    if (this.#isPaused) throw new Error('a paused server answers nothing')
     const client = this.client()
     try {
       return await client.call(command, ...args)
@@ -117,16 +119,19 @@ export class RedisServer implements AsyncDisposable {
 
   /** SIGSTOP: it keeps its connections, takes new ones, and answers nothing. */
   pause(): void {
+    this.#isPaused = true
     this.#process.signal('SIGSTOP')
   }
 
   resume(): void {
+    this.#isPaused = false
     this.#process.signal('SIGCONT')
   }
 
   /** Starts it again on its port and in its folder; stopped first where it runs. Resolves once it takes commands. */
   async restart(): Promise<void> {
     await this.stop()
+    this.#isPaused = false
     this.#process = await GuardedProcess.start(this.#program, this.#args, this.#folder)
     await this.#answering()
   }
