@@ -134,9 +134,11 @@ export class LocalStays {
       if (stay === undefined) continue
       announcements.push(...this.#end(place, stay, changed))
     }
-    for (const place of this.#claimed) {
+    // A copy: what is handed out again goes behind the others.
+    for (const place of [...this.#claimed]) {
       const stay = this.#byPlace.get(place)
-      if (stay === undefined || stay.claimedUntil > now) continue
+      if (stay === undefined) continue
+      if (stay.claimedUntil > now) break
       announcements.push(...this.#claim(place, stay))
     }
     this.#records.store(changed)

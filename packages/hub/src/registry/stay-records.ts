@@ -2,7 +2,7 @@ import type { EventLog } from '@tributary/eventlog'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 
-const Announced = Type.Object({
+export const Announced = Type.Object({
   kind: Type.Enum(['join', 'leave']),
   place: Type.String(),
   group: Type.String(),

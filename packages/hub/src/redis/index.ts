@@ -1,0 +1,1 @@
+export { RedisConnectionRegistry, type RedisConnectionRegistryOptions } from './redis-connection-registry.ts'
