@@ -108,6 +108,12 @@ const GATEWAY_ROUTES: readonly RouteCase[] = [
     body: SEND,
   },
   { route: 'POST /api/realtime/test', mayUse: ADMIN, body: { type: 'note', target: 'broadcast' } },
+  {
+    route: `GET ${MANAGED}/presence/group/:groupId`,
+    path: `${MANAGED}/presence/group/g`,
+    mayUse: EVERYBODY,
+  },
+  { route: `GET ${MANAGED}/presence/user/:userId`, path: `${MANAGED}/presence/user/user`, mayUse: OWNER },
   { route: `GET ${MANAGED}/status/user/:userId`, path: `${MANAGED}/status/user/user`, mayUse: OWNER },
   { route: `GET ${MANAGED}/connections/:id`, path: `${MANAGED}/connections/:mine`, mayUse: OWNER },
   {

@@ -24,6 +24,8 @@ const REFUSED: readonly Pick<HostileCase, 'method' | 'path' | 'body'>[] = [
   { method: 'GET', path: `${MANAGED}/status` },
   { method: 'DELETE', path: `${MANAGED}/connections` },
   { method: 'POST', path: '/api/auth/revocations', body: { userId: 'healthy' } },
+  { method: 'GET', path: `${MANAGED}/presence/group/news` },
+  { method: 'GET', path: `${MANAGED}/presence/user/healthy` },
 ]
 
 hostile(
@@ -47,6 +49,12 @@ hostile('an anonymous stream', [
   {
     name: 'joins nothing else',
     path: `${MANAGED}/connect/group/chat?sessionId=s3`,
+    status: 403,
+    code: 'forbidden',
+  },
+  {
+    name: 'is not told who else is there',
+    path: '/api/sse?sessionId=s5&groups=news&presence=true',
     status: 403,
     code: 'forbidden',
   },

@@ -20,6 +20,7 @@ import { addManagedStreams } from './http/managed-streams.ts'
 import { addMetrics } from './http/metrics.ts'
 import { addMonitor } from './http/monitor.ts'
 import { addPolling } from './http/polling.ts'
+import { addPresence } from './http/presence.ts'
 import { addPublishing } from './http/publishing.ts'
 import { addRelays } from './http/relays.ts'
 import { addRuns } from './http/runs.ts'
@@ -57,6 +58,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addPolling(app, deps)
   addPublishing(app, deps)
   addConnections(app, deps)
+  addPresence(app, deps)
   addConnectionToken(app, deps)
   if (deps.streamTokens !== undefined) addStreamTokens(app, deps.streamTokens)
   addNodes(app, {

@@ -4,6 +4,8 @@ import { RedisCluster } from '@tributary/cluster/redis'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
+import { type ConnectionRegistry, DEFAULT_NAMESPACE } from '@tributary/hub'
+import { RedisConnectionRegistry } from '@tributary/hub/redis'
 import type { Clock } from '@tributary/protocol'
 import { LocalUserQuota, type UserQuota } from '@tributary/quota'
 import type { RedisConnections } from '@tributary/redis'
@@ -22,6 +24,8 @@ export interface Backends extends AsyncDisposable {
   readonly store: EventStore
   /** The nodes that serve together. Left before the store is closed. */
   readonly cluster: Cluster
+  /** Who is connected to any node. Default: the hub's own, of this process. */
+  readonly registry: ConnectionRegistry | undefined
   /** How much one user may have at a time. */
   readonly quotas: { readonly runs: UserQuota; readonly runStreams: UserQuota }
   /** Whether other nodes have the same store, and with it the same runs. */
@@ -47,8 +51,16 @@ export async function openBackends(config: GatewayConfig, options: BackendsOptio
     runs: new LocalUserQuota(runLimitsOf(config)),
     runStreams: new LocalUserQuota(runStreamLimitsOf(config)),
   }
+  const registry = redis === undefined ? undefined : sharedRegistry(config, redis)
   const closing = opened.move()
-  return { store, cluster, quotas, clustered: false, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return {
+    store,
+    cluster,
+    registry,
+    quotas,
+    clustered: false,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
 }
 
 /** The Redis that all nodes share, where there is one. */
@@ -77,6 +89,16 @@ async function openCluster(
     clock,
     meter: metrics.cluster,
     onError: (error) => logger.warn({ err: error }, 'a task of the cluster failed'),
+  })
+}
+
+/** The connections of the hubs of all nodes. */
+function sharedRegistry(config: GatewayConfig, redis: RedisConnections): ConnectionRegistry {
+  return new RedisConnectionRegistry({
+    redis,
+    prefix: config.REDIS_PREFIX,
+    namespace: DEFAULT_NAMESPACE,
+    rules: { graceMs: config.PRESENCE_GRACE_MS, announceAll: false },
   })
 }
 

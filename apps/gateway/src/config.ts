@@ -34,6 +34,21 @@ export const GatewayConfigSchema = Type.Object({
     description: 'How long an upstream that is away is waited for.',
   }),
   MAX_CONNECTIONS_PER_USER: Limit(5, 'Streams of one user at a time, but those of runs. 0: no limit.'),
+  MAX_CONNECTIONS_CLUSTER: Limit(
+    0,
+    'Streams of users at a time over all nodes; `MAX_CONNECTIONS` is of each. 0: no limit.',
+  ),
+  PRESENCE_GRACE_MS: Type.Integer({
+    minimum: 0,
+    maximum: 3_600_000,
+    default: 10_000,
+    description: 'How long a user without a stream may take to come back before he has left his groups.',
+  }),
+  PRESENCE_METADATA: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description:
+      "The keys of a stream's metadata that are shown to who may be in its groups, comma-separated.",
+  }),
   CONNECTION_LIMIT_POLICY: Type.Enum(['reject', 'replace'], {
     default: 'reject',
     description: "What a user's stream beyond that does: it is refused, or the oldest ends for it.",

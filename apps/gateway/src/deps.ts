@@ -113,6 +113,10 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const hub = await Hub.open({
     store,
     cluster,
+    ...(backends.registry === undefined ? {} : { registry: backends.registry }),
+    maxConnectionsCluster: config.MAX_CONNECTIONS_CLUSTER,
+    presenceGraceMs: config.PRESENCE_GRACE_MS,
+    presenceMetadata: config.PRESENCE_METADATA,
     meter: hubMetrics,
     clock,
     streams,

@@ -32,6 +32,8 @@ const ROUTE_PERMISSIONS = {
   'POST /api/sse/managed/broadcast/group/:groupId': 'publish:group',
   'POST /api/realtime/test': 'publish',
 
+  'GET /api/sse/managed/presence/group/:groupId': 'own',
+  'GET /api/sse/managed/presence/user/:userId': 'own',
   'GET /api/sse/managed/status/user/:userId': 'own',
   'GET /api/sse/managed/connections/:id': 'own',
   'DELETE /api/sse/managed/connections/:id': 'own',

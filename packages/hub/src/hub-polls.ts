@@ -9,7 +9,15 @@ import { cursorOption } from './cursor-option.ts'
 export interface PollOptions
   extends Pick<
     ConnectOptions,
-    'userId' | 'sessionId' | 'groups' | 'roles' | 'metadata' | 'events' | 'lastEventId' | 'credential'
+    | 'userId'
+    | 'sessionId'
+    | 'groups'
+    | 'roles'
+    | 'presence'
+    | 'metadata'
+    | 'events'
+    | 'lastEventId'
+    | 'credential'
   > {
   /** The most events in the answer. Default 100. */
   readonly limit?: number
@@ -21,15 +29,25 @@ export interface PollOptions
   readonly naming?: Naming
 }
 
+export interface HubPollsOptions {
+  readonly log: EventLog
+  readonly streams: StreamServer
+  readonly maxWaiting: number | undefined
+  /** Has it told who comes into groups, and who leaves them. */
+  readonly watch: (groups: readonly string[]) => Promise<void>
+}
+
 /** The readers of the hub's log that come for a page at a time. */
 export class HubPolls {
   readonly #log: EventLog
+  readonly #watch: HubPollsOptions['watch']
   readonly #streams: StreamServer
   readonly #waiting: WaitingPolls
   readonly #listeners = new Map<Topic, Set<(entry: LogEntry) => void>>()
 
-  constructor(log: EventLog, streams: StreamServer, maxWaiting: number | undefined) {
+  constructor({ log, streams, maxWaiting, watch }: HubPollsOptions) {
     this.#log = log
+    this.#watch = watch
     this.#streams = streams
     this.#waiting = streams.createWaitingPolls(maxWaiting)
   }
@@ -44,6 +62,7 @@ export class HubPolls {
     // Nobody can name it: it is no open connection, and its id is no name.
     const member = new Connection('', who, NO_TIMES)
     const topics = memberTopics(member)
+    if (member.presence) await this.#watch([...member.groups])
     const following = this.#log.follow(topics)
     try {
       if (following.ready !== undefined) await following.ready

@@ -81,7 +81,12 @@ export class Hub implements AsyncDisposable {
     this.#connections = members.connections
     this.#index = this.#connections.index
     this.#fanOut = new FanOut(this.#index)
-    this.#polls = new HubPolls(log, streams, options.maxWaitingPolls)
+    this.#polls = new HubPolls({
+      log,
+      streams,
+      maxWaiting: options.maxWaitingPolls,
+      watch: (groups) => registry.watch(groups, members.watchMs),
+    })
     const source = options.source ?? DEFAULT_SOURCE
     const { meter = NO_HUB_METER } = options
     this.#publisher = new Publisher({

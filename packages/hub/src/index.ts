@@ -14,6 +14,7 @@ export type { HubMeter } from './hub-meter.ts'
 export type { CloseReceipt } from './hub-nodes.ts'
 export {
   DEFAULT_MAX_EVENT_BYTES,
+  DEFAULT_NAMESPACE,
   DEFAULT_PRESENCE_GRACE_MS,
   DEFAULT_STREAM_MAX_TIMEOUT_MS,
   DEFAULT_STREAM_TIMEOUT_MS,

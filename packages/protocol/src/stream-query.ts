@@ -54,6 +54,12 @@ export type RunEventsQuery = Static<typeof RunEventsQuery>
 const managedQuery = {
   groups: Type.Optional(Type.String({ maxLength: 8192, description: 'Groups to join, comma-separated.' })),
   sessionId: Type.Optional(Name),
+  presence: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether to be told who comes into the groups and who leaves them: `presence_join`, `presence_leave`.',
+    }),
+  ),
   metadata: Type.Optional(
     Type.String({ maxLength: 8192, description: 'Development only: connection metadata, as a JSON object.' }),
   ),

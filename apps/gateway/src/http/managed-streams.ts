@@ -50,16 +50,23 @@ export function addManagedStreams(app: App, deps: Deps): void {
 /**
  * Whom a request gets events for.
  *
- * @throws ProblemError `forbidden` where a group may not be joined, or the session is another user's.
+ * @throws ProblemError `forbidden` where a group may not be joined, or its presence seen; where the session is another
+ *   user's.
  */
 export function memberOf(
   principal: Principal,
-  { groups, sessionId, metadata }: Pick<ManagedStreamQuery, 'groups' | 'sessionId' | 'metadata'>,
+  {
+    groups,
+    sessionId,
+    presence = false,
+    metadata,
+  }: Pick<ManagedStreamQuery, 'groups' | 'sessionId' | 'presence' | 'metadata'>,
   { config: { NODE_ENV }, sessionOwners }: Pick<Deps, 'config' | 'sessionOwners'>,
   group?: string,
 ) {
   const wanted = [...(group === undefined ? [] : [group]), ...groupsOf(groups)]
   requireGroups(principal, wanted)
+  if (presence) requireSignedIn(principal)
   const said = metadataOf(metadata, NODE_ENV !== 'production')
   if (sessionId !== undefined) sessionOwners.claim(sessionId, principal)
   return {
@@ -68,10 +75,17 @@ export function memberOf(
     // Not of the address: nobody gives himself a role.
     roles: principal.roles,
     groups: wanted,
+    presence,
     mayJoin: (name: string) => mayJoin(principal, name),
     metadata: { ...said, ...principal.metadata },
     ...(sessionId === undefined ? {} : { sessionId }),
   }
+}
+
+/** Who is in a group is shown to who may be in it, and says who he is. @throws ProblemError `forbidden` */
+export function requireSignedIn({ method }: Principal): void {
+  if (method !== 'anonymous') return
+  throw new ProblemError('forbidden', 'Who is there is not shown to anonymous users; send a token.')
 }
 
 /** The names of a comma-separated list. */
