@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineScript, RedisConnections } from '@tributary/redis'
-import { freePort, SELF_SIGNED, startRedis, until } from '@tributary/testkit'
+import { freePort, SELF_SIGNED, startRedis, startRedisCluster, until } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import Type from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
@@ -34,14 +34,8 @@ describeWithRedisServers('a server that asks who comes', () => {
   })
 
   test('is talked to by TLS, with the authority that was given, and not without', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'tributary-tls-'))
-    onTestFinished(() => rm(folder, { recursive: true }))
-    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-    await writeFile(cert, SELF_SIGNED.cert)
-    await writeFile(key, SELF_SIGNED.key)
     const port = await freePort()
-    const lines = [`tls-port ${port}`, `tls-cert-file ${cert}`, `tls-key-file ${key}`, 'tls-auth-clients no']
-    await using server = await startRedis({ lines: [...lines, 'tls-replication no'] })
+    await using server = await startRedis({ lines: [`tls-port ${port}`, ...(await tlsLines())] })
     const url = `rediss://localhost:${port}`
     await using redis = await RedisConnections.open({ url, ca: SELF_SIGNED.cert })
     await redis.subscriptions.subscribe('a', () => undefined).ready
@@ -58,4 +52,51 @@ describeWithRedisServers('a server that asks who comes', () => {
     stop.abort()
     await expect(opening).rejects.toThrow()
   })
+
+  test('is found by Sentinels over TLS, which also have a login', async () => {
+    const [port, sentinelPort] = [await freePort(), await freePort()]
+    const lines = await tlsLines()
+    await using master = await startRedis({ lines: [`tls-port ${port}`, 'requirepass secret', ...lines] })
+    await using sentinel = await startRedis({
+      sentinel: true,
+      lines: [
+        `tls-port ${sentinelPort}`,
+        ...lines,
+        'requirepass watch',
+        'sentinel resolve-hostnames yes',
+        'sentinel announce-hostnames yes',
+        `sentinel monitor main localhost ${port} 1`,
+        'sentinel auth-pass main secret',
+        'tls-replication yes',
+      ],
+    })
+    const url = `rediss+sentinel://:secret@localhost:${sentinelPort}/main?sentinelPassword=watch`
+    await using redis = await RedisConnections.open({ url, ca: SELF_SIGNED.cert })
+    await redis.subscriptions.subscribe('a', () => undefined).ready
+    expect(await redis.call((client) => client.ping())).toBe('PONG')
+    expect([master.port, sentinel.port]).not.toContain(port)
+  })
+
+  test('is a Cluster over TLS, where its servers say their names', async () => {
+    const lines = await tlsLines()
+    await using cluster = await startRedisCluster({
+      lines: [...lines, 'cluster-announce-hostname localhost', 'cluster-preferred-endpoint-type hostname'],
+      hasTls: true,
+    })
+    await using redis = await RedisConnections.open({ url: cluster.url, ca: SELF_SIGNED.cert })
+    const keys = ['a', 'b', 'c', 'd']
+    const ready = keys.map((key) => redis.subscriptions.subscribe(key, () => undefined).ready)
+    await Promise.all(ready)
+    for (const key of keys) expect(await redis.call((client) => client.incr(key))).toBe(1)
+  })
 })
+
+/** The certificate in files, and the lines that name them. */
+async function tlsLines(): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'tributary-tls-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  await writeFile(cert, SELF_SIGNED.cert)
+  await writeFile(key, SELF_SIGNED.key)
+  return [`tls-cert-file ${cert}`, `tls-key-file ${key}`, `tls-ca-cert-file ${cert}`, 'tls-auth-clients no']
+}

@@ -1,5 +1,12 @@
 import { type RedisClient, RedisConnections } from '@tributary/redis'
-import { startRedis, startRedisCluster, TcpProxy, until } from '@tributary/testkit'
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startRedisWithSentinel,
+  TcpProxy,
+  until,
+} from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -72,7 +79,7 @@ async function blockedClients(server: { run(...command: [string, string]): Promi
 async function queueOn(redis: RedisConnections) {
   const connection = redis.createBlocking('queue')
   const done: string[] = []
-  const options = { connection, prefix: '{tributary}' }
+  const options = { connection, prefix: 'tributary:{queue}' }
   const queue = new Queue('runs', options)
   const worker = new Worker('runs', async ({ data }) => done.push(data), {
     ...options,
@@ -90,11 +97,8 @@ async function queueOn(redis: RedisConnections) {
 
 describeWithRedisServers('BullMQ, over ioredis 6,', () => {
   test.each([
-    ['a restart', (server: Awaited<ReturnType<typeof startRedis>>) => server.restart()],
-    [
-      'a crash',
-      (server: Awaited<ReturnType<typeof startRedis>>) => server.kill().then(() => server.restart()),
-    ],
+    ['a restart', (server: RedisServer) => server.restart()],
+    ['a crash', (server: RedisServer) => server.kill().then(() => server.restart())],
     ['a kill of all connections', killAll],
   ])('takes jobs before and after %s', { timeout: 40_000 }, async (_, harm) => {
     await using server = await startRedis({ persistent: true })
@@ -109,6 +113,22 @@ describeWithRedisServers('BullMQ, over ioredis 6,', () => {
     expect([...new Set(done)]).toEqual(['one', 'two'])
   })
 
+  test.each([
+    ['killed', (master: RedisServer) => master.kill()],
+    ['frozen', async (master: RedisServer) => master.pause()],
+  ])('takes jobs from the new master when the old one is %s', { timeout: 60_000 }, async (_, harm) => {
+    await using all = await startRedisWithSentinel()
+    await using redis = await RedisConnections.open({ url: all.url, timeoutMs: 2_000 })
+    const { queue, done } = await queueOn(redis)
+    await queue.add('run', 'one')
+    await until('the first job', async () => (done.includes('one') ? true : undefined))
+    const master = await all.master()
+    await harm(master)
+    await all.failedOver(master)
+    await queue.add('run', 'two')
+    await until('the second job', async () => (done.includes('two') ? true : undefined))
+  })
+
   test('takes jobs from a Cluster', { timeout: 40_000 }, async () => {
     await using cluster = await startRedisCluster()
     await using redis = await RedisConnections.open({ url: cluster.url })
@@ -119,7 +139,7 @@ describeWithRedisServers('BullMQ, over ioredis 6,', () => {
   })
 })
 
-async function killAll(server: Awaited<ReturnType<typeof startRedis>>): Promise<void> {
+async function killAll(server: RedisServer): Promise<void> {
   const ids = [...String(await server.run('CLIENT', 'LIST')).matchAll(/^id=(\d+) .*name=tributary/gm)]
   for (const [, id = ''] of ids) await server.run('CLIENT', 'KILL', 'ID', id)
 }

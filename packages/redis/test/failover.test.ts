@@ -1,10 +1,16 @@
-import { RedisConnections } from '@tributary/redis'
+import { defineScript, RedisConnections } from '@tributary/redis'
 import { type RedisServer, startRedisCluster, startRedisWithSentinel, until } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
+import Type from 'typebox'
 import { describe, expect, test } from 'vitest'
 import { nextInterruption } from './noticed.ts'
 
 const LIMIT_MS = 60_000
+const ADD = defineScript({
+  name: 'add',
+  file: new URL('./scripts/add.lua', import.meta.url),
+  answer: Type.Tuple([Type.Integer(), Type.String()]),
+})
 
 /** Writes until it is done, as one does who may. */
 const written = (redis: RedisConnections, key: string) =>
@@ -124,6 +130,29 @@ describeWithRedisServers('with a Cluster', () => {
     expect(await isInterrupted).toEqual(['key'])
     expect(await redis.call((client) => client.get('key'))).toBe('value')
     await heardAgain(redis, 'key', heard)
+  })
+
+  test('a script is done once for each time that it was asked for, while its slot moves', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using cluster = await startRedisCluster()
+    await using redis = await RedisConnections.open({ url: cluster.url })
+    const fill = `for i = 1, 200 do redis.call('SET', '{key}:' .. i, string.rep('x', 1000)) end`
+    await (await cluster.ownerOf('key')).run('EVAL', fill, 1, 'key')
+    let done = 0
+    let hasMoved = false
+    const add = async () => {
+      while (!hasMoved) {
+        await redis.run(ADD, ['key', '{key}:counted'], [1], { again: true })
+        done += 1
+      }
+    }
+    const adding = Promise.all([add(), add(), add()])
+    for (let i = 0; i < 4; i += 1) await cluster.moveSlot('key')
+    hasMoved = true
+    await adding
+    expect(done).toBeGreaterThan(0)
+    expect(Number(await (await cluster.ownerOf('key')).run('GET', 'key'))).toBe(done)
   })
 
   test('no connection to a server is left that has none of our channels', { timeout: LIMIT_MS }, async () => {

@@ -10,6 +10,8 @@ const NODE_TIMEOUT_MS = 1_000
 export interface RedisClusterOptions extends RedisServerOptions {
   /** Of each master. Default: 0. */
   readonly replicas?: number
+  /** Its `url` is that of TLS; the lines say the certificate. Default: no. */
+  readonly hasTls?: boolean
 }
 
 /** A Redis Cluster of three masters. */
@@ -19,16 +21,18 @@ export class RedisClusterServers implements AsyncDisposable {
   /** The masters at first, then the replicas of the first, the second and the third. */
   readonly servers: readonly RedisServer[]
 
-  private constructor(servers: readonly RedisServer[]) {
+  private constructor(servers: readonly RedisServer[], tlsPorts: readonly number[]) {
     this.servers = servers
-    const masters = servers.slice(0, MASTERS)
-    this.url = `redis+cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`
+    const plain = servers.slice(0, MASTERS).map(({ port }) => `127.0.0.1:${port}`)
+    const tls = tlsPorts.map((port) => `localhost:${port}`)
+    this.url = tls.length > 0 ? `rediss+cluster://${tls.join(',')}` : `redis+cluster://${plain.join(',')}`
   }
 
   /** Resolves once every server says that all is well. */
   static async start(options: RedisClusterOptions = {}): Promise<RedisClusterServers> {
-    const { replicas = 0, lines = [], ...others } = options
+    const { replicas = 0, lines = [], hasTls = false, ...others } = options
     await using started = new AsyncDisposableStack()
+    const tlsPorts: number[] = []
     const servers = await Promise.all(
       Array.from({ length: MASTERS * (1 + replicas) }, async () => {
         const own = [
@@ -39,10 +43,15 @@ export class RedisClusterServers implements AsyncDisposable {
           // How old a replica's data may be to take over: with so short a timeout it is often older.
           'cluster-replica-validity-factor 0',
         ]
+        if (hasTls) {
+          const port = await lastingPort()
+          tlsPorts.push(port)
+          own.push(`tls-port ${port}`, 'tls-cluster yes')
+        }
         return started.use(await RedisServer.start({ ...others, lines: [...own, ...lines] }))
       }),
     )
-    const all = new RedisClusterServers(servers)
+    const all = new RedisClusterServers(servers, tlsPorts)
     await all.#join(replicas)
     started.move()
     return all
@@ -113,7 +122,8 @@ export class RedisClusterServers implements AsyncDisposable {
     }
     for (const server of this.servers.slice(1)) {
       const [, busPort = ''] = asList(await server.run('CONFIG', 'GET', 'cluster-port'))
-      await first.run('CLUSTER', 'MEET', '127.0.0.1', server.port, String(busPort))
+      const [, tlsPort = '0'] = asList(await server.run('CONFIG', 'GET', 'tls-port'))
+      await first.run('CLUSTER', 'MEET', '127.0.0.1', Number(tlsPort) || server.port, String(busPort))
     }
     await this.#agreed()
     for (const [index, server] of this.servers.slice(MASTERS).entries()) {
