@@ -12,7 +12,7 @@ export interface ClusterKeys {
 }
 
 export function clusterKeys(prefix: string): ClusterKeys {
-  const tag = `{${prefix}:cluster}`
+  const tag = `${prefix}:{cluster}`
   return {
     leases: `${tag}:leases`,
     nodes: `${tag}:nodes`,

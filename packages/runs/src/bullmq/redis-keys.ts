@@ -8,6 +8,6 @@ export interface RunQueueKeys {
 
 /** @param name of the queue: one for each service. */
 export function runQueueKeys(prefix: string, name: string): RunQueueKeys {
-  const tag = `{${prefix}:runs:${name}}`
+  const tag = `${prefix}:{runs:${name}}`
   return { bullPrefix: tag, turns: `${tag}:turns` }
 }

@@ -20,7 +20,7 @@ export interface RunIndexKeys {
 
 /** @param name of the index: one for each service. */
 export function runIndexKeys(prefix: string, name: string): RunIndexKeys {
-  const tag = `{${prefix}:runs:${name}}:index`
+  const tag = `${prefix}:{runs:${name}}:index`
   return {
     records: `${tag}:records`,
     all: `${tag}:all`,
