@@ -2,11 +2,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineScript, RedisConnections } from '@tributary/redis'
-import { freePort, SELF_SIGNED, startRedis, startRedisCluster, until } from '@tributary/testkit'
+import {
+  documentedUser,
+  freePort,
+  SELF_SIGNED,
+  startRedis,
+  startRedisCluster,
+  until,
+} from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import Type from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
-import { aclOf } from './documented-acl.ts'
 
 const ADD = defineScript({
   name: 'add',
@@ -16,7 +22,7 @@ const ADD = defineScript({
 
 describeWithRedisServers('a server that asks who comes', () => {
   test('lets the user of docs/redis.md do all that we need, and nothing else', async () => {
-    await using server = await startRedis({ lines: [aclOf('tributary')] })
+    await using server = await startRedis({ lines: [documentedUser()] })
     const url = `redis://tributary:secret@127.0.0.1:${server.port}`
     await using redis = await RedisConnections.open({ url })
     const heard: string[] = []
