@@ -89,18 +89,17 @@ export class LoadClient implements AsyncDisposable {
   /** Publishes, and waits until all is delivered. @throws Error where an event or a stream is lost, or out of order. */
   async publish({ publishers, seconds, rate = 0, bytes }: Load): Promise<Delivered> {
     const result = await this.#step(`publish ${publishers} ${seconds} ${rate} ${bytes}`, isDelivered)
-    const { published, publishErrors, delivered, expected, streamsShort, disordered, dropped } = result
-    if (
-      published === 0 ||
-      publishErrors + streamsShort + disordered + dropped > 0 ||
-      delivered !== expected
-    ) {
-      throw new Error(
-        `${delivered} of ${expected} deliveries came, ${streamsShort} streams did not get all, ` +
-          `${disordered} came out of order, ${dropped} streams broke, ${publishErrors} events were refused`,
-      )
-    }
-    return result
+    return wholly(result)
+  }
+
+  /** Counts from here on what others publish. */
+  async listen(): Promise<void> {
+    await this.#step('listen', isListening)
+  }
+
+  /** Waits until so many events have come to every stream since `listen`. @throws as `publish`. */
+  async heard(published: number): Promise<Delivered> {
+    return wholly(await this.#step(`heard ${published}`, isDelivered))
   }
 
   /** What the server holds while nothing is sent. @throws Error where it closed a stream. */
@@ -144,6 +143,20 @@ interface Faults {
 function allOpened(result: Opened): Opened {
   if (result.opened === result.wanted) return result
   throw new Error(`${result.opened} of ${result.wanted} streams opened`)
+}
+
+function wholly(result: Delivered & Faults): Delivered {
+  const { published, publishErrors, delivered, expected, streamsShort, disordered, dropped } = result
+  const faults = publishErrors + streamsShort + disordered + dropped
+  if (published > 0 && faults === 0 && delivered === expected) return result
+  throw new Error(
+    `${delivered} of ${expected} deliveries came, ${streamsShort} streams did not get all, ` +
+      `${disordered} came out of order, ${dropped} streams broke, ${publishErrors} events were refused`,
+  )
+}
+
+function isListening(answer: unknown): answer is object {
+  return typeof answer === 'object' && answer !== null && 'listening' in answer
 }
 
 function isOpened(answer: unknown): answer is Opened {

@@ -1,4 +1,5 @@
 /** `pnpm bench <name> [rounds] [options]`: runs one benchmark, as README.md says. */
+import { benchCluster } from './cluster.ts'
 import { benchConnect } from './connect.ts'
 import { benchFanOut } from './fan-out.ts'
 import { benchLatency } from './latency.ts'
@@ -7,6 +8,7 @@ import { benchReconnect } from './reconnect.ts'
 import { benchRelay } from './relay.ts'
 import { benchRunLog } from './run-log.ts'
 import { benchStore } from './store.ts'
+import { benchTakeover } from './takeover.ts'
 import { benchWorker } from './worker.ts'
 
 type Benchmark = (args: readonly string[]) => Promise<void>
@@ -26,6 +28,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   reconnect: inRounds(benchReconnect),
   'run-log': inRounds(benchRunLog),
   store: inRounds(benchStore),
+  cluster: benchCluster,
+  takeover: benchTakeover,
 }
 
 const [name = '', ...args] = process.argv.slice(2)

@@ -11,6 +11,9 @@
 //   publish 4 2 50.5 100    the same at 50.5 events a second
 //   reconnect 500           closes the first 500 streams and opens them again
 //
+//   listen                  counts what others publish from here on
+//   heard 200               waits until 200 events have come to every stream, and answers as `publish` does
+//
 // Between steps streams are read on, and `idle` answers with what the server holds.
 #define _GNU_SOURCE
 #include "publishers.h"
@@ -40,6 +43,8 @@ typedef struct {
   Streams streams;
   Publishers publishers;
   bool publishing, input_ready;
+  uint64_t listening_us;
+  double listening_server_cpu, listening_client_cpu;
 } Client;
 
 // Waits for something to happen, and sees to it.
@@ -110,8 +115,40 @@ static void publish_events(Client *c, int publishers, double seconds, double rat
          server_cpu, client_cpu, rss_kb(pid));
 }
 
+static void listen_from_here(Client *c) {
+  streams_clear_counts(&c->streams);
+  c->streams.dropped = 0;
+  c->listening_us = now_us();
+  c->listening_server_cpu = cpu_seconds(c->options.server_pid);
+  c->listening_client_cpu = cpu_seconds(getpid());
+  printf("{\"listening\":true}\n");
+}
+
+// What was published by somebody else since `listen`. Its order is that of several publishers: nobody's.
+static void hear_events(Client *c, unsigned long long published) {
+  Streams *s = &c->streams;
+  int pid = c->options.server_pid;
+  unsigned long long opened = (unsigned long long)s->opened;
+  uint64_t asked = now_us();
+  for (;;) {
+    uint64_t heard = s->last_delivery_us > asked ? s->last_delivery_us : asked;
+    if (s->delivered >= published * opened || now_us() - heard > QUIET_US) break;
+    turn(c);
+  }
+  double took = (double)(s->last_delivery_us - c->listening_us) / 1e6;
+  printf("{\"streams\":%llu,\"published\":%llu,\"publishErrors\":0,\"delivered\":%llu,\"expected\":%llu,"
+         "\"streamsShort\":%d,\"disordered\":0,\"dropped\":%d,\"seconds\":%.4f,\"deliveriesPerS\":%.0f,"
+         "\"publishesPerS\":%.1f,\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"maxMs\":%.3f,"
+         "\"serverCpuS\":%.2f,\"clientCpuS\":%.2f,\"rssKb\":%ld}\n",
+         opened, published, (unsigned long long)s->delivered, published * opened, streams_short_of(s, published),
+         s->dropped, took, (double)s->delivered / took, (double)published / took,
+         latencies_ms(s->latencies, 0.5), latencies_ms(s->latencies, 0.99), (double)s->latencies->max_us / 1000.0,
+         cpu_seconds(pid) - c->listening_server_cpu, cpu_seconds(getpid()) - c->listening_client_cpu, rss_kb(pid));
+}
+
 static void step(Client *c, const char *line) {
   int count, bytes;
+  unsigned long long published;
   double seconds, rate;
   if (sscanf(line, "open %d", &count) == 1) {
     int used = c->streams.used;
@@ -122,6 +159,10 @@ static void step(Client *c, const char *line) {
   } else if (sscanf(line, "publish %d %lf %lf %d", &count, &seconds, &rate, &bytes) == 4 &&
              count <= MAX_PUBLISHERS && bytes <= MAX_DATA_BYTES) {
     publish_events(c, count, seconds, rate, bytes);
+  } else if (strcmp(line, "listen") == 0) {
+    listen_from_here(c);
+  } else if (sscanf(line, "heard %llu", &published) == 1) {
+    hear_events(c, published);
   } else if (strcmp(line, "idle") == 0) {
     printf("{\"streams\":%d,\"dropped\":%d,\"rssKb\":%ld}\n", c->streams.opened, c->streams.dropped,
            rss_kb(c->options.server_pid));

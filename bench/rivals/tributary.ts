@@ -23,6 +23,10 @@ const ENV = {
   AUTH_JWT_SECRET: SECRET,
 }
 
-export function startTributary(options: StartOptions = {}): Promise<BenchProcess> {
-  return BenchProcess.start('apps/gateway/src/main.ts', ENV, { ...options, role: 'server' })
+/** @param env further variables, as those that make it a node of a cluster. */
+export function startTributary(
+  options: StartOptions = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<BenchProcess> {
+  return BenchProcess.start('apps/gateway/src/main.ts', { ...ENV, ...env }, { ...options, role: 'server' })
 }
