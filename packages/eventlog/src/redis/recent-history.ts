@@ -50,7 +50,9 @@ export class RecentHistory {
   locate(cursor: Cursor, completeFromN: number, topics?: readonly Topic[]): StartingPoint | undefined {
     if (cursor.kind === 'time' || cursor.n < completeFromN) return undefined
     if (this.#known.get(cursor.n) !== cursor.ms) return undefined
-    return this.#tail.locate(cursor, topics)
+    const start = this.#tail.locate(cursor, topics)
+    // The log was passed here without an entry of these topics: the tail ends before it, and knows no better.
+    return start?.gap === 'ahead' || start?.gap === 'log_lost' ? undefined : start
   }
 
   clearFrames(): void {
