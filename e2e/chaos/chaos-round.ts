@@ -26,7 +26,7 @@ export interface RoundWorld {
   /** A gateway as readers reach it, and as publishers and those who start runs do. */
   readonly readersUrl: string
   readonly publishersUrl: string
-  /** Whether a worker that was asked for a cancel has ended its calls once that is answered. */
+  /** Whether runs have one owner that nobody replaces: it has ended its calls once a cancel is answered. */
   readonly cancelEndsCalls: boolean
   /** A worker, for a client that asks it directly. */
   workerUrl(random: SeededRandom): string
@@ -111,19 +111,21 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
   await Promise.all(lates.map((late) => late[Symbol.asyncDispose]()))
 
   const lateRecords = lates.map((late) => late.takeRecord())
-  const kept = world.mayLose(faults) ? idsOf(lateRecords) : undefined
+  const isEarlier = (key: string) => Number(/^round-(\d+)-/.exec(key)?.[1]) < number
+  const losing = world.mayLose(faults) ? { kept: idsOf(lateRecords), isEarlier } : undefined
   const readers = [...world.readers.map((reader) => reader.takeRecord()), ...lateRecords]
   const notes = readers.flatMap((reader) => reader.notes)
   const gaps = notes.filter(({ kind }) => kind === 'gap').length
   const records = runs.map(({ client }) => client.record)
   const calls = world.api.takeCalls()
+  const how = { losing: losing !== undefined, frozen: !world.cancelEndsCalls }
   const violations = [
     ...world.takeFaults(),
     ...unacknowledged(published),
     ...runs.flatMap(({ client }) => client.faults),
-    ...checkHub(published, readers, { gapsAllowed: history === 'short', ...(kept && { kept }) }),
-    ...records.flatMap(checkRun),
-    ...checkCalls(calls, records),
+    ...checkHub(published, readers, { gapsAllowed: history === 'short', ...(losing && { losing }) }),
+    ...records.flatMap((record) => checkRun(record, how)),
+    ...checkCalls(calls, records, how),
   ]
   return {
     number,

@@ -104,4 +104,64 @@ describe('the check of the hub', () => {
       'publish b at 1700000000000-1 stands before a, which was acknowledged before it was sent',
     ])
   })
+
+  describe('of a log that may have lost something', () => {
+    const rewind = (from: number, to: number): HubNote => ({
+      kind: 'gap',
+      from: `1700000000000-${from}`,
+      to: `1700000000000-${to}`,
+      reason: 'ahead',
+    })
+    const back: HubNote = { kind: 'back', from: '1700000000000-2', to: '1700000000000-1' }
+    const losing = {
+      kept: new Set(['1700000000000-1', '1700000000000-3']),
+      isEarlier: (key: string) => key === 'old',
+    }
+    const checkLosing = (publishes: readonly PublishRecord[], notes: readonly HubNote[]) =>
+      checkHub(publishes, [reader(...notes)], { gapsAllowed: false, losing })
+
+    it('passes what was lost where that is told, and what comes once more', () => {
+      const notes = [event('a', 1), rewind(1, 0), event('old', 0), event('a', 1), event('c', 3)]
+      expect(checkLosing(three, notes)).toEqual([])
+      expect(checkLosing(three, [event('a', 1), event('b', 2), rewind(2, 1), back, event('c', 3)])).toEqual(
+        [],
+      )
+    })
+
+    it.each<[string, HubNote[], string]>([
+      ['what was lost and not told', [event('a', 1), event('c', 3)], 'ann never got b'],
+      ['what is there and did not come', [event('a', 1), rewind(1, 0), event('a', 1)], 'ann never got c'],
+      [
+        'a duplicate without a loss',
+        [event('a', 1), event('a', 1), rewind(1, 0), event('c', 3)],
+        'ann got a twice',
+      ],
+      [
+        'a step back without a loss',
+        [event('a', 1), event('b', 2), back, event('c', 3)],
+        'ann was sent back',
+      ],
+      ['a gap of another kind', [gap(0, 2), event('c', 3)], 'ann was told a gap: expired'],
+    ])('finds %s', (_, notes, violation) => {
+      expect(checkLosing(three, notes)).toContainEqual(expect.stringContaining(violation))
+    })
+
+    it('finds a key that stands in the log twice', () => {
+      const twice = { ...publish('a', 1), ids: ['1700000000000-1', '1700000000000-3'] }
+      expect(checkLosing([twice], [event('a', 3)])).toContainEqual(
+        expect.stringContaining('stands in the log at'),
+      )
+    })
+  })
+
+  it('passes what was delivered before it was stored, once on each stream, and finds it twice on one', () => {
+    const degraded = { ...publish('a', 4), isDegraded: true }
+    const unplaced: HubNote = { kind: 'event', id: '', key: 'a' }
+    const opened: HubNote = { kind: 'opened' }
+    expect(check([degraded], [opened, unplaced])).toEqual([])
+    expect(check([degraded], [opened, unplaced, opened, event('a', 4)])).toEqual([])
+    expect(check([degraded], [opened, unplaced, event('a', 4)])).toEqual([
+      'ann got a twice: at  and at 1700000000000-4',
+    ])
+  })
 })

@@ -4,10 +4,15 @@ export interface HubCheckOptions {
   /** Whether readers may be told a gap. Where history is kept for long enough none is due, and one is a false alarm. */
   readonly gapsAllowed: boolean
   /**
-   * The ids that the log has in the end, where it may have lost what it had acknowledged, as by a failover. Then that is
-   * told to whoever was not sent it, and numbers may begin anew. Default: it may lose nothing.
+   * There where the log may have lost what it had acknowledged, as by a failover. That is told to whoever was not sent it,
+   * and then readers get what there is once more, from the oldest on, and numbers begin anew. Default: it loses nothing.
    */
-  readonly kept?: ReadonlySet<string>
+  readonly losing?: {
+    /** The ids that the log has in the end. */
+    readonly kept: ReadonlySet<string>
+    /** Whether it was published in an earlier round. */
+    isEarlier(key: string): boolean
+  }
 }
 
 /**
@@ -27,7 +32,8 @@ export function checkHub(
 }
 
 /** One id per key, and none twice; whoever publishes one after the other is answered in rising order. */
-function checkAnswers(publishes: readonly PublishRecord[], { kept }: HubCheckOptions): string[] {
+function checkAnswers(publishes: readonly PublishRecord[], { losing }: HubCheckOptions): string[] {
+  const kept = losing?.kept
   const found: string[] = []
   const keyOf = new Map<string, string>()
   const lastOf = new Map<string, { readonly key: string; readonly n: number }>()
@@ -68,6 +74,7 @@ class ReaderCheck {
   readonly #gaps: { readonly from: number; readonly to: number; readonly isRewind: boolean }[] = []
   #last: string | undefined
   #openings = 0
+  #rewinds = 0
 
   constructor(reader: HubReaderRecord, byKey: ReadonlyMap<string, PublishRecord>, options: HubCheckOptions) {
     this.#reader = reader
@@ -78,6 +85,7 @@ class ReaderCheck {
   check(publishes: readonly PublishRecord[]): string[] {
     for (const note of this.#reader.notes) this.#take(note)
     for (const publish of publishes) this.#checkWhole(publish)
+    this.#checkStepsBack()
     return this.#found
   }
 
@@ -88,52 +96,55 @@ class ReaderCheck {
   #take(note: HubNote): void {
     if (note.kind === 'opened') this.#openings += 1
     else if (note.kind === 'gap') this.#takeGap(note)
-    else if (note.kind === 'back') this.#takeStepBack(note)
-    else this.#takeEvent(note)
+    else if (note.kind === 'event') this.#takeEvent(note)
   }
 
   #takeGap(gap: Extract<HubNote, { kind: 'gap' }>): void {
-    const { gapsAllowed, kept } = this.#options
+    const { gapsAllowed, losing } = this.#options
     const rewinds = isRewind(gap)
-    if (!gapsAllowed && !(kept !== undefined && rewinds)) this.#say(`was told a gap: ${describeGap(gap)}`)
+    if (!gapsAllowed && !(losing !== undefined && rewinds)) this.#say(`was told a gap: ${describeGap(gap)}`)
     this.#gaps.push({ from: numberOf(gap.from), to: numberOf(gap.to), isRewind: rewinds })
-    if (rewinds && this.#last !== undefined && numberOf(gap.to) < numberOf(this.#last)) this.#last = gap.to
+    if (!rewinds) return
+    this.#rewinds += 1
+    this.#last = undefined
   }
 
   /** An id that goes back would have events come twice after the next drop; but where the log itself did. */
-  #takeStepBack({ from, to }: Extract<HubNote, { kind: 'back' }>): void {
-    const isTold = this.#reader.notes.some((note) => note.kind === 'gap' && isRewind(note) && note.to === to)
-    if (!isTold || this.#options.kept === undefined) this.#say(`was sent back from ${from} to ${to}`)
+  #checkStepsBack(): void {
+    const back = this.#reader.notes.filter((note) => note.kind === 'back')
+    const [first] = back.slice(this.#options.losing === undefined ? 0 : this.#rewinds)
+    if (first !== undefined) this.#say(`was sent back from ${first.from} to ${first.to}`)
   }
 
   #takeEvent({ id, key }: Extract<HubNote, { kind: 'event' }>): void {
     const publish = this.#byKey.get(key)
     // One that was not stored when it came has no place in the order yet.
     const isUnplaced = id === '' && publish?.isDegraded === true
-    const rewinds = this.#gaps.filter((gap) => gap.isRewind).length
     const earlier = this.#seen.get(key)
-    if (earlier !== undefined && !this.#mayComeAgain(earlier, rewinds))
+    if (earlier !== undefined && !this.#mayComeAgain(earlier))
       this.#say(`got ${key} twice: at ${earlier.id} and at ${id}`)
-    this.#seen.set(key, { id, opening: this.#openings, rewinds })
+    this.#seen.set(key, { id, opening: this.#openings, rewinds: this.#rewinds })
     if (!isUnplaced) {
       if (this.#last !== undefined && !(numberOf(id) > numberOf(this.#last)))
         this.#say(`got ${id} (${key}) after ${this.#last}`)
       this.#last = id
     }
-    if (publish === undefined) this.#say(`got ${key} at ${id}, which nobody published`)
-    else if (!this.#reader.topics.has(publish.topic)) this.#say(`got ${key}, which was for ${publish.topic}`)
+    if (publish === undefined) {
+      const isRead = this.#rewinds > 0 && this.#options.losing?.isEarlier(key) === true
+      if (!isRead) this.#say(`got ${key} at ${id}, which nobody published`)
+    } else if (!this.#reader.topics.has(publish.topic))
+      this.#say(`got ${key}, which was for ${publish.topic}`)
   }
 
-  /** Where the log has lost it and took it anew; and unplaced, on another stream, which knows nothing of this one. */
-  #mayComeAgain(earlier: Sighting, rewinds: number): boolean {
-    const { kept } = this.#options
+  /** Where the log was found to have lost something; and unplaced, on another stream, which knows nothing of this one. */
+  #mayComeAgain(earlier: Sighting): boolean {
     if (earlier.id === '') return earlier.opening < this.#openings
-    return kept !== undefined && !kept.has(earlier.id) && rewinds > earlier.rewinds
+    return this.#options.losing !== undefined && this.#rewinds > earlier.rewinds
   }
 
   /** An acknowledged event came at its id, or a gap says that it did not. */
   #checkWhole({ key, topic, ids }: PublishRecord): void {
-    const { kept } = this.#options
+    const kept = this.#options.losing?.kept
     const id = kept === undefined ? ids[0] : ids.at(-1)
     if (id === undefined || !this.#reader.topics.has(topic)) return
     const seenAt = this.#seen.get(key)?.id

@@ -43,8 +43,10 @@ export interface RunEventRecord {
 export interface RunReading {
   readonly reader: string
   readonly events: readonly RunEventRecord[]
-  /** The types of gaps it was told. */
+  /** The gaps that it was told, as they came. */
   readonly gaps: readonly string[]
+  /** Whether its cursor went back without a gap that says why. */
+  readonly isSentBack?: boolean
 }
 
 /** A source of a merge or a relay. */

@@ -106,7 +106,6 @@ export class RunClient {
       onResult: (taskId) => {
         if (!this.#resultSeenAtMs.has(taskId)) this.#resultSeenAtMs.set(taskId, performance.now())
       },
-      onFault: (fault) => this.#faults.push(fault),
     })
     this.#readers.push(reader)
     try {

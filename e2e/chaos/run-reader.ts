@@ -1,5 +1,5 @@
 import { readStream, type StreamPart } from '@tributary/client'
-import { numberOf, type RunEventRecord, type RunReading } from './ledger.ts'
+import { isRewind, numberOf, type RunEventRecord, type RunReading } from './ledger.ts'
 import { fieldOf } from './run-check.ts'
 
 export interface RunReaderOptions {
@@ -9,7 +9,6 @@ export interface RunReaderOptions {
   readonly heartbeatMs: number
   /** Called with each task that came to a result, good or bad. */
   onResult(taskId: string): void
-  onFault(fault: string): void
 }
 
 const RETRY_MS = 100
@@ -23,6 +22,8 @@ export class RunReader implements RunReading {
   readonly reader: string
   readonly events: RunEventRecord[] = []
   readonly gaps: string[] = []
+  #rewinds = 0
+  #stepsBack = 0
   readonly #options: RunReaderOptions
   #cursor: string | undefined
 
@@ -70,12 +71,24 @@ export class RunReader implements RunReading {
     }
   }
 
-  /** An id that goes back would have events come twice after the next drop. */
+  /** An id that goes back would have events come twice after the next drop; but where the log itself did. */
+  get isSentBack(): boolean {
+    return this.#stepsBack > this.#rewinds
+  }
+
   #moveTo(id: string): void {
-    if (this.#cursor !== undefined && numberOf(id) < numberOf(this.#cursor)) {
-      this.#options.onFault(`${this.reader} was sent back from ${this.#cursor} to ${id}`)
-    }
+    if (this.#cursor !== undefined && numberOf(id) < numberOf(this.#cursor)) this.#stepsBack += 1
     this.#cursor = id
+  }
+
+  /** Where the log has lost what came, that is read anew. */
+  #noteGap(data: string): void {
+    this.gaps.push(data)
+    if (!isRewind({ reason: String(fieldOf({ data }, 'reason')) })) return
+    this.#rewinds += 1
+    const keptN = numberOf(String(fieldOf({ data }, 'to')))
+    const first = this.events.findIndex(({ id: each }) => numberOf(each) > keptN)
+    if (first >= 0) this.events.splice(first)
   }
 
   /** Notes an event, and answers whether it was one of the log. */
@@ -88,7 +101,7 @@ export class RunReader implements RunReading {
     readonly type: string
     readonly data: string
   }): boolean {
-    if (type === 'gap') this.gaps.push(data)
+    if (type === 'gap') this.#noteGap(data)
     if (type === 'gap' || CONTROL.has(type)) return false
     const record = { id, type: standardName(type, data), data }
     this.events.push(record)
