@@ -47,6 +47,8 @@ const MAX_HELD = 10_000
 const SUSPECT_SYNC_MS = 250
 /** Whoever is further behind than so many pages lets its readers read by themselves. */
 const MAX_PAGES = 16
+/** How soon it is looked again whether a topic is followed. */
+const FOLLOW_AGAIN_MS = 20
 /** How long a server may take to acknowledge a subscription. */
 const SUBSCRIBE_LIMIT_MS = 5_000
 
@@ -100,11 +102,11 @@ export class LogFollower {
   }
 
   follow(topics: readonly Topic[] | undefined): Following {
+    let ended = false
     const subscribed = this.#subscriptions.add(topics, (added) => this.#joining.add(added))
-    const ready = this.#becomeReady(subscribed)
+    const ready = this.#becomeReady(topics, subscribed, () => ended)
     // Whoever ends it before it is ready may not wait for it.
     ready.catch(() => undefined)
-    let ended = false
     const end = () => {
       if (ended) return
       ended = true
@@ -118,6 +120,8 @@ export class LogFollower {
   lose(channel: string): void {
     if (!this.#subscriptions.has(channel)) return
     this.#lost.add(channel)
+    // Also of what is held: it may be back before the comparison that is under way has ended.
+    this.#hasMissed = true
     this.#suspect()
   }
 
@@ -163,8 +167,14 @@ export class LogFollower {
     if (this.#isSuspect || this.#isClosed) return
     const message = parseLogMessage(text)
     // Whatever it is, the log says what is true.
-    if (message === undefined || message.life !== this.#host.life) this.syncSoon()
+    if (message === undefined || message.life !== this.#host.life) this.#doubt()
     else this.#take(message)
+  }
+
+  /** Something came before that was not told: what comes now waits until the log has been compared. */
+  #doubt(): void {
+    this.#held ??= []
+    this.syncSoon()
   }
 
   close(): void {
@@ -173,11 +183,20 @@ export class LogFollower {
     this.#subscriptions.close()
   }
 
-  async #becomeReady(subscribed: Promise<unknown> | undefined): Promise<void> {
+  async #becomeReady(
+    topics: readonly Topic[] | undefined,
+    subscribed: Promise<unknown> | undefined,
+    isEnded: () => boolean,
+  ): Promise<void> {
     const error = this.#host.unreachable()
     if (error !== undefined) throw error
     if (subscribed !== undefined) await this.#inTime(subscribed)
     await this.sync()
+    // Its subscription may have been away, and not been missed yet, when the log was compared.
+    while (!this.#isClosed && !isEnded() && this.completeFromN(topics) === Number.POSITIVE_INFINITY) {
+      await this.#inTime(new Promise<void>((resolve) => this.#host.after(FOLLOW_AGAIN_MS, resolve)))
+      await this.sync()
+    }
   }
 
   async #inTime(subscribed: Promise<unknown>): Promise<void> {
@@ -195,7 +214,7 @@ export class LogFollower {
   #take(message: LogMessage): void {
     if (message.kind === 'dropped') this.#host.onDropped()
     else if (message.kind === 'hint') {
-      if (message.n > this.#host.place.head.n) this.syncSoon()
+      if (message.n > this.#host.place.head.n) this.#doubt()
     } else if (message.kind === 'attributes') this.#takeAttributes(message.version, message.json)
     else this.#takeEntries(message.origin, message.entries)
   }
@@ -213,16 +232,19 @@ export class LogFollower {
     const last = fresh.at(-1)
     if (last === undefined) return
     const entries: LogEntry[] = []
+    let beforeN = 0
     for (const each of fresh) {
       const entry = this.#host.entryOf(each, origin)
-      if (this.#isBehindHole(entry, each)) {
-        this.syncSoon()
+      if (this.#isBehindHole(entry, each, beforeN)) {
+        this.#doubt()
         return
       }
-      // Others share a channel with those that are followed here.
-      if (this.#note(entry)) entries.push(entry)
+      beforeN = each.position.n
+      entries.push(entry)
     }
-    this.#host.handOn(entries, {
+    // Others share a channel with those that are followed here.
+    const followed = entries.filter((entry) => this.#note(entry))
+    this.#host.handOn(followed, {
       head: last.position,
       origin,
       closed: place.closed || last.isTerminal,
@@ -230,13 +252,11 @@ export class LogFollower {
   }
 
   /** Whether something of one of its topics was before it that has not been handed on. */
-  #isBehindHole({ topics, position }: LogEntry, { previous }: ToldEntry): boolean {
-    const { whole } = this.#subscriptions
-    if (whole?.completeFromN !== undefined && position.n - 1 > this.#knownN(whole)) return true
-    return topics.some((topic, i) => {
-      const followed = this.#subscriptions.get(topic)
-      return followed?.completeFromN !== undefined && (previous[i] ?? 0) > this.#knownN(followed)
-    })
+  #isBehindHole({ topics, position }: LogEntry, { previous }: ToldEntry, toldN: number): boolean {
+    const isKnown = (n: number, followed: FollowedTopic | undefined) =>
+      followed?.completeFromN === undefined || n <= Math.max(toldN, this.#knownN(followed))
+    if (!isKnown(position.n - 1, this.#subscriptions.whole)) return true
+    return topics.some((topic, i) => !isKnown(previous[i] ?? 0, this.#subscriptions.get(topic)))
   }
 
   #knownN({ lastN, completeFromN = 0 }: FollowedTopic): number {
@@ -260,11 +280,15 @@ export class LogFollower {
   async #compare(): Promise<void> {
     if (this.#isClosed || this.#subscriptions.isEmpty) return
     const host = this.#host
-    const joining = [...this.#joining].filter(({ channel }) => channel.subscription.isActive)
+    // What is subscribed, or has been and is away: then nothing is handed on but by comparison.
+    const joining = [...this.#joining].filter(
+      ({ channel: { name, subscription } }) => subscription.isActive || this.#lost.has(name),
+    )
     const { head, origin } = host.place
     this.#cancelLater?.()
-    this.#held = []
-    this.#hasMissed = false
+    this.#held ??= []
+    // What is away now is back after the log has been looked at, and has missed what came between.
+    this.#hasMissed = this.#lost.size > 0
     let isDone = false
     try {
       const args = [host.life, head.n, head.ms, origin, this.#comparedN, host.attributesVersion]
@@ -275,7 +299,7 @@ export class LogFollower {
         followed.completeFromN = this.#comparedN
         this.#joining.delete(followed)
       }
-      isDone = this.#lost.size === 0 && !this.#hasMissed
+      isDone = !this.#hasMissed
     } finally {
       this.#goOn(isDone)
     }
