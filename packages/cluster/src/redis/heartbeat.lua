@@ -14,10 +14,11 @@
 -- ARGV[6]  how many nodes it takes now, to be told of; 0 where nobody listens
 -- ARGV[7…] the ids of those that it is being told of
 --
--- Answers {state, now, startedAt, lost, taken}:
---   state  "kept"     the lease was there
---          "joined"   it was not: others took this node for gone, or may have
---          "clearing" it was not, and somebody is being told of it just now: it is not back before that is over
+-- Answers {state, now, startedAt, since, lost, taken}:
+--   state  "there", or "clearing": its lease had ended, and somebody is being told of it just now. It is not back before
+--          that is over
+--   since  from when on it has had its lease: another than last time where it had ended, so that others took this node
+--          for gone, or may have. It says so also where the answer before was lost
 --   lost   ids of ARGV[7…] that another node has by now
 --   taken  ids and the texts of KEYS[2], in turn
 --
@@ -35,7 +36,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for kind, key in pairs(gone) do
   local from = redis.call('ZSCORE', key, id)
   if from and tonumber(from) > now and redis.call('HEXISTS', claims, kind .. ':' .. id) == 1 then
-    return { 'clearing', now, 0, {}, {} }
+    return { 'clearing', now, 0, 0, {}, {} }
   end
 end
 for kind, key in pairs(gone) do
@@ -45,9 +46,9 @@ end
 
 local ends = redis.call('ZSCORE', leases, id)
 local text = redis.call('HGET', nodes, id)
-local state, since, startedAt = 'joined', now, tonumber(ARGV[5]) or now
+local since, startedAt = now, tonumber(ARGV[5]) or now
 if ends and tonumber(ends) > now and text then
-  state, since = 'kept', cjson.decode(text).since
+  since = cjson.decode(text).since
 end
 redis.call('ZADD', leases, now + lease, id)
 redis.call('HSET', nodes, id, cjson.encode({ record = ARGV[4], startedAt = startedAt, since = since, seenAt = now }))
@@ -84,4 +85,4 @@ for _, dead in ipairs(free) do
   taken[#taken + 1] = dead
   taken[#taken + 1] = redis.call('HGET', nodes, dead) or ''
 end
-return { state, now, startedAt, lost, taken }
+return { 'there', now, startedAt, since, lost, taken }

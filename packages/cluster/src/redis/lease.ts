@@ -35,6 +35,8 @@ export class Lease {
   readonly #init: LeaseInit
   readonly #endUp: () => void
   #startedAt: number | undefined
+  // From when on it has its lease; another where that had ended.
+  #since: number | undefined
   #hasBegun = false
   #cancelNext: (() => void) | undefined
   #beating: Promise<void> | undefined
@@ -110,7 +112,7 @@ export class Lease {
     const { redis, keys, nodeId, leaseMs, claims, time, meter, record } = this.#init
     const own = record()
     const held = claims.held
-    const [state, now, startedAt, lost, taken] = await redis.run(
+    const [state, now, startedAt, since, lost, taken] = await redis.run(
       heartbeatScript,
       [keys.leases, keys.nodes, keys.goneGateway, keys.goneWorker, keys.claims],
       [nodeId, own.service, leaseMs, JSON.stringify(own), this.#startedAt ?? '', claims.room, ...held],
@@ -119,10 +121,11 @@ export class Lease {
     time.learn(now)
     if (state === 'clearing') return Math.min(CLEARING_RETRY_MS, leaseMs / BEATS_PER_LEASE)
     meter.heartbeat('renewed')
-    if (state === 'joined' && this.#startedAt !== undefined) {
+    if (this.#since !== undefined && this.#since !== since) {
       meter.leaseLost()
       this.#hasToRejoin = true
     }
+    this.#since = since
     this.#startedAt ??= startedAt
     for (const gone of lost) claims.drop(gone)
     for (const node of nodesIn(taken)) claims.take(node)

@@ -7,7 +7,7 @@ const Texts = Type.Array(Type.String())
 export const heartbeatScript = defineScript({
   name: 'clusterHeartbeat',
   file: new URL('./heartbeat.lua', import.meta.url),
-  answer: Type.Tuple([Type.Enum(['kept', 'joined', 'clearing']), Count, Count, Texts, Texts]),
+  answer: Type.Tuple([Type.Enum(['there', 'clearing']), Count, Count, Count, Texts, Texts]),
 })
 
 export const settleScript = defineScript({
