@@ -6,6 +6,8 @@ export interface CountingApi extends AsyncDisposable {
   readonly url: string
   /** How often each path was called. */
   readonly calls: ReadonlyMap<string, number>
+  /** Calls that are neither answered nor given up by who made them. */
+  readonly heldCount: number
   /** Resolves once so many calls of paths that begin so have come. */
   called(prefix: string, count: number): Promise<void>
   /** Answers what is held under these paths, and whatever comes for them from now on. */
@@ -39,6 +41,9 @@ export async function startCountingApi(): Promise<CountingApi> {
   return {
     url: `http://127.0.0.1:${address.port}`,
     calls,
+    get heldCount() {
+      return held.size
+    },
     async called(prefix, count) {
       const callsOf = () =>
         [...calls].reduce((sum, [path, times]) => sum + (path.startsWith(prefix) ? times : 0), 0)

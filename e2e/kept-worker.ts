@@ -43,6 +43,21 @@ export class KeptWorker implements AsyncDisposable {
     return this.#process.kill()
   }
 
+  /** Stops it where it is, as a machine that is put to sleep. */
+  freeze(): void {
+    this.#signal('SIGSTOP')
+  }
+
+  /** Lets it go on as if nothing had been. */
+  thaw(): void {
+    this.#signal('SIGCONT')
+  }
+
+  #signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = this.#process
+    if (pid !== undefined) process.kill(pid, signal)
+  }
+
   /** Asks it to drain and end. Answers its exit code. */
   stop(): Promise<number | NodeJS.Signals> {
     return this.#process.stop()
@@ -77,6 +92,7 @@ export class KeptWorker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A process that is stopped is killed all the same.
     await this.#process.kill()
     await rm(this.#folder, { recursive: true, force: true })
   }

@@ -3,10 +3,14 @@ import { type Cluster, LocalCluster } from '@tributary/cluster'
 import { RedisCluster } from '@tributary/cluster/redis'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { RedisEventStore } from '@tributary/eventlog/redis'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import type { Clock } from '@tributary/protocol'
 import { LocalUserQuota, type UserQuota } from '@tributary/quota'
 import type { RedisConnections } from '@tributary/redis'
+import type { RunFleet } from '@tributary/runs'
+import { BullRunQueue } from '@tributary/runs/bullmq'
+import { RedisRunIndex } from '@tributary/runs/redis'
 import {
   type createLogger,
   fromVariable,
@@ -22,6 +26,8 @@ export interface Backends extends AsyncDisposable {
   readonly store: EventStore
   /** The nodes that serve together. Left before the store is closed. */
   readonly cluster: Cluster
+  /** Which runs there are of all nodes, and which of them executes which; none where this process is alone. */
+  readonly fleet: RunFleet | undefined
   /** How much one user may have at a time. */
   readonly quotas: { readonly runs: UserQuota; readonly runStreams: UserQuota }
   /** Whether other nodes have the same store, and with it the same runs. */
@@ -41,14 +47,22 @@ export async function openBackends(config: WorkerConfig, options: BackendsOption
   // First, so that it is closed last.
   const redis = await connectRedis(config, options)
   if (redis !== undefined) opened.use(redis)
-  const store = opened.use(await openStore(config, options))
+  const store = opened.use(await openStore(config, redis, options))
   const cluster = opened.use(await openCluster(config, redis, options))
+  const fleet = redis && (await openFleet(config, redis, opened, options))
   const quotas = {
     runs: new LocalUserQuota(runLimitsOf(config)),
     runStreams: new LocalUserQuota(runStreamLimitsOf(config)),
   }
   const closing = opened.move()
-  return { store, cluster, quotas, clustered: false, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return {
+    store,
+    cluster,
+    fleet,
+    quotas,
+    clustered: redis !== undefined,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
 }
 
 /** The Redis that all nodes share, where there is one. */
@@ -80,8 +94,43 @@ async function openCluster(
   })
 }
 
-/** Where logs and runs are kept: in a file of this service's own, or in memory. */
-function openStore(config: WorkerConfig, { clock, logger, metrics }: BackendsOptions): Promise<EventStore> {
+/** The part of a node's lease that its runs are its own without a word of it: what is found later is found within it. */
+const RUN_LOCK_SHARE = 0.8
+
+/** The runs of all workers. */
+async function openFleet(
+  config: WorkerConfig,
+  redis: RedisConnections,
+  opened: AsyncDisposableStack,
+  { clock, logger }: BackendsOptions,
+): Promise<RunFleet> {
+  const shared = { redis, prefix: config.REDIS_PREFIX, name: 'worker', clock }
+  const index = opened.use(new RedisRunIndex(shared))
+  const queue = await BullRunQueue.open({
+    ...shared,
+    concurrency: config.RUNS_CONCURRENCY,
+    lockMs: config.NODE_LEASE_MS * RUN_LOCK_SHARE,
+    onError: (error) => logger.warn({ err: error }, 'the queue of runs has a fault'),
+  })
+  opened.use(queue)
+  return { index, queue }
+}
+
+/** Where logs and runs are kept: in the Redis that all share, in a file of this service's own, or in memory. */
+async function openStore(
+  config: WorkerConfig,
+  redis: RedisConnections | undefined,
+  { clock, logger, metrics }: BackendsOptions,
+): Promise<EventStore> {
+  const onStored = metrics.store.appended
+  const onError = (error: unknown) => {
+    metrics.store.failed()
+    logger.error({ err: error }, 'store failed')
+  }
+  if (redis !== undefined) {
+    const prefix = `${config.REDIS_PREFIX}:worker`
+    return new RedisEventStore({ connections: redis, prefix, onStored, onError })
+  }
   return fromVariable('DATA_DIR', async () =>
     config.STORE === 'memory'
       ? new MemoryEventStore({ clock })
@@ -89,11 +138,8 @@ function openStore(config: WorkerConfig, { clock, logger, metrics }: BackendsOpt
           path: join(config.DATA_DIR, 'worker.db'),
           clock,
           synchronous: config.STORE_SYNC,
-          onStored: metrics.store.appended,
-          onError: (error) => {
-            metrics.store.failed()
-            logger.error({ err: error }, 'store failed')
-          },
+          onStored,
+          onError,
         }),
   )
 }

@@ -10,6 +10,12 @@ export const WorkerConfigSchema = Type.Object({
     default: 8_080,
     description: 'The port to listen on.',
   }),
+  RUNS_CONCURRENCY: Type.Integer({
+    minimum: 1,
+    default: 64,
+    description:
+      'In a cluster: runs at a time that this worker takes; others wait, for whichever worker has room.',
+  }),
   TASK_CONCURRENCY_PER_ORIGIN: Type.Integer({
     minimum: 1,
     default: 64,

@@ -91,6 +91,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     maxCount: config.RUN_MAX_COUNT,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
     quota: backends.quotas.runs,
+    fleet: backends.fleet,
     meter: metrics.runs,
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })

@@ -30,9 +30,11 @@ export { type OnceKeyOptions, onceKey } from './once-key.ts'
 export { type Attributes, Run, type RunOptions, type SettleTasks } from './run.ts'
 export type { RunOutcome } from './run-end.ts'
 export { RunAbort, RunSuspendedError } from './run-error.ts'
+export type { RunIndex } from './run-index.ts'
 export { pageOfRuns, type RunPage } from './run-list.ts'
 export type { RunMeter } from './run-meter.ts'
 export { type RunPast, readRunPast } from './run-past.ts'
+export type { RunQueue } from './run-queue.ts'
 export { RunRegistry } from './run-registry.ts'
 export {
   DEFAULT_DISCONNECT_GRACE_MS,
@@ -40,10 +42,11 @@ export {
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
   type RebuildWork,
+  type RunFleet,
   type RunRegistryOptions,
   type StartedOnce,
   type StartOptions,
 } from './run-registry-options.ts'
 export { TaskBoard, type TaskBoardOptions, type TaskProgress } from './task-board.ts'
 export type { BoardTask } from './task-ledger.ts'
-export { withholdCredentials } from './withhold-credentials.ts'
+export { holdCredentials, withholdCredentials } from './withhold-credentials.ts'

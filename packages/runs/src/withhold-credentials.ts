@@ -15,6 +15,16 @@ export function withholdCredentials(specs: readonly TaskSpec[], sensitive: Reado
   })
 }
 
+/** Whether tasks have literal values of sensitive headers: then only who was asked can run them. */
+export function holdCredentials(specs: readonly TaskSpec[], sensitive: ReadonlySet<string>): boolean {
+  return specs.some((spec) => {
+    if (typeof spec === 'string' || !('url' in spec) || spec.headers === undefined) return false
+    return Object.entries(spec.headers).some(
+      ([name, value]) => typeof value === 'string' && sensitive.has(name.toLowerCase()),
+    )
+  })
+}
+
 function withheldHeaders(
   headers: NonNullable<HttpTask['headers']>,
   sensitive: ReadonlySet<string>,

@@ -15,7 +15,7 @@ export async function startRun(
   { runs, config }: Deps,
 ): Promise<StartedOnce> {
   const options = { ...start, userId }
-  if (key === undefined) return { run: await runs.start(options, work), replayed: false }
+  if (key === undefined) return { run: await runs.submit(options, work), replayed: false }
   const request = { kind: start.kind, request: start.request }
   return runs.startOnce(
     onceKey(key, { userId, request, windowMs: config.IDEMPOTENCY_WINDOW_MS }),

@@ -24,7 +24,10 @@ const ITEM = 'flow_item'
 const stored = Compile(FlowRequest)
 
 export function planFlow(request: FlowRequest, deps: FlowDeps): PlannedRun {
-  return { start: { kind: 'flow', totalTasks: request.count, request }, work: flow(request, deps) }
+  return {
+    start: { kind: 'flow', totalTasks: request.count, request, anywhere: true },
+    work: flow(request, deps),
+  }
 }
 
 /** The work of such a run that an earlier process began. @throws ProblemError where there is nothing to fetch any more. */

@@ -4,7 +4,7 @@ import {
   ProblemError,
   sensitiveHeaders,
 } from '@tributary/protocol'
-import { type RunWork, type StartOptions, withholdCredentials } from '@tributary/runs'
+import { holdCredentials, type RunWork, type StartOptions, withholdCredentials } from '@tributary/runs'
 import { messageFirst } from '@tributary/service'
 import { Compile } from 'typebox/compile'
 import type { WorkerConfig } from '../config.ts'
@@ -46,13 +46,21 @@ export function planParallelTasks(body: ParallelTasksRequest, deps: ParallelTask
     })
   }
   const tasks = planTasks(body.tasks, { maxTasks: MAX_TASKS, defaultTimeoutMs: TASK_TIMEOUT_MS, handlers })
+  const sensitive = sensitiveHeaders(config.SENSITIVE_HEADERS)
   const request: ParallelTasksRequest = {
     ...body,
-    tasks: withholdCredentials(body.tasks, sensitiveHeaders(config.SENSITIVE_HEADERS)),
+    tasks: withholdCredentials(body.tasks, sensitive),
     concurrency,
   }
   return {
-    start: { kind: 'parallel-tasks', totalTasks: tasks.length, deadlineMs, onDisconnect, request },
+    start: {
+      kind: 'parallel-tasks',
+      totalTasks: tasks.length,
+      deadlineMs,
+      onDisconnect,
+      request,
+      anywhere: !holdCredentials(body.tasks, sensitive),
+    },
     work: runTasks(tasks, optionsOf(request, concurrency), servicesOf(deps)),
   }
 }
