@@ -33,7 +33,7 @@ const RUNS_SHARE = 0.8
 export async function createGatewayApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, hub, runs, streams, store, config, clock, metrics } = deps
   const runsMs = config.DRAIN_MS * RUNS_SHARE
-  const components = () => ({ store: store.health })
+  const components = () => ({ store: store.health, ...deps.limitsHealth() })
   const app = await createApp({
     name: 'Tributary gateway',
     version: '0.1.0',
@@ -48,6 +48,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     drain,
     metrics,
     components,
+    ...(deps.rateStore === undefined ? {} : { rateStore: deps.rateStore }),
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
       return hub.probe()
@@ -67,7 +68,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
     components,
     load: () => ({ connections: hub.local.count(), streams: streams.totals().open, runs: runs.runningCount }),
   })
-  addRevocations(app, { revocations: deps.revocations, endRevoked: () => streams.endRevoked() })
+  addRevocations(app, deps)
   addMonitor(app, deps)
   addMetrics(app, deps)
   addHealth(app, deps)

@@ -6,17 +6,22 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { type ConnectionRegistry, DEFAULT_NAMESPACE } from '@tributary/hub'
 import { RedisConnectionRegistry } from '@tributary/hub/redis'
-import type { Clock } from '@tributary/protocol'
-import { LocalUserQuota, type UserQuota } from '@tributary/quota'
+import type { Clock, ComponentHealth } from '@tributary/protocol'
+import { LocalUserQuota, type QuotaLimits, type UserQuota } from '@tributary/quota'
+import { RedisUserQuota } from '@tributary/quota/redis'
 import type { RedisConnections } from '@tributary/redis'
 import {
   type createLogger,
   fromVariable,
+  LogRevocationStore,
+  limitsHealth,
+  type RateStore,
+  type RevocationStore,
   runLimitsOf,
   runStreamLimitsOf,
   type ServiceMetrics,
 } from '@tributary/service'
-import { openRedis } from '@tributary/service/redis'
+import { openRedis, RedisRateStore, RedisRevocationStore } from '@tributary/service/redis'
 import type { GatewayConfig } from './config.ts'
 
 /** What the gateway keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
@@ -26,8 +31,14 @@ export interface Backends extends AsyncDisposable {
   readonly cluster: Cluster
   /** Who is connected to any node. Default: the hub's own, of this process. */
   readonly registry: ConnectionRegistry | undefined
+  /** Where requests are counted. Default: in the memory of the process. */
+  readonly rateStore?: RateStore
   /** How much one user may have at a time. */
   readonly quotas: { readonly runs: UserQuota; readonly runStreams: UserQuota }
+  /** Where it stands what counts no more. */
+  readonly revocations: RevocationStore
+  /** How the limits are counted. */
+  readonly limits: { readonly health: ComponentHealth }
   /** Whether other nodes have the same store, and with it the same runs. */
   readonly clustered: boolean
 }
@@ -39,25 +50,46 @@ export interface BackendsOptions {
   readonly metrics: ServiceMetrics
 }
 
+/** Of a log that is there for its attributes alone. */
+const NO_EVENTS = { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) }
+
 /** Opens what the configuration names. The one place that picks adapters. */
 export async function openBackends(config: GatewayConfig, options: BackendsOptions): Promise<Backends> {
   await using opened = new AsyncDisposableStack()
   // First, so that it is closed last.
   const redis = await connectRedis(config, options)
   if (redis !== undefined) opened.use(redis)
+  const { clock } = options
   const store = opened.use(await openStore(config, options))
   const cluster = opened.use(await openCluster(config, redis, options))
+  const shared = redis === undefined ? undefined : { redis, prefix: config.REDIS_PREFIX, clock, cluster }
+  const quotaOf = (name: string, limits: QuotaLimits) =>
+    shared === undefined
+      ? new LocalUserQuota(limits)
+      : opened.use(new RedisUserQuota({ ...shared, name: `gateway:${name}`, limits }))
   const quotas = {
-    runs: new LocalUserQuota(runLimitsOf(config)),
-    runStreams: new LocalUserQuota(runStreamLimitsOf(config)),
+    runs: quotaOf('runs', runLimitsOf(config)),
+    runStreams: quotaOf('run-streams', runStreamLimitsOf(config)),
   }
   const registry = redis === undefined ? undefined : sharedRegistry(config, redis)
+  const revocations =
+    shared === undefined
+      ? new LogRevocationStore(await store.open('revocations', NO_EVENTS))
+      : opened.use(await RedisRevocationStore.open({ ...shared, keptS: config.AUTH_REVOCATION_KEPT_S }))
+  const rates = shared === undefined ? undefined : new RedisRateStore(shared)
   const closing = opened.move()
   return {
     store,
     cluster,
     registry,
     quotas,
+    revocations,
+    ...(rates === undefined ? {} : { rateStore: rates.store }),
+    limits: {
+      get health() {
+        return limitsHealth([...Object.values(quotas), ...(rates === undefined ? [] : [rates])])
+      },
+    },
     clustered: false,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

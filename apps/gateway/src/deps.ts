@@ -11,6 +11,7 @@ import {
   fromVariable,
   messageFirst,
   Revocations,
+  Revoker,
   ServiceMetrics,
   type VerifySession,
 } from '@tributary/service'
@@ -89,7 +90,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
   const revocations = new Revocations({
-    store: await store.open('revocations', { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) }),
+    store: backends.revocations,
     clock,
     keptS: config.AUTH_REVOCATION_KEPT_S,
   })
@@ -138,6 +139,12 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     keepMs: SESSION_KEEP_MS + config.STREAM_MAX_TIMEOUT_MS + sessionHistoryMs(config),
     onTaken: (userId) => void hub.closeUser(userId, 'The session is that of a user from now on'),
   })
+  const revoker = new Revoker({
+    revocations,
+    store: backends.revocations,
+    cluster,
+    endRevoked: () => streams.endRevoked(),
+  })
   const consistency = createConsistencyCheck({
     name: 'gateway',
     config,
@@ -147,6 +154,8 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     sources: [
       { name: 'streams', look: () => streams.faults() },
       { name: 'connections', look: () => hub.faults() },
+      { name: 'runs of users', look: () => backends.quotas.runs.faults() },
+      { name: 'streams of users', look: () => backends.quotas.runStreams.faults() },
     ],
   })
   const workers = createWorkers(config, {
@@ -238,6 +247,10 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     relays,
     ...auth,
     revocations,
+    revoker,
+    rateStore: backends.rateStore,
+    /** How the limits are counted, where that is told: among many nodes. */
+    limitsHealth: () => (backends.rateStore === undefined ? {} : { limits: backends.limits.health }),
     consistency,
     drain,
     async close(): Promise<void> {

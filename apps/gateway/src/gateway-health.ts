@@ -18,9 +18,17 @@ const OK: ComponentHealth = { status: 'ok' }
 
 /** What a gateway tells of itself to who watches it. */
 export class GatewayHealth {
-  readonly #deps: Pick<Deps, 'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency'>
+  readonly #deps: Pick<
+    Deps,
+    'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency' | 'limitsHealth'
+  >
 
-  constructor(deps: Pick<Deps, 'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency'>) {
+  constructor(
+    deps: Pick<
+      Deps,
+      'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency' | 'limitsHealth'
+    >,
+  ) {
     this.#deps = deps
   }
 
@@ -59,6 +67,7 @@ export class GatewayHealth {
     const vital = { store: this.#store(), fanOut: flow.health }
     const components: Record<string, ComponentHealth> = {
       ...vital,
+      ...this.#deps.limitsHealth(),
       eventLoop: eventLoopHealth(metrics),
       memory: memoryHealth(metrics),
       ...Object.fromEntries(upstreams.map((upstream) => [upstream.name, upstreamHealth(upstream)])),

@@ -22,7 +22,7 @@ const RUNS_SHARE = 0.8
 /** Builds the worker's app. It never listens. */
 export async function createWorkerApp(deps: Deps): Promise<App> {
   const { logger, authenticator, drain, runs, streams, store, config, clock, metrics, probe } = deps
-  const components = () => ({ store: store.health })
+  const components = () => ({ store: store.health, ...deps.limitsHealth() })
   const app = await createApp({
     name: 'Tributary worker',
     version: '0.1.0',
@@ -37,6 +37,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     drain,
     metrics,
     components,
+    ...(deps.rateStore === undefined ? {} : { rateStore: deps.rateStore }),
     nodeId: deps.clustered ? deps.cluster.nodeId : undefined,
     ready: async () => {
       if (store.health.status === 'degraded') throw new StoreUnavailableError(store.health.reason)
@@ -51,7 +52,7 @@ export async function createWorkerApp(deps: Deps): Promise<App> {
     components,
     load: () => ({ streams: streams.totals().open, runs: runs.runningCount }),
   })
-  addRevocations(app, { revocations: deps.revocations, endRevoked: () => streams.endRevoked() })
+  addRevocations(app, deps)
   if (config.NODE_ENV !== 'production') {
     addSampleApi(app)
     addDemonstrations(app, deps)

@@ -15,6 +15,7 @@ import {
   Drain,
   fromVariable,
   Revocations,
+  Revoker,
   ServiceMetrics,
   type VerifySession,
   workerTokenVerifier,
@@ -96,7 +97,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     onError: (error, runId) => logger.error({ err: error, runId }, 'run failed'),
   })
   const revocations = new Revocations({
-    store: await store.open('revocations', { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) }),
+    store: backends.revocations,
     clock,
     keptS: config.AUTH_REVOCATION_KEPT_S,
   })
@@ -117,13 +118,23 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     perOrigin: config.TASK_CONCURRENCY_PER_ORIGIN,
     total: config.TASK_CONCURRENCY_TOTAL,
   })
+  const revoker = new Revoker({
+    revocations,
+    store: backends.revocations,
+    cluster,
+    endRevoked: () => streams.endRevoked(),
+  })
   const consistency = createConsistencyCheck({
     name: 'worker',
     config,
     clock,
     metrics,
     logger,
-    sources: [{ name: 'streams', look: () => streams.faults() }],
+    sources: [
+      { name: 'streams', look: () => streams.faults() },
+      { name: 'runs of users', look: () => backends.quotas.runs.faults() },
+      { name: 'streams of users', look: () => backends.quotas.runStreams.faults() },
+    ],
   })
   const probe = new RunLogProbe({ store, streams, clock })
   addWorkerMetrics({ metrics, store, streams, runs, scheduler })
@@ -164,6 +175,10 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     probe,
     revocations,
     authenticator,
+    revoker,
+    rateStore: backends.rateStore,
+    /** How the limits are counted, where that is told: among many nodes. */
+    limitsHealth: () => (backends.rateStore === undefined ? {} : { limits: backends.limits.health }),
     consistency,
     drain,
     announcement,

@@ -47,8 +47,13 @@ export type RevocationView = Static<typeof RevocationView>
 
 export const RevocationAnswer = Type.Object({
   success: Type.Literal(true),
-  closed: Type.Integer({ description: 'Streams that were ended for it.' }),
+  closed: Type.Integer({ description: 'Streams that were ended for it, at all nodes.' }),
   revocation: RevocationView,
+  unreachable: Type.Optional(
+    Type.Array(Type.String(), {
+      description: 'Nodes that could not be told. Those that live read it themselves within seconds.',
+    }),
+  ),
 })
 
 export const DEFAULT_REVOCATION_LIMIT = 100

@@ -1,5 +1,4 @@
 import cookie from '@fastify/cookie'
-import type { FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type Clock, type ErrorCode, type ProblemError, systemClock } from '@tributary/protocol'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
@@ -14,7 +13,7 @@ import { refuseCrossSite } from './auth/sessions/refuse-cross-site.ts'
 import { type Drain, refuseWhileDraining } from './drain.ts'
 import { addHealth, type ComponentsCheck, type ReadyCheck } from './health.ts'
 import { memoryRateStore } from './limits/memory-rate-store.ts'
-import { RateLimiter } from './limits/rate-limiter.ts'
+import { RateLimiter, type RateStore } from './limits/rate-limiter.ts'
 import type { RateLimits } from './limits/rate-limits.ts'
 import { SocketLimit } from './limits/socket-limit.ts'
 import { RequestLog, requestSerializers } from './logger.ts'
@@ -48,7 +47,7 @@ export interface AppOptions extends ApiDescription {
   /** How many requests one principal may send in a time. Default: any number. */
   readonly rateLimits?: RateLimits
   /** Where it is counted. Default: in the memory of this process. */
-  readonly rateStore?: FastifyRateLimitStoreCtor
+  readonly rateStore?: RateStore
   /** Answers a reader who comes back to a stream too soon, where it can be told so within a stream; else it throws. */
   readonly refuseStream?: (reply: FastifyReply, error: ProblemError) => void
   /** Default: the machine's. */

@@ -7,10 +7,13 @@ import { ADMIN, type Principal } from '../auth/principal.ts'
 import { type RateClass, rateClassOf } from './rate-class.ts'
 import type { RateLimits } from './rate-limits.ts'
 
+/** Where requests are counted: what @fastify/rate-limit makes its store of. */
+export type RateStore = FastifyRateLimitStoreCtor
+
 export interface RateLimiterOptions {
   readonly limits: RateLimits
   /** Where it is counted. */
-  readonly store: FastifyRateLimitStoreCtor
+  readonly store: RateStore
   /** Answers a reader who comes back to a stream and is refused; it throws the error where that is the answer. */
   readonly refuseStream: (reply: FastifyReply, error: ProblemError) => void
 }

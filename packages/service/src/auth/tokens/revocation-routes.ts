@@ -10,18 +10,19 @@ import Type from 'typebox'
 import type { App } from '../../app.ts'
 import { principalOf } from '../authenticate-requests.ts'
 import type { Revocations } from './revocations.ts'
+import type { Revoker } from './revoker.ts'
 
 const URL = '/api/auth/revocations'
 const tags = ['auth']
 
 export interface RevocationRoutesOptions {
   readonly revocations: Revocations
-  /** Ends the streams that are open with what is revoked. Answers how many there were. */
-  readonly endRevoked: () => number
+  /** How it comes to be in force at all nodes. */
+  readonly revoker: Revoker
 }
 
 /** The routes by which an admin revokes a user's tokens, or one, and takes that back. */
-export function addRevocations(app: App, { revocations, endRevoked }: RevocationRoutesOptions): void {
+export function addRevocations(app: App, { revocations, revoker }: RevocationRoutesOptions): void {
   app.post(
     URL,
     {
@@ -36,12 +37,14 @@ export function addRevocations(app: App, { revocations, endRevoked }: Revocation
       },
     },
     async (request) => {
-      const adding = revocations.add(request.body)
-      // Not before it holds, and not only once it is stored.
-      const closed = endRevoked()
-      const revocation = await adding
-      request.log.info({ ...request.body, by: principalOf(request).userId, closed }, 'revoked')
-      return { success: true as const, closed, revocation }
+      const { revocation, closed, unreachable } = await revoker.revoke(request.body)
+      request.log.info({ ...request.body, by: principalOf(request).userId, closed, unreachable }, 'revoked')
+      return {
+        success: true as const,
+        closed,
+        revocation,
+        ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
+      }
     },
   )
   app.get(
@@ -68,7 +71,7 @@ export function addRevocations(app: App, { revocations, endRevoked }: Revocation
       },
     },
     async (request) => {
-      if (!(await revocations.lift(request.query)))
+      if (!(await revoker.lift(request.query)))
         throw new ProblemError('revocation_not_found', 'This is not revoked, or is no longer.')
       request.log.info({ ...request.query, by: principalOf(request).userId }, 'revocation lifted')
       return { success: true as const }

@@ -1,17 +1,18 @@
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, test } from 'vitest'
 import type { Principal } from '../principal.ts'
-import { type RevocationStore, Revocations } from './revocations.ts'
+import { LogRevocationStore, type RevocationLog } from './revocation-store.ts'
+import { Revocations } from './revocations.ts'
 
 const KEPT_S = 3_600
 const START = 1_700_000_000_000
 
 /** The attributes of a log, in memory. */
-class Attributes implements RevocationStore {
+class Attributes implements RevocationLog {
   readonly attributes = new Map<string, string>()
   fails = false
 
-  async append(_: readonly [], { attributes }: Parameters<RevocationStore['append']>[1]): Promise<void> {
+  async append(_: readonly [], { attributes }: Parameters<RevocationLog['append']>[1]): Promise<void> {
     if (this.fails) throw new Error('the disk is full')
     for (const [key, value] of Object.entries(attributes)) {
       if (value === null) this.attributes.delete(key)
@@ -22,7 +23,8 @@ class Attributes implements RevocationStore {
 
 function setting(options: { max?: number; store?: Attributes; clock?: FakeClock } = {}) {
   const { store = new Attributes(), clock = new FakeClock(START), ...rest } = options
-  return { store, clock, revocations: new Revocations({ store, clock, keptS: KEPT_S, ...rest }) }
+  const revocations = new Revocations({ store: new LogRevocationStore(store), clock, keptS: KEPT_S, ...rest })
+  return { store, clock, revocations }
 }
 
 const ann = (issuedAt?: number): Principal => ({

@@ -3,19 +3,11 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Principal } from '../principal.ts'
 import { refusal } from './jwt-verifier.ts'
+import type { RevocationChanges, RevocationStore } from './revocation-store.ts'
 
 /** Revocations that are kept at a time; one more is refused, for each that was dropped for it would let somebody in. */
 const MAX_REVOCATIONS = 100_000
 const RETRY_AFTER_S = 60
-
-/** The texts that are kept with a log; that is all that is needed of it. */
-export interface RevocationStore {
-  readonly attributes: ReadonlyMap<string, string>
-  append(
-    batch: readonly [],
-    options: { readonly attributes: Readonly<Record<string, string | null>> },
-  ): Promise<unknown>
-}
 
 /** What of a principal says whether he is revoked. */
 export type Revocable = Partial<Pick<Principal, 'userId' | 'tokenId' | 'issuedAt'>> & {
@@ -52,11 +44,12 @@ export class Revocations {
     this.#clock = clock
     this.#keptMs = keptS * 1_000
     this.#max = max
-    const kept = [...store.attributes].flatMap(([key, text]): [string, number][] => {
-      const stored: unknown = JSON.parse(text)
-      return revokedCheck.Check(stored) ? [[key, stored.revokedAt]] : []
+    const kept = [...store.entries].flatMap(([key, text]): [string, number][] => {
+      const revokedAt = momentIn(text)
+      return revokedAt === undefined ? [] : [[key, revokedAt]]
     })
     for (const [key, revokedAt] of kept.sort(([, a], [, b]) => a - b)) this.#revokedAt.set(key, revokedAt)
+    store.onChanged((changes) => this.#apply(changes))
   }
 
   /**
@@ -103,7 +96,7 @@ export class Revocations {
   async lift(target: RevocationTarget): Promise<boolean> {
     const key = keyOf(target)
     if (this.#find(key) === undefined) return false
-    await this.#store.append([], { attributes: { [key]: null } })
+    await this.#store.save({ [key]: null })
     this.#unstored.delete(key)
     return this.#revokedAt.delete(key)
   }
@@ -124,12 +117,19 @@ export class Revocations {
     const keys = [...this.#unstored, ...changed]
     this.#unstored.clear()
     try {
-      await this.#store.append([], {
-        attributes: Object.fromEntries(keys.map((key) => [key, this.#textOf(key)])),
-      })
+      await this.#store.save(Object.fromEntries(keys.map((key) => [key, this.#textOf(key)])))
     } catch (error) {
       for (const key of keys) this.#unstored.add(key)
       throw error
+    }
+  }
+
+  /** Takes over what another node has changed. */
+  #apply(changes: RevocationChanges): void {
+    for (const [key, text] of changes) {
+      this.#revokedAt.delete(key)
+      const revokedAt = text === null ? undefined : momentIn(text)
+      if (revokedAt !== undefined) this.#revokedAt.set(key, revokedAt)
     }
   }
 
@@ -159,6 +159,20 @@ export class Revocations {
     const name = key.slice(colon + 1)
     const target = key.startsWith('user:') ? { userId: name } : { tokenId: name }
     return { ...target, revokedAt, forgottenAt: revokedAt + this.#keptMs }
+  }
+}
+
+/** When it was, by what is stored; `undefined` where that is none of ours. */
+function momentIn(text: string): number | undefined {
+  const stored = parsed(text)
+  return revokedCheck.Check(stored) ? stored.revokedAt : undefined
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 
