@@ -10,7 +10,7 @@ export interface QuotaLimits {
 /** Something of a user's that is counted while it is there: a run, a stream. */
 export interface Hold {
   readonly userId: string
-  /** Of its own among the user's. */
+  /** Of its own among the user's, at all nodes: who holds the same goes on with it. */
   readonly id: string
   /** What it counts for now, as the tasks of a run that have not ended. Below 0 is 0. */
   readonly weight: () => number

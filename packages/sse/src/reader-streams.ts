@@ -8,7 +8,6 @@ const RETRY_AFTER_S = 10
 /** How many streams each reader has, where whoever takes a place names him. Keeps each to so many. */
 export class ReaderStreams {
   readonly #quota: UserQuota
-  #taken = 0
 
   constructor(quota: UserQuota) {
     this.#quota = quota
@@ -17,8 +16,7 @@ export class ReaderStreams {
   /** @throws ProblemError `user_connection_limit` */
   async take(reader: string): Promise<StreamSlot> {
     const { maxHolds } = this.#quota.limits
-    this.#taken += 1
-    const id = String(this.#taken)
+    const id = globalThis.crypto.randomUUID()
     const answer = await this.#quota.take({ userId: reader, id, weight: () => 0 })
     if (answer !== 'taken') throw tooMany(maxHolds)
     return { release: () => this.#quota.release(reader, id) }
