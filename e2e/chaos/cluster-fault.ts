@@ -42,12 +42,14 @@ const KINDS = {
   'stop-nginx': [
     200,
     1_500,
-    ({ cluster: { nginx }, turns }) => ({ act: (ms) => redis.stopped(turns.nginx, nginx, ms) }),
+    ({ cluster: { nginx }, turns }) => ({
+      act: (ms) => redis.stopped(turns.nginx, nginx, () => fetch(`${nginx?.url}/metrics`), ms),
+    }),
   ],
   'cut-redis': [0, 0, ofAny(async ({ network }) => `${network.cut()} connections`)],
-  'refuse-redis': [200, 4_000, ofAny(({ network }, ms) => network.refuse(ms).then(() => 'refused'))],
-  'stall-redis': [200, 4_000, ofAny(({ network }, ms) => network.stall(ms).then(() => 'stalled'))],
-  'slow-redis': [500, 2_000, ofAny(({ network }, ms) => network.slow(ms, 40).then(() => '40 ms a piece'))],
+  'refuse-redis': [200, 4_000, ofAny(async ({ network }, ms) => `${await network.refuse(ms)} refused`)],
+  'stall-redis': [200, 4_000, ofAny(({ network }, ms) => roundTrip(network, network.stall(ms)))],
+  'slow-redis': [500, 2_000, ofAny(({ network }, ms) => roundTrip(network, network.slow(ms, SLOW_MS)))],
   'kill-master': [0, 1_000, (targets) => ({ act: (ms) => redis.killMaster(targets, ms) })],
   'restart-master': [0, 0, (targets) => ({ act: () => redis.restartMaster(targets) })],
   'stop-master': [200, 3_000, (targets) => ({ act: (ms) => redis.stopMaster(targets, ms) })],
@@ -134,6 +136,16 @@ export function planFault(
     lastsMs,
     act: async () => [whom, await act(lastsMs)].filter((part) => part !== undefined).join(': '),
   }
+}
+
+/** Of a piece of what is said between a node and a Redis that is slow. */
+const SLOW_MS = 40
+
+/** What Redis takes to answer while something lasts; a server that is away answers nobody. */
+async function roundTrip(network: ClusterNode['network'], lasting: Promise<void>): Promise<string> {
+  const answered = redis.answeredAfter(() => network.ping())
+  await lasting
+  return answered
 }
 
 type NodeAct = (node: ClusterNode, ms: number) => Promise<string>

@@ -18,6 +18,7 @@ export class CuttingProxy implements AsyncDisposable {
   #refusals = 0
   #stalls = 0
   #delayMs = 0
+  #refused = 0
 
   static async start(targetPort: number, options: CuttingProxyOptions = {}): Promise<CuttingProxy> {
     const server = createServer()
@@ -33,6 +34,7 @@ export class CuttingProxy implements AsyncDisposable {
     this.url = `http://127.0.0.1:${address.port}`
     server.on('connection', (near) => {
       if (this.#refusals > 0) {
+        this.#refused += 1
         near.on('error', () => undefined).resetAndDestroy()
         return
       }
@@ -50,6 +52,11 @@ export class CuttingProxy implements AsyncDisposable {
   /** How many connections go through it now. */
   get linkCount(): number {
     return this.#links.size
+  }
+
+  /** How many connections it has refused. */
+  get refused(): number {
+    return this.#refused
   }
 
   /** Resets all connections, or every one for which `chosen` holds, and answers how many. */

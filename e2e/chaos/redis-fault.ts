@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisServer } from '@tributary/testkit'
 import type { Cluster } from '../cluster/cluster.ts'
+import { pingRedis } from '../cluster/redis-network.ts'
 import type { Turns } from '../cluster/turns.ts'
 
 /** What is done to Redis, and to what is in front, one thing at a time each. */
@@ -32,17 +33,40 @@ export async function killed(turns: Turns, one: Stoppable | undefined, ms: numbe
   return `process ${before} is now ${one?.pid}`
 }
 
-/** SIGSTOP, and SIGCONT after `ms`. */
-export async function stopped(turns: Turns, one: Stoppable | undefined, ms: number): Promise<string> {
+/** SIGSTOP, and SIGCONT after `ms`; who asks it meanwhile is answered then. */
+export async function stopped(
+  turns: Turns,
+  one: Stoppable | undefined,
+  ask: () => Promise<unknown>,
+  ms: number,
+): Promise<string> {
+  let effect = ''
   await turns.take(async () => {
-    one?.pause()
-    try {
-      await delay(ms)
-    } finally {
-      one?.resume()
-    }
+    effect = await frozen(one, ask, ms)
   })
-  return `process ${one?.pid}`
+  return effect
+}
+
+async function frozen(one: Stoppable | undefined, ask: () => Promise<unknown>, ms: number): Promise<string> {
+  one?.pause()
+  const answered = answeredAfter(ask)
+  try {
+    await delay(ms)
+  } finally {
+    one?.resume()
+  }
+  return answered
+}
+
+/** Says how long an answer took. */
+export async function answeredAfter(ask: () => Promise<unknown>): Promise<string> {
+  const beganAtMs = performance.now()
+  try {
+    await ask()
+    return `answered after ${Math.round(performance.now() - beganAtMs)} ms`
+  } catch (error) {
+    return `not answered: ${error}`
+  }
 }
 
 /** kill -9 of the master; it comes back, as the replica of who took over, `ms` after that. */
@@ -77,13 +101,8 @@ export async function stopMaster({ cluster: { redis }, turns }: RedisTargets, ms
   let effect = ''
   await turns.redis.take(async () => {
     const master = await redis.master()
-    master.pause()
-    try {
-      await delay(ms)
-    } finally {
-      master.resume()
-    }
-    effect = movedTo(master, await redis.master())
+    const answered = await frozen(master, () => pingRedis(master.port), ms)
+    effect = `${answered}, ${movedTo(master, await redis.master())}`
   })
   return effect
 }
@@ -116,7 +135,8 @@ export async function killReplica(targets: RedisTargets, ms: number): Promise<st
 }
 
 export async function stopReplica(targets: RedisTargets, ms: number): Promise<string> {
-  return stopped(targets.turns.redis, await replicaOf(targets), ms)
+  const replica = await replicaOf(targets)
+  return stopped(targets.turns.redis, replica, () => pingRedis(replica?.port ?? 0), ms)
 }
 
 export function killSentinel({ cluster, turns }: RedisTargets, index: number, ms: number): Promise<string> {
@@ -124,7 +144,8 @@ export function killSentinel({ cluster, turns }: RedisTargets, index: number, ms
 }
 
 export function stopSentinel({ cluster, turns }: RedisTargets, index: number, ms: number): Promise<string> {
-  return stopped(turns.redis, cluster.redis.sentinels[index], ms)
+  const sentinel = cluster.redis.sentinels[index]
+  return stopped(turns.redis, sentinel, () => pingRedis(sentinel?.port ?? 0), ms)
 }
 
 /** Closes all connections of a kind to the master. */

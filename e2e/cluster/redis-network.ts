@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { CuttingProxy } from '../chaos/cutting-proxy.ts'
 
 /** Redis servers as they really are. */
@@ -50,9 +52,20 @@ export class RedisNetwork implements AsyncDisposable {
     return this.#proxies.reduce((sum, proxy) => sum + proxy.cut(), 0)
   }
 
-  /** Cuts all, and resets each new connection for a time. */
-  async refuse(ms: number): Promise<void> {
+  /** Cuts all, and resets each new connection for a time. Answers how many were cut or refused. */
+  async refuse(ms: number): Promise<number> {
+    const before = this.#refused - this.linkCount
     await Promise.all(this.#proxies.map((proxy) => proxy.refuse(ms)))
+    return this.#refused - before
+  }
+
+  /** Resolves once a server of Redis has answered through here. */
+  async ping(): Promise<void> {
+    await pingRedis(this.#proxies[0]?.port ?? 0)
+  }
+
+  get #refused(): number {
+    return this.#proxies.reduce((sum, proxy) => sum + proxy.refused, 0)
   }
 
   /** Holds back all bytes for a time, without a word. */
@@ -67,6 +80,17 @@ export class RedisNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#proxies.map((proxy) => proxy[Symbol.asyncDispose]()))
+  }
+}
+
+/** Resolves once what listens there has answered as Redis does, however long that takes. @throws where it is cut off. */
+export async function pingRedis(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    socket.write('PING\r\n')
+    await once(socket, 'data')
+  } finally {
+    socket.destroy()
   }
 }
 
