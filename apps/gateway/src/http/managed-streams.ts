@@ -83,7 +83,7 @@ export function memberOf(
 }
 
 /** Who is in a group is shown to who may be in it, and says who he is. @throws ProblemError `forbidden` */
-export function requireSignedIn({ method }: Principal): void {
+function requireSignedIn({ method }: Principal): void {
   if (method !== 'anonymous') return
   throw new ProblemError('forbidden', 'Who is there is not shown to anonymous users; send a token.')
 }
