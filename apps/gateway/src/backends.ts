@@ -130,8 +130,13 @@ function sharedRegistry(config: GatewayConfig, redis: RedisConnections): Connect
     redis,
     prefix: config.REDIS_PREFIX,
     namespace: DEFAULT_NAMESPACE,
-    rules: { graceMs: config.PRESENCE_GRACE_MS, announceAll: false },
+    rules: { graceMs: config.PRESENCE_GRACE_MS, announceAll: tellsPresence(config) },
   })
+}
+
+/** Whether joins and leaves are told of all groups, whoever watches. */
+function tellsPresence({ WEBHOOK_URL, WEBHOOK_EVENTS }: GatewayConfig): boolean {
+  return WEBHOOK_URL !== undefined && WEBHOOK_EVENTS.some((event) => event === 'join' || event === 'leave')
 }
 
 /** Where logs and runs are kept: in a file of this service's own, or in memory. */

@@ -1,5 +1,6 @@
 import { type Env, readConfig, SECRET_VARIABLES, serviceConfig, withEnvFile } from '@tributary/service'
 import Type, { type Static } from 'typebox'
+import { WEBHOOK_EVENTS } from './webhooks/webhook-event.ts'
 
 const HistoryMs = (defaultMs: number, description: string) =>
   Type.Integer({ minimum: 0, default: defaultMs, description })
@@ -48,6 +49,35 @@ export const GatewayConfigSchema = Type.Object({
     default: [],
     description:
       "The keys of a stream's metadata that are shown to who may be in its groups, comma-separated.",
+  }),
+  WEBHOOK_URL: Type.Optional(
+    Type.String({ format: 'uri', description: 'Who is told of connections and presence. Default: nobody.' }),
+  ),
+  WEBHOOK_SECRET: Type.Optional(
+    Type.String({
+      minLength: 32,
+      description: 'What that is signed with: `whsec_` and 24 to 64 random bytes in base64.',
+    }),
+  ),
+  WEBHOOK_EVENTS: Type.Array(Type.Enum([...WEBHOOK_EVENTS]), {
+    default: [...WEBHOOK_EVENTS],
+    description: 'What is told, comma-separated.',
+  }),
+  WEBHOOK_MAX_PENDING: Type.Integer({
+    minimum: 1,
+    default: 10_000,
+    description: 'Events that wait to be sent; beyond it the oldest is given up.',
+  }),
+  WEBHOOK_GIVE_UP_MS: Type.Integer({
+    minimum: 1_000,
+    default: 86_400_000,
+    description: 'How long it is tried to send an event.',
+  }),
+  WEBHOOK_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    maximum: 2_147_483_647,
+    default: 10_000,
+    description: 'The longest that one attempt may take.',
   }),
   CONNECTION_LIMIT_POLICY: Type.Enum(['reject', 'replace'], {
     default: 'reject',

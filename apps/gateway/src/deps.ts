@@ -30,6 +30,7 @@ import { RemoteRuns } from './relay/remote-runs.ts'
 import { RunMirrors } from './relay/run-mirrors.ts'
 import { SourceBuilder } from './relay/source-builder.ts'
 import { SessionOwners } from './session-owners.ts'
+import { openWebhooks } from './webhooks/webhooks.ts'
 import { createWorkers } from './workers.ts'
 
 /** The handlers that come with the gateway. */
@@ -111,9 +112,20 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     random,
   })
   const hubMetrics = new HubMetrics(metrics.registry)
+  const webhooks = await openWebhooks(config, {
+    store,
+    cluster,
+    client: clients.webhooks,
+    clock,
+    random,
+    metrics: metrics.registry,
+    clustered: backends.clustered,
+    warn: (message, fields) => logger.warn(fields, message),
+  })
   const hub = await Hub.open({
     store,
     cluster,
+    ...(webhooks === undefined ? {} : { observer: webhooks.queue }),
     ...(backends.registry === undefined ? {} : { registry: backends.registry }),
     maxConnectionsCluster: config.MAX_CONNECTIONS_CLUSTER,
     presenceGraceMs: config.PRESENCE_GRACE_MS,
@@ -222,6 +234,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     onKeysFault: (error) => logger.error({ err: error }, 'the keys of tokens cannot be had'),
   })
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
+  await webhooks?.sender.start()
   opened.move()
   return {
     config,
@@ -260,6 +273,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
       owedCancels.close()
       mirrors.close()
       await hub[Symbol.asyncDispose]()
+      await webhooks?.sender.close()
       await handlers.close()
       await Promise.all(Object.values(clients).map((client) => client.close()))
       await backends[Symbol.asyncDispose]()

@@ -8,7 +8,7 @@ import type { GatewayConfig } from './config.ts'
  * themselves are opened in `workerPolicy` by whoever learns of them.
  */
 export async function createOutboundClients(config: GatewayConfig, clock: Clock) {
-  const { OUTBOUND_ALLOW, OUTBOUND_DENY: deny, RELAY_ALLOWED_ORIGINS, WORKER_URLS } = config
+  const { OUTBOUND_ALLOW, OUTBOUND_DENY: deny, RELAY_ALLOWED_ORIGINS, WORKER_URLS, WEBHOOK_URL } = config
   const { OUTBOUND_DNS_SERVERS: servers } = config
   const lookup = await fromVariable('OUTBOUND_DNS_SERVERS', () =>
     servers.length === 0 ? undefined : nameServerLookup(servers),
@@ -27,14 +27,16 @@ export async function createOutboundClients(config: GatewayConfig, clock: Clock)
   // Each stream is a connection, and a redirect would lead away from who was named.
   const streaming = { ...limits, connectionsPerOrigin: 0, maxRedirects: 0 }
   const workerPolicy = new AddressPolicy({ allow: WORKER_URLS.map(hostOf) })
-  const [relayed, called] = await fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => [
+  const [relayed, called, told] = await fromVariable('OUTBOUND_ALLOW or OUTBOUND_DENY', () => [
     new AddressPolicy({ allow: [...OUTBOUND_ALLOW, ...RELAY_ALLOWED_ORIGINS.map(hostOf)], deny }),
     new AddressPolicy({ allow: OUTBOUND_ALLOW, deny }),
+    new AddressPolicy({ allow: WEBHOOK_URL === undefined ? [] : [hostOf(WEBHOOK_URL)], deny }),
   ])
   const clients = {
     workers: new OutboundClient({ policy: workerPolicy, ...streaming }),
     relays: new OutboundClient({ policy: relayed, ...streaming, ...named }),
     handlers: new OutboundClient({ policy: called, ...limits, ...named }),
+    webhooks: new OutboundClient({ policy: told, ...limits, ...named, maxRedirects: 0 }),
   }
   return { clients, workerPolicy }
 }

@@ -6,6 +6,8 @@ import type { Announcement, ConnectionEntry } from './registry/connection-regist
  * come twice: a connection by its `token`, a join or leave by its `stayId` is the same.
  */
 export interface ConnectionObserver {
+  /** Whether joins and leaves are announced of every group for it, watched or not. */
+  readonly wantsPresence: boolean
   connected(entry: ConnectionEntry): Promise<void>
   /** @param end why it ended; `node_gone` where the node that had it is gone. */
   disconnected(entry: ConnectionEntry, end: StreamEnd | 'node_gone'): Promise<void>
@@ -15,6 +17,7 @@ export interface ConnectionObserver {
 
 /** Wants to know nothing. */
 export const NO_OBSERVER: ConnectionObserver = {
+  wantsPresence: false,
   connected: () => Promise.resolve(),
   disconnected: () => Promise.resolve(),
   announced: () => Promise.resolve(),

@@ -40,7 +40,7 @@ export async function openLocalRegistry(
   { store, clock, presenceGraceMs: graceMs = DEFAULT_PRESENCE_GRACE_MS, observer }: HubOptions,
   namespace: string,
 ): Promise<ConnectionRegistry> {
-  const rules = { graceMs, announceAll: observer !== undefined }
+  const rules = { graceMs, announceAll: observer?.wantsPresence ?? false }
   const own = { rules, ...(clock === undefined ? {} : { clock }) }
   if (!store.durable) return new LocalConnectionRegistry(own)
   const log = await store.open(`${namespace}:presence`, { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) })

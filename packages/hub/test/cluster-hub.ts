@@ -21,7 +21,7 @@ export async function openClusterHub(url: string, prefix: string, { nodeId, ...o
   const store = new RedisEventStore({ connections: redis, prefix })
   const cluster = await RedisCluster.open({ redis, prefix, service: 'gateway', nodeId, leaseMs: LEASE_MS })
   cluster.listensAt(`http://${nodeId}.invalid`)
-  const rules = { graceMs, announceAll: observer !== undefined }
+  const rules = { graceMs, announceAll: observer?.wantsPresence ?? false }
   const registry = new RedisConnectionRegistry({ redis, prefix, namespace: 'hub', rules })
   const hub = await Hub.open({ presenceGraceMs: graceMs, ...options, store, cluster, registry })
   const sinks = new Set<MemorySink>()
