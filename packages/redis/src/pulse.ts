@@ -51,6 +51,8 @@ export class Pulse {
   /** Never two at a time: the next is set when this one has its answer. */
   async #beat(): Promise<void> {
     this.#cancel()
+    // ioredis gives a connection up for good that is ended while it asks the Sentinels.
+    if (this.#client.status === 'end') this.#client.connect().catch(() => undefined)
     const servers = this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client]
     // One that is silent may have been replaced already: known before its connection is given up.
     this.#cancel = this.#clock.after(BEAT_MS, () => this.#refresh())

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { Cluster, Redis } from 'ioredis'
 import { Availability, type RedisStatus } from './availability.ts'
@@ -230,7 +229,8 @@ export class RedisConnections implements AsyncDisposable {
 }
 
 async function disconnected(client: RedisClient): Promise<void> {
-  const ended = once(client, 'end')
+  // An error on the way is of no interest any more.
+  const ended = new Promise((resolve) => client.once('end', resolve))
   // Between two attempts ioredis has nothing to close, and tells no end.
   const hasNothing = ['wait', 'reconnecting', 'end'].includes(client.status)
   client.disconnect()

@@ -41,12 +41,10 @@ export class SubscriberConnection {
   readonly #redis: Redis
   readonly #init: SubscriberConnectionInit
   readonly #wanted = new Set<string>()
-  /** Sent in this connection, and not refused: what the server counts once it has read it. */
-  readonly #sent = new Set<string>()
+  /** Sent in this connection, and not refused: what the server counts once it has read it. By which command, too. */
+  readonly #sent = new Map<string, object>()
   readonly #active = new Set<string>()
   #cancelRetry: (() => void) | undefined
-  /** Rises with each connection that ends: answers of an earlier one count no more. */
-  #epoch = 0
   #isClosed = false
 
   constructor(init: SubscriberConnectionInit) {
@@ -91,6 +89,8 @@ export class SubscriberConnection {
    * connection is made anew.
    */
   async verify(): Promise<void> {
+    // ioredis gives a connection up for good that is ended while it asks the Sentinels.
+    if (this.#redis.status === 'end' && !this.#isClosed) this.#redis.connect().catch(() => undefined)
     if (this.#redis.status !== 'ready') return
     const expected = this.#sent.size
     try {
@@ -104,7 +104,7 @@ export class SubscriberConnection {
       return
     }
     this.#init.events.onMoved()
-    this.#redis.disconnect(true)
+    if (this.#redis.status === 'ready') this.#redis.disconnect(true)
   }
 
   /** Another server is the master now. */
@@ -121,32 +121,28 @@ export class SubscriberConnection {
 
   #send(channels: readonly string[]): void {
     for (const batch of this.#batches(channels)) {
-      for (const channel of batch) this.#sent.add(channel)
-      const epoch = this.#epoch
+      const command = {}
+      for (const channel of batch) this.#sent.set(channel, command)
+      // Those for which another has been sent since, or which nobody wants any more, are left out.
+      const answered = () => batch.filter((channel) => this.#sent.get(channel) === command)
       const acknowledged = this.#init.isSharded
         ? this.#redis.ssubscribe(...batch)
         : this.#redis.subscribe(...batch)
       acknowledged.then(
-        () => {
-          if (epoch === this.#epoch) this.#acknowledge(batch)
-        },
-        (error: Error) => {
-          if (epoch === this.#epoch) this.#refused(batch, error)
-        },
+        () => this.#acknowledge(answered()),
+        (error: Error) => this.#refused(answered(), error),
       )
     }
   }
 
-  #acknowledge(batch: readonly string[]): void {
-    // The connection may have closed since, or nobody wants them any more.
-    const active = batch.filter((channel) => this.#sent.has(channel) && this.#wanted.has(channel))
-    for (const channel of active) this.#active.add(channel)
-    if (active.length > 0) this.#init.events.onActive(active)
+  #acknowledge(channels: readonly string[]): void {
+    for (const channel of channels) this.#active.add(channel)
+    if (channels.length > 0) this.#init.events.onActive(channels)
   }
 
-  #refused(batch: readonly string[], error: Error): void {
-    for (const channel of batch) this.#sent.delete(channel)
-    if (this.#isClosed || this.#redis.status !== 'ready') return
+  #refused(channels: readonly string[], error: Error): void {
+    for (const channel of channels) this.#sent.delete(channel)
+    if (this.#isClosed || channels.length === 0 || this.#redis.status !== 'ready') return
     if (error.name !== 'ReplyError') {
       this.#redis.disconnect(true)
       return
@@ -159,7 +155,6 @@ export class SubscriberConnection {
   }
 
   #lose(): void {
-    this.#epoch += 1
     const lost = [...this.#active]
     this.#active.clear()
     this.#sent.clear()
