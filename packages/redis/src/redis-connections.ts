@@ -161,7 +161,7 @@ export class RedisConnections implements AsyncDisposable {
         const waitMs = backoffMs(attempt, this.#settings.random)
         const isOver = this.#clock.elapsed() + waitMs > deadline
         if (!(error instanceof RedisUnavailableError) || !options.again || isOver) throw error
-        await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve))
+        await this.#upOrAfter(waitMs)
       }
     }
   }
@@ -214,6 +214,16 @@ export class RedisConnections implements AsyncDisposable {
     this.#sentinels?.close()
     this.subscriptions.close()
     await Promise.all([this.#client, ...this.#blocking].map(disconnected))
+  }
+
+  /** Until it is back, or the time is over. */
+  async #upOrAfter(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#clock.after(ms, resolve)
+    const end = this.onUp(resolve)
+    await promise
+    cancel()
+    end()
   }
 
   #keep(client: RedisClient): void {

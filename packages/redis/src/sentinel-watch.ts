@@ -58,6 +58,8 @@ export class SentinelWatch {
  * meanwhile.
  */
 export function leaveFor(master: RedisAddress, client: Redis): void {
+  // Between two attempts: there is no need to wait for the next.
+  if (client.status === 'reconnecting') client.connect().catch(() => undefined)
   if (client.status !== 'ready' && client.status !== 'connect') return
   const { remoteAddress, remotePort } = client.stream ?? {}
   const isThere = remotePort === master.port && remoteAddress?.replace('::ffff:', '') === master.host
