@@ -150,6 +150,24 @@ describeWithRedisServers('workers of one Redis', () => {
     expect((await other.readAll(running.runId)).at(-1)?.data).toMatchObject({ status: 'succeeded' })
   })
 
+  it('go on over a restart of Redis, with nothing twice and nothing missing', async () => {
+    const startNext = newFleet()
+    await using api = await startCountingApi()
+    await using first = await startNext()
+    await using other = await startNext()
+    const { runId } = await first.start({ tasks: tasksOf(api), concurrency: CONCURRENCY })
+    await using here = await first.read(runId)
+    await using there = await other.read(runId)
+    await api.called('/held-post', 2)
+    await there.waitFor('task_retry')
+    const death = { told: loggedBy(there), calls: calls(api) }
+    await redis.restart()
+    api.release('/held')
+    await Promise.all([here, there].map((each) => each.waitFor('complete', 30_000)))
+    expectKept(loggedBy(there), api, [death])
+    expect(loggedBy(here)).toEqual(loggedBy(there))
+  })
+
   it('answer the stream of a run with its POST wherever it is executed', async () => {
     const startNext = newFleet({ RUNS_CONCURRENCY: '1' })
     await using api = await startCountingApi()

@@ -77,7 +77,7 @@ class TasksOfRun {
     this.#board = board
     this.#options = options
     this.#services = services
-    this.#lane = services.scheduler.openLane(options.concurrency)
+    this.#lane = services.scheduler.openLane(options.concurrency, run.userId)
   }
 
   /** `undefined` where the run was drained or suspended before all tasks were done. */

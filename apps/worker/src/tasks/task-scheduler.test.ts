@@ -44,7 +44,7 @@ const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
 describe('TaskScheduler', () => {
   it('lets a slow origin hold no slot of another', async () => {
     const scheduler = new TaskScheduler({ perOrigin: 2, total: 10 })
-    const lane = scheduler.openLane(4)
+    const lane = scheduler.openLane(4, 'ann')
     const attempts = new Attempts()
     for (const name of ['slow-1', 'slow-2', 'slow-3', 'slow-4']) attempts.add(lane, 'slow', name)
     for (const name of ['fast-1', 'fast-2', 'fast-3']) attempts.add(lane, 'fast', name)
@@ -58,7 +58,7 @@ describe('TaskScheduler', () => {
 
   it('holds no slot between two attempts', async () => {
     const scheduler = new TaskScheduler({ perOrigin: 1, total: 1 })
-    const lane = scheduler.openLane(1)
+    const lane = scheduler.openLane(1, 'ann')
     const attempts = new Attempts()
     attempts.add(lane, 'a', 'first attempt')
     attempts.add(lane, 'a', 'another task')
@@ -72,7 +72,7 @@ describe('TaskScheduler', () => {
 
   it('lets runs take turns, however many tasks each has', async () => {
     const scheduler = new TaskScheduler({ perOrigin: 10, total: 1 })
-    const [many, few] = [scheduler.openLane(10), scheduler.openLane(10)]
+    const [many, few] = [scheduler.openLane(10, 'ann'), scheduler.openLane(10, 'ann')]
     const attempts = new Attempts()
     for (const name of ['many-1', 'many-2', 'many-3', 'many-4']) attempts.add(many, 'a', name)
     for (const name of ['few-1', 'few-2']) attempts.add(few, 'b', name)
@@ -80,9 +80,27 @@ describe('TaskScheduler', () => {
     expect(attempts.started).toEqual(['many-1', 'few-1', 'many-2', 'few-2', 'many-3', 'many-4'])
   })
 
+  it('lets users take turns, however many runs and tasks each has', async () => {
+    const scheduler = new TaskScheduler({ perOrigin: 10, total: 2 })
+    const attempts = new Attempts()
+    for (let run = 0; run < 10; run++) {
+      const lane = scheduler.openLane(64, 'many')
+      for (let n = 0; n < 1_000; n++) attempts.add(lane, 'a', `many-${run}-${n}`)
+    }
+    const few = scheduler.openLane(64, 'few')
+    for (let n = 0; n < 10; n++) attempts.add(few, 'a', `few-${n}`)
+    for (let ended = 0; ended < 20; ended++) await attempts.end(attempts.running[0] ?? '')
+    // Two had begun before the others came; from then on it is one each.
+    const begun = attempts.started.slice(2, 22)
+    expect(begun.filter((name) => name.startsWith('few'))).toHaveLength(10)
+    // The runs of the one who has many take turns among themselves.
+    const runs = begun.flatMap((name) => (name.startsWith('many') ? [name.split('-')[1]] : []))
+    expect(new Set(runs).size).toBe(10)
+  })
+
   it('lets the origins of a run take turns', async () => {
     const scheduler = new TaskScheduler({ perOrigin: 10, total: 10 })
-    const lane = scheduler.openLane(1)
+    const lane = scheduler.openLane(1, 'ann')
     const attempts = new Attempts()
     for (const name of ['a-1', 'a-2', 'a-3']) attempts.add(lane, 'a', name)
     for (const name of ['b-1', 'b-2']) attempts.add(lane, 'b', name)
@@ -93,7 +111,7 @@ describe('TaskScheduler', () => {
   it('frees the slots of an attempt that fails', async () => {
     const scheduler = new TaskScheduler({ perOrigin: 1, total: 1 })
     const attempts = new Attempts()
-    const lane = scheduler.openLane(1)
+    const lane = scheduler.openLane(1, 'ann')
     attempts.add(lane, 'a', 'one')
     attempts.add(lane, 'a', 'two')
     await attempts.fail('one')
@@ -102,7 +120,7 @@ describe('TaskScheduler', () => {
 
   it('drops what has not started when a lane closes, and lets what runs end', async () => {
     const scheduler = new TaskScheduler({ perOrigin: 1, total: 1 })
-    const [closed, open] = [scheduler.openLane(1), scheduler.openLane(1)]
+    const [closed, open] = [scheduler.openLane(1, 'ann'), scheduler.openLane(1, 'ann')]
     const attempts = new Attempts()
     attempts.add(closed, 'a', 'running')
     attempts.add(closed, 'a', 'waiting')
@@ -174,7 +192,9 @@ class SchedulerModel {
     this.#scheduler = scheduler
     this.#limits = limits
     this.#concurrencies = concurrencies
-    this.#lanes = concurrencies.map((concurrency) => scheduler.openLane(concurrency))
+    this.#lanes = concurrencies.map((concurrency, n) =>
+      scheduler.openLane(concurrency, n % 2 === 0 ? 'ann' : 'bob'),
+    )
   }
 
   get runningCount(): number {

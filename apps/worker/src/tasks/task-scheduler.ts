@@ -13,7 +13,8 @@ export type Attempt = () => Promise<void>
 /**
  * Decides which task is next. A task starts only when its run, its origin and the process all have room, and
  * takes all three in one step: so what waits for a slow origin holds no place of another, and a task between
- * two attempts holds none. Runs take turns, and within a run its origins do.
+ * two attempts holds none. Users take turns, then the runs of a user, and within a run its origins: so the many tasks of
+ * one keep no other waiting.
  *
  * A run's limit is p-limit's. Nobody ever waits at an origin or at the process, so those two are counts.
  */
@@ -21,9 +22,8 @@ export class TaskScheduler {
   readonly #perOrigin: number
   readonly #total: number
   readonly #activeOf = new Map<string, number>()
-  readonly #lanes: Lane[] = []
+  readonly #users = new Turns<UserLanes>()
   #active = 0
-  #turn = 0
 
   constructor({ perOrigin, total }: TaskSchedulerOptions) {
     this.#perOrigin = perOrigin
@@ -37,7 +37,7 @@ export class TaskScheduler {
 
   /** Attempts that wait for a slot. */
   get waitingCount(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.size, 0)
+    return this.#allLanes().reduce((sum, lane) => sum + lane.size, 0)
   }
 
   /** Origins that attempts go on against. */
@@ -46,13 +46,16 @@ export class TaskScheduler {
   }
 
   get laneCount(): number {
-    return this.#lanes.length
+    return this.#allLanes().length
   }
 
-  /** Opens a run's lane, with its own limit. Its owner closes it. */
-  openLane(concurrency: number): TaskLane {
+  /** Opens the lane of a run of a user, with its own limit. Its owner closes it. */
+  openLane(concurrency: number, userId: string): TaskLane {
     const lane = new Lane(pLimit(concurrency))
-    this.#lanes.push(lane)
+    const user =
+      this.#users.all.find((known) => known.userId === userId) ??
+      this.#users.add({ userId, lanes: new Turns() })
+    user.lanes.add(lane)
     return {
       schedule: (origin, attempt) => {
         lane.add(origin, attempt)
@@ -60,19 +63,21 @@ export class TaskScheduler {
       },
       close: () => {
         lane.clear()
-        const index = this.#lanes.indexOf(lane)
-        if (index >= 0) this.#lanes.splice(index, 1)
+        user.lanes.remove(lane)
+        if (user.lanes.all.length === 0) this.#users.remove(user)
       },
     }
   }
 
-  /** Gives each lane a start in turn, until a whole round has started nothing. */
+  #allLanes(): Lane[] {
+    return this.#users.all.flatMap(({ lanes }) => lanes.all)
+  }
+
+  /** Gives each user a start in turn, until a whole round has started nothing. */
   #startWhatCan(): void {
-    for (let refused = 0; refused < this.#lanes.length && this.#active < this.#total; ) {
-      this.#turn = (this.#turn + 1) % this.#lanes.length
-      const lane = this.#lanes[this.#turn]
-      if (lane !== undefined && this.#startOne(lane)) refused = 0
-      else refused += 1
+    let starts = true
+    while (starts && this.#active < this.#total) {
+      starts = this.#users.next(({ lanes }) => lanes.next((lane) => this.#startOne(lane)))
     }
   }
 
@@ -99,6 +104,45 @@ export class TaskScheduler {
   }
 
   readonly #hasRoom = (origin: string): boolean => (this.#activeOf.get(origin) ?? 0) < this.#perOrigin
+}
+
+/** The runs of a user. */
+interface UserLanes {
+  readonly userId: string
+  readonly lanes: Turns<Lane>
+}
+
+/** Those who take turns. */
+class Turns<T> {
+  readonly all: T[] = []
+  #turn = 0
+
+  add(one: T): T {
+    this.all.push(one)
+    return one
+  }
+
+  /** Whose turn is next stays so, whoever goes. */
+  remove(one: T): void {
+    const index = this.all.indexOf(one)
+    if (index < 0) return
+    this.all.splice(index, 1)
+    if (index <= this.#turn) this.#turn -= 1
+  }
+
+  /** Asks one after the other, from the one behind who had the last turn, until one takes his. Answers whether one did. */
+  next(takesTurn: (one: T) => boolean): boolean {
+    const count = this.all.length
+    for (let ahead = 1; ahead <= count; ahead++) {
+      const index = (this.#turn + ahead + count) % count
+      const one = this.all[index]
+      if (one === undefined || !takesTurn(one)) continue
+      // Whoever took his turn may have gone with it.
+      this.#turn = Math.min(index, this.all.length)
+      return true
+    }
+    return false
+  }
 }
 
 /** A run's place in the turn. */
