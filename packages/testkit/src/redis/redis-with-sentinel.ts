@@ -16,7 +16,8 @@ const FAILOVER_LIMIT_MS = 1_500
  */
 const TIMES = {
   'info-period': 300,
-  'ping-period': 100,
+  // Of a replica whose state is older than five of these none is made the master, and it is asked for once a second then.
+  'ping-period': 400,
   'ask-period': 100,
   'publish-period': 300,
   'tilt-trigger': 10_000,
