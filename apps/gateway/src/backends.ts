@@ -3,6 +3,7 @@ import { type Cluster, LocalCluster } from '@tributary/cluster'
 import { RedisCluster } from '@tributary/cluster/redis'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { RedisEventStore } from '@tributary/eventlog/redis'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { type ConnectionRegistry, DEFAULT_NAMESPACE } from '@tributary/hub'
 import { RedisConnectionRegistry } from '@tributary/hub/redis'
@@ -10,6 +11,9 @@ import type { Clock, ComponentHealth } from '@tributary/protocol'
 import { LocalUserQuota, type QuotaLimits, type UserQuota } from '@tributary/quota'
 import { RedisUserQuota } from '@tributary/quota/redis'
 import type { RedisConnections } from '@tributary/redis'
+import type { RunFleet } from '@tributary/runs'
+import { BullRunQueue } from '@tributary/runs/bullmq'
+import { RedisRunIndex } from '@tributary/runs/redis'
 import {
   type createLogger,
   fromVariable,
@@ -23,6 +27,9 @@ import {
 } from '@tributary/service'
 import { openRedis, RedisRateStore, RedisRevocationStore } from '@tributary/service/redis'
 import type { GatewayConfig } from './config.ts'
+
+/** Runs that a gateway takes over at a time. */
+const MAX_RUNS = 10_000
 
 /** What the gateway keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
 export interface Backends extends AsyncDisposable {
@@ -41,6 +48,8 @@ export interface Backends extends AsyncDisposable {
   readonly limits: { readonly health: ComponentHealth }
   /** Whether other nodes have the same store, and with it the same runs. */
   readonly clustered: boolean
+  /** Which runs those of all nodes are, and who executes which. */
+  readonly fleet: RunFleet | undefined
 }
 
 export interface BackendsOptions {
@@ -60,7 +69,7 @@ export async function openBackends(config: GatewayConfig, options: BackendsOptio
   const redis = await connectRedis(config, options)
   if (redis !== undefined) opened.use(redis)
   const { clock } = options
-  const store = opened.use(await openStore(config, options))
+  const store = opened.use(await openStore(config, redis, options))
   const cluster = opened.use(await openCluster(config, redis, options))
   const shared = redis === undefined ? undefined : { redis, prefix: config.REDIS_PREFIX, clock, cluster }
   const quotaOf = (name: string, limits: QuotaLimits) =>
@@ -77,6 +86,7 @@ export async function openBackends(config: GatewayConfig, options: BackendsOptio
       ? new LogRevocationStore(await store.open('revocations', NO_EVENTS))
       : opened.use(await RedisRevocationStore.open({ ...shared, keptS: config.AUTH_REVOCATION_KEPT_S }))
   const rates = shared === undefined ? undefined : new RedisRateStore(shared)
+  const fleet = redis === undefined ? undefined : await openFleet(config, redis, opened, options)
   const closing = opened.move()
   return {
     store,
@@ -90,7 +100,8 @@ export async function openBackends(config: GatewayConfig, options: BackendsOptio
         return limitsHealth([...Object.values(quotas), ...(rates === undefined ? [] : [rates])])
       },
     },
-    clustered: false,
+    clustered: redis !== undefined,
+    fleet,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }
@@ -139,8 +150,43 @@ function tellsPresence({ WEBHOOK_URL, WEBHOOK_EVENTS }: GatewayConfig): boolean 
   return WEBHOOK_URL !== undefined && WEBHOOK_EVENTS.some((event) => event === 'join' || event === 'leave')
 }
 
-/** Where logs and runs are kept: in a file of this service's own, or in memory. */
-function openStore(config: GatewayConfig, { clock, logger, metrics }: BackendsOptions): Promise<EventStore> {
+/** The part of a node's lease that its runs are its own without a word of it: what is found later is found within it. */
+const RUN_LOCK_SHARE = 0.8
+
+/** The runs of all gateways. */
+async function openFleet(
+  config: GatewayConfig,
+  redis: RedisConnections,
+  opened: AsyncDisposableStack,
+  { clock, logger }: BackendsOptions,
+): Promise<RunFleet> {
+  const names = { redis, prefix: config.REDIS_PREFIX, name: 'gateway', clock }
+  const index = opened.use(new RedisRunIndex(names))
+  const queue = await BullRunQueue.open({
+    ...names,
+    // They wait for their upstreams most of the time.
+    concurrency: MAX_RUNS,
+    lockMs: config.NODE_LEASE_MS * RUN_LOCK_SHARE,
+    onError: (error) => logger.warn({ err: error }, 'the queue of runs has a fault'),
+  })
+  return { index, queue: opened.use(queue) }
+}
+
+/** Where logs and runs are kept: in the Redis that all share, in a file of this service's own, or in memory. */
+async function openStore(
+  config: GatewayConfig,
+  redis: RedisConnections | undefined,
+  { clock, logger, metrics }: BackendsOptions,
+): Promise<EventStore> {
+  const onStored = metrics.store.appended
+  const onError = (error: unknown) => {
+    metrics.store.failed()
+    logger.error({ err: error }, 'store failed')
+  }
+  if (redis !== undefined) {
+    const prefix = `${config.REDIS_PREFIX}:gateway`
+    return new RedisEventStore({ connections: redis, prefix, onStored, onError })
+  }
   return fromVariable('DATA_DIR', async () =>
     config.STORE === 'memory'
       ? new MemoryEventStore({ clock })
@@ -148,11 +194,8 @@ function openStore(config: GatewayConfig, { clock, logger, metrics }: BackendsOp
           path: join(config.DATA_DIR, 'gateway.db'),
           clock,
           synchronous: config.STORE_SYNC,
-          onStored: metrics.store.appended,
-          onError: (error) => {
-            metrics.store.failed()
-            logger.error({ err: error }, 'store failed')
-          },
+          onStored,
+          onError,
         }),
   )
 }

@@ -80,6 +80,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   })
   const runs = await RunRegistry.open({
     store,
+    fleet: backends.fleet,
     clock,
     source: 'gateway',
     maxEvents: config.RUN_MAX_EVENTS,
