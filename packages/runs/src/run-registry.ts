@@ -9,6 +9,7 @@ import { KnownRuns } from './known-runs.ts'
 import { LocalRunIndex } from './local-run-index.ts'
 import { LocalRunQueue } from './local-run-queue.ts'
 import { NodeRuns } from './node-runs.ts'
+import { QueuedRuns } from './queued-runs.ts'
 import { ReaderMarks } from './reader-marks.ts'
 import { CANCELLED, REQUEST, Run } from './run.ts'
 import { RunAbort } from './run-error.ts'
@@ -43,6 +44,7 @@ export class RunRegistry implements AsyncDisposable {
   readonly #userRuns: UserRuns
   readonly #node: NodeRuns
   readonly #known: KnownRuns
+  readonly #queued: QueuedRuns
   readonly #marks: ReaderMarks
   readonly #stopSweeping: () => void
   #sweeping = Promise.resolve()
@@ -69,6 +71,12 @@ export class RunRegistry implements AsyncDisposable {
       onError: (error, runId) => this.#report(error, runId),
     })
     this.#known = new KnownRuns({ index, records, marks: this.#marks, own: (runId) => this.#node.get(runId) })
+    this.#queued = new QueuedRuns({
+      onTaken: (userId, runId) => {
+        // Taken by this node it is held anew.
+        if (this.#node.get(runId) === undefined) this.#userRuns.release(userId, runId)
+      },
+    })
     this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => {
       this.sweep().catch((error: unknown) => this.#report(error, 'runs'))
     })
@@ -226,6 +234,7 @@ export class RunRegistry implements AsyncDisposable {
     this.#draining = true
     const paused = this.#queue.pause().catch((error: unknown) => this.#report(error, 'runs'))
     await this.#node.drain(limitMs, this.#options.store.durable)
+    this.#queued.close()
     await paused
   }
 
@@ -334,6 +343,7 @@ export class RunRegistry implements AsyncDisposable {
       if (isQueued) {
         await this.#index.add({ runId, record })
         await this.#queue.add(queued)
+        this.#queued.add(options.userId, runId, log)
         meter.started(options.kind)
         const openLog = async () => log
         return new DistantRun({ runId, record, lastEventId: undefined, openLog, marks: this.#marks })

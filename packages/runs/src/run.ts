@@ -245,7 +245,9 @@ export class Run implements KnownRun {
     if (this.#end !== undefined || this.#suspended) return false
     if (this.signal.aborted) return true
     // Stored, so that it ends so also where this process ends before it; `isEndStored` says whether it is.
-    if (reason.code === 'cancelled') this.note({ [CANCELLED]: reason.message }).catch(() => undefined)
+    const isNoted = this.attribute(CANCELLED) !== undefined
+    if (reason.code === 'cancelled' && !isNoted)
+      this.note({ [CANCELLED]: reason.message }).catch(() => undefined)
     this.#abort.abort(reason)
     return true
   }

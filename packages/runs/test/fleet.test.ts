@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto'
+import { systemClock } from '@tributary/protocol'
+import { LocalUserQuota } from '@tributary/quota'
+import { RedisConnections } from '@tributary/redis'
+import { describeWithRedis } from '@tributary/testkit/vitest'
+import { expect, it } from 'vitest'
+import { BullRunQueue } from '../src/bullmq/index.ts'
+import { cancelRun } from '../src/cancel-run.ts'
+import type { RunWork } from '../src/execute-run.ts'
+import { RedisRunIndex } from '../src/redis/index.ts'
+import { RunRegistry } from '../src/run-registry.ts'
+import type { RunRegistryOptions } from '../src/run-registry-options.ts'
+import { anyRun, eventsOf, heldWork, never, succeeded, typesOf, untilStopped } from './runs-under-test.ts'
+import { DISKS } from './stores-under-test.ts'
+
+const LOCK_MS = 1_500
+
+const until = (isSo: () => boolean) => expect.poll(isSo, { timeout: 10_000 }).toBe(true)
+
+/** Registries of nodes that share a store, in memory, and the rest on Redis. */
+async function openPlace(url: string, prefix: string) {
+  const redis = await RedisConnections.open({ url })
+  const disk = await DISKS.memory(systemClock)
+  const store = await disk.open()
+  const closing: (() => Promise<void>)[] = []
+  return {
+    store,
+    redis,
+    async node(work: RunWork, options: Partial<RunRegistryOptions> & { concurrency?: number } = {}) {
+      const { concurrency, ...rest } = options
+      const shared = { redis, prefix, name: 'worker' }
+      const index = new RedisRunIndex(shared)
+      const queue = await BullRunQueue.open({
+        ...shared,
+        lockMs: LOCK_MS,
+        ...(concurrency === undefined ? {} : { concurrency }),
+      })
+      const errors: unknown[] = []
+      const runs = await RunRegistry.open({
+        store,
+        clock: systemClock,
+        source: 'worker',
+        fleet: { index, queue },
+        onError: (error) => void errors.push(error),
+        ...rest,
+      })
+      closing.push(async () => {
+        await runs.close()
+        await queue[Symbol.asyncDispose]()
+        await index[Symbol.asyncDispose]()
+      })
+      return { runs, errors, queue, recover: () => runs.recover(() => work) }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(closing.map((close) => close()))
+      await disk[Symbol.asyncDispose]()
+      await redis[Symbol.asyncDispose]()
+    },
+  }
+}
+
+describeWithRedis('RunRegistry over a fleet', (redis) => {
+  const newPlace = () => openPlace(redis.url, redis.prefix())
+  const anywhere = { ...anyRun(1), anywhere: true, request: { a: 1 } }
+
+  it('has a run executed by whichever node has room, and knows of it at each', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const held = heldWork()
+    const there = await place.node(held.work)
+    const accepted = await here.runs.submit(anywhere, never)
+    expect(accepted.status).toBe('accepted')
+    await there.recover()
+    const run = await held.begun
+    expect((await here.runs.find(run.id)).view()).toMatchObject({ status: 'running', userId: 'ann' })
+    expect((await here.runs.list()).runs).toMatchObject([{ runId: run.id, status: 'running' }])
+    const release = accepted.hold()
+    held.end(succeeded())
+    await accepted.ended
+    release()
+    expect(accepted.view()).toMatchObject({ status: 'succeeded', successCount: 1 })
+    await until(() => there.runs.runningCount === 0)
+    expect((await here.runs.list({ status: 'succeeded' })).runs).toHaveLength(1)
+    expect([...here.errors, ...there.errors]).toEqual([])
+  })
+
+  it('counts a run that waits for a node at the one that accepted it, and no longer', async () => {
+    await using place = await newPlace()
+    const quotas = [new LocalUserQuota({ maxHolds: 1 }), new LocalUserQuota({ maxHolds: 1 })] as const
+    const here = await place.node(never, { quota: quotas[0] })
+    const held = heldWork()
+    const there = await place.node(held.work, { quota: quotas[1] })
+    await here.runs.submit(anywhere, never)
+    await expect(here.runs.submit(anywhere, never)).rejects.toMatchObject({ code: 'user_run_limit' })
+    await there.recover()
+    await held.begun
+    await until(() => [...quotas[0].held()].length === 0)
+    expect([...quotas[1].held()]).toHaveLength(1)
+    held.end(succeeded())
+    await until(() => [...quotas[1].held()].length === 0)
+  })
+
+  it('cancels what another node executes, and what waits for one', async () => {
+    await using place = await newPlace()
+    const busy = await place.node(untilStopped, { concurrency: 1 })
+    const other = await place.node(never)
+    await busy.recover()
+    const [first, second] = [await busy.runs.submit(anywhere, never), await busy.runs.submit(anywhere, never)]
+    await until(() => busy.runs.runningCount === 1)
+    const waiting = (await other.runs.find(first?.id ?? '')).status === 'accepted' ? first : second
+    const running = waiting === first ? second : first
+    const cancel = async (id: string) => cancelRun(await other.runs.find(id), other.runs, systemClock)
+    expect(await cancel(running.id)).toMatchObject({ status: 'cancelled', cancelled: true })
+    expect(await cancel(running.id)).toMatchObject({ status: 'cancelled', cancelled: false })
+    await until(() => busy.runs.runningCount === 1)
+    expect(await cancel(waiting.id)).toMatchObject({ status: 'cancelled' })
+  })
+
+  it('fences a node that had a run before: it is put down there, and ends as the other says', async () => {
+    await using place = await newPlace()
+    const stale = heldWork()
+    const first = await place.node(never)
+    const run = await first.runs.start({ ...anyRun(1), request: {} }, stale.work)
+    const step = { step: 1, totalSteps: 2, progress: 50 }
+    await run.emit('progress', step)
+    const next = heldWork()
+    const other = await place.node(next.work)
+    await other.recover()
+    // As where the first was frozen: its job comes to the other.
+    await other.queue.add({ runId: run.id, userId: 'ann' })
+    const keys = await place.redis.call((client) => client.keys('*:delayed'))
+    for (const key of keys) await place.redis.call((client) => client.zadd(key, 'XX', 1, run.id))
+    const taken = await next.begun
+    expect(taken.id).toBe(run.id)
+    await run.suspended
+    expect(run.signal.aborted).toBe(true)
+    await expect(run.emit('progress', step)).rejects.toMatchObject({ code: 'run_suspended' })
+    next.end({ ...succeeded(), successCount: 0, errorCount: 1 })
+    await taken.ended
+    expect(await typesOf(run.log)).toEqual(['progress', 'complete'])
+    const known = await first.runs.find(run.id)
+    expect((await eventsOf(await known.openLog())).at(-1)).toMatchObject({ data: { status: 'failed' } })
+  })
+
+  it('starts one run for a key, at whichever nodes it is used at once', async () => {
+    await using place = await newPlace()
+    const nodes = [await place.node(untilStopped), await place.node(untilStopped)] as const
+    const once = { key: randomUUID(), fingerprint: 'f', windowMs: 60_000 }
+    const started = await Promise.all(
+      [0, 1, 0, 1].map((n) => nodes[n === 0 ? 0 : 1].runs.startOnce(once, anywhere, never)),
+    )
+    expect(new Set(started.map(({ run }) => run.id)).size).toBe(1)
+    expect(started.filter(({ replayed }) => !replayed)).toHaveLength(1)
+    const refused = nodes[1].runs.startOnce({ ...once, fingerprint: 'g' }, anywhere, never)
+    await expect(refused).rejects.toMatchObject({ code: 'idempotency_conflict' })
+  })
+
+  it('forgets ended runs, whose logs are dropped by one node', async () => {
+    await using place = await newPlace()
+    const retention = { maxCount: 1 }
+    const here = await place.node(async () => succeeded(), retention)
+    const there = await place.node(async () => succeeded(), retention)
+    await here.recover()
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) {
+      const run = await there.runs.submit(anywhere, never)
+      ids.push(run.id)
+      await expect.poll(async () => (await there.runs.list({ status: 'succeeded' })).runs.length).toBe(n + 1)
+    }
+    await Promise.all([here.runs.sweep(), there.runs.sweep()])
+    expect((await place.store.list({ prefix: 'run:' })).map(({ name }) => name)).toEqual([`run:${ids[2]}`])
+    await expect(there.runs.find(ids[0] ?? '')).rejects.toMatchObject({ code: 'run_gone' })
+  })
+})
