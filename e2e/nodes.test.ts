@@ -72,12 +72,21 @@ describeWithRedis('nodes of a cluster', (redis) => {
   })
 
   it('close what is connected to another', async () => {
+    const first = await connect(b, 'alice-token')
     const second = await connect(b, 'alice-token')
     const third = await connect(b, 'bob-token')
+    const one = await ask(a, 'DELETE', `${MANAGED}/connections/${first.id}?reason=enough`)
+    expect(one).toMatchObject({ status: 200, body: { success: true, closed: 1, local: { closed: 0 } } })
+    expect(await dataOf(first.reader, 'disconnected')).toMatchObject({ reason: 'forced', message: 'enough' })
     const hers = await ask(a, 'DELETE', `${MANAGED}/connections/user/alice`)
     expect(hers).toMatchObject({ status: 200, body: { success: true, closed: 1, local: { closed: 0 } } })
     await second.reader.ended
     const here = await connect(a, 'bob-token')
+    const health = await ask(a, 'GET', '/api/sse/health?details=true')
+    expect(health).toMatchObject({
+      status: 200,
+      body: { details: { nodes: [{ connections: 1 }, { connections: 1 }] } },
+    })
     const all = await ask(a, 'DELETE', `${MANAGED}/connections`)
     expect(all).toMatchObject({ status: 200, body: { success: true, closed: 2, local: { closed: 1 } } })
     await Promise.all([third.reader.ended, here.reader.ended])

@@ -62,7 +62,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addPresence(app, deps)
   addConnectionToken(app, deps)
   if (deps.streamTokens !== undefined) addStreamTokens(app, deps.streamTokens)
-  addNodes(app, {
+  const nodes = addNodes(app, {
     cluster: deps.cluster,
     drain,
     components,
@@ -71,7 +71,7 @@ export async function createGatewayApp(deps: Deps): Promise<App> {
   addRevocations(app, deps)
   addMonitor(app, deps)
   addMetrics(app, deps)
-  addHealth(app, deps)
+  addHealth(app, deps, nodes)
   addSessionRoutes(app, deps)
   addRelays(app, deps)
   addRuns(app, deps)

@@ -6,6 +6,7 @@ import type {
   ProbeResult,
   UpstreamView,
 } from '@tributary/protocol'
+import type { NodeOperations } from '@tributary/service'
 import type { Deps } from './deps.ts'
 
 /** From here on a part is worse than it should be, and from the second on it does not do what it is there for. */
@@ -16,20 +17,20 @@ const ERROR_RATE_HIGH = 0.05
 
 const OK: ComponentHealth = { status: 'ok' }
 
+type HealthDeps = Pick<
+  Deps,
+  'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency' | 'limitsHealth'
+>
+
 /** What a gateway tells of itself to who watches it. */
 export class GatewayHealth {
-  readonly #deps: Pick<
-    Deps,
-    'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency' | 'limitsHealth'
-  >
+  readonly #deps: HealthDeps
+  readonly #nodes: Pick<NodeOperations, 'shares'> | undefined
 
-  constructor(
-    deps: Pick<
-      Deps,
-      'hub' | 'store' | 'streams' | 'metrics' | 'workerChecks' | 'consistency' | 'limitsHealth'
-    >,
-  ) {
+  /** @param nodes without it nothing is told of other gateways. */
+  constructor(deps: HealthDeps, nodes?: Pick<NodeOperations, 'shares'>) {
     this.#deps = deps
+    this.#nodes = nodes
   }
 
   /** What was counted, and how the process is. */
@@ -84,6 +85,7 @@ export class GatewayHealth {
             details: {
               metrics,
               upstreams,
+              nodes: (await this.#nodes?.shares()) ?? [],
               ...(proof === undefined ? {} : { probe: proof }),
               ...(consistency === undefined ? {} : { consistency }),
             },

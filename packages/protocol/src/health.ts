@@ -78,10 +78,26 @@ export const UpstreamView = Type.Object({
 })
 export type UpstreamView = Static<typeof UpstreamView>
 
+/** What a gateway of a cluster has of all connections; or that it did not answer. */
+export const NodeShare = Type.Union([
+  Type.Object({
+    nodeId: Type.String(),
+    url: Type.Optional(Type.String()),
+    connections: Type.Integer({ description: 'Open connections at this node.' }),
+    streams: Type.Integer({ description: 'Open streams there, those of runs among them.' }),
+  }),
+  Type.Object({
+    nodeId: Type.String(),
+    url: Type.Optional(Type.String()),
+    unreachable: Type.Literal(true),
+  }),
+])
+export type NodeShare = Static<typeof NodeShare>
+
 /** How a gateway is as a whole: `failing` where no event flows, `degraded` where something else is wrong. */
 export const GatewayHealth = Type.Object({
   status: Type.Enum(['ok', 'degraded', 'failing']),
-  connections: Type.Object({ total: Type.Integer() }),
+  connections: Type.Object({ total: Type.Integer({ description: 'At this node.' }) }),
   errorRate: Type.Number({
     description: 'The part of the last minute’s requests and streams that failed, 0 to 1.',
   }),
@@ -90,6 +106,7 @@ export const GatewayHealth = Type.Object({
     Type.Object({
       metrics: GatewayMetrics,
       upstreams: Type.Array(UpstreamView),
+      nodes: Type.Array(NodeShare, { description: 'The share of each gateway.' }),
       probe: Type.Optional(ProbeResult),
       consistency: Type.Optional(ConsistencyReport),
     }),

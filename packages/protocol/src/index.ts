@@ -111,6 +111,7 @@ export {
   HealthAction,
   HealthActionAnswer,
   HealthAnswer,
+  NodeShare,
   ProbeResult,
   ReadyAnswer,
   ResetAnswer,

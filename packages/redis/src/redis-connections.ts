@@ -63,6 +63,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #pulse: Pulse
   readonly #defined = new Set<RedisScript<unknown>['name']>()
   readonly #blocking = new Set<RedisClient>()
+  #closed: Promise<void> | undefined
   readonly #sentinels: SentinelWatch | undefined
 
   private constructor(init: {
@@ -209,10 +210,16 @@ export class RedisConnections implements AsyncDisposable {
   }
 
   /** Idempotent. What is under way fails. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.#pulse.end()
     this.#sentinels?.close()
     this.subscriptions.close()
+    // Once: a Cluster client that has ended tells no end again.
     await Promise.all([this.#client, ...this.#blocking].map(disconnected))
   }
 

@@ -5,16 +5,16 @@ import {
   HealthActionAnswer,
   ProblemError,
 } from '@tributary/protocol'
-import { type App, requireRole } from '@tributary/service'
+import { type App, type NodeOperations, requireRole } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { GatewayHealth } from '../gateway-health.ts'
 
 const tags = ['health']
 
 /** How the gateway is, part by part, and what an admin may have done about its connections. */
-export function addHealth(app: App, deps: Deps): void {
+export function addHealth(app: App, deps: Deps, nodes: NodeOperations): void {
   const { hub } = deps
-  const health = new GatewayHealth(deps)
+  const health = new GatewayHealth(deps, nodes)
   app.get(
     '/api/sse/health',
     {

@@ -1,5 +1,12 @@
 import type { Cluster, ClusterAnswer, ClusterNode } from '@tributary/cluster'
-import { NodeDrainAnswer, type NodeList, NodeState, type NodeView, ProblemError } from '@tributary/protocol'
+import {
+  NodeDrainAnswer,
+  type NodeList,
+  type NodeShare,
+  NodeState,
+  type NodeView,
+  ProblemError,
+} from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
 import type { Drain } from '../drain.ts'
 import type { ComponentsCheck } from '../health.ts'
@@ -50,6 +57,20 @@ export class NodeOperations {
       nodes: views,
       unreachable: views.filter(({ state }) => state === 'unreachable').map(({ nodeId }) => nodeId),
     }
+  }
+
+  /** What each gateway has of all connections. */
+  async shares(): Promise<NodeShare[]> {
+    const { nodes } = await this.list()
+    return nodes
+      .filter(({ service }) => service === 'gateway')
+      .map((node) => {
+        const { nodeId, url } = node
+        const of = { nodeId, ...(url === undefined ? {} : { url }) }
+        if (!('load' in node)) return { ...of, unreachable: true as const }
+        const { connections = 0, streams = 0 } = node.load
+        return { ...of, connections, streams }
+      })
   }
 
   /**

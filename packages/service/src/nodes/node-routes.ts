@@ -5,8 +5,8 @@ import { NodeOperations, type NodeOperationsOptions } from './node-operations.ts
 
 const tags = ['cluster']
 
-/** The routes by which an admin sees all nodes, whichever he asks, and drains one. */
-export function addNodes(app: App, options: NodeOperationsOptions): void {
+/** Adds the routes by which an admin sees all nodes, whichever he asks, and drains one. Answers what they do. */
+export function addNodes(app: App, options: NodeOperationsOptions): NodeOperations {
   const operations = new NodeOperations(options)
   app.get(
     '/api/cluster/nodes',
@@ -44,4 +44,5 @@ export function addNodes(app: App, options: NodeOperationsOptions): void {
       return answer
     },
   )
+  return operations
 }
