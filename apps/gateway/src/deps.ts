@@ -167,6 +167,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     sources: [
       { name: 'streams', look: () => streams.faults() },
       { name: 'connections', look: () => hub.faults() },
+      { name: 'registered connections', look: () => hub.registryFaults() },
       { name: 'runs of users', look: () => backends.quotas.runs.faults() },
       { name: 'streams of users', look: () => backends.quotas.runStreams.faults() },
     ],

@@ -94,6 +94,8 @@ export class HubPresence {
       }
       pending = await registry.acknowledge(pending)
     }
+    // He may have gone meanwhile, which waited for this to be told.
+    this.leftSoon()
   }
 
   async #append(one: Announcement): Promise<void> {

@@ -330,6 +330,15 @@ export class Hub implements AsyncDisposable {
   }
 
   /**
+   * What the registry has otherwise than this node: for whoever looks now and then.
+   *
+   * @throws ProblemError `store_unavailable`
+   */
+  registryFaults(): Promise<ConsistencyFault[]> {
+    return this.#registrations.faults()
+  }
+
+  /**
    * Proves that events flow: one goes through the log and the fan-out to a reader that is no connection of anybody.
    * Calls that overlap share a probe, and one that came through a moment ago answers for the next second.
    *

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { ProblemError } from '@tributary/protocol'
+import { type ConsistencyFault, ProblemError } from '@tributary/protocol'
 import type { Connection } from './connection.ts'
 import type { HubPresence } from './hub-presence.ts'
+import { type RegistrationDiff, registrationDiff, registrationKey } from './registration-diff.ts'
 import type {
   ConnectionEntry,
   ConnectionLimits,
@@ -132,24 +133,43 @@ export class Registrations {
 
   /** Compares what is open here with what the registry has of this node, and mends that. @throws ProblemError `store_unavailable` */
   async reconcile(): Promise<Reconciled> {
-    const { registry, nodeId, presence } = this.#options
-    this.#flush()
-    const known = await this.#knownOf(nodeId)
-    const open = new Map([...this.#registered].map(([connection, { ref }]) => [keyOf(ref), connection]))
-    const stale = [...known.values()].filter((entry) => !open.has(keyOf(entry)))
-    const missing: ConnectionEntry[] = []
-    const moves: (readonly [Connection, GroupMove])[] = []
-    for (const [connection, registered] of this.#registered) {
-      if (!registered.isSettled) continue
-      const entry = known.get(keyOf(registered.ref))
-      if (entry === undefined) missing.push(this.#entryOf(connection, registered))
-      else if (differs(entry.groups, connection.groups)) moves.push([connection, moveTo(entry, connection)])
-    }
-    for (const batch of batches(stale)) await registry.remove(batch)
+    const { registry, presence } = this.#options
+    const { ghosts, missing, moved } = await this.#compare()
+    for (const batch of batches(ghosts)) await registry.remove(batch)
     for (const batch of batches(missing)) presence.tell(await registry.restore(batch))
-    for (const [connection, move] of moves) await this.move(connection, move)
-    if (stale.length > 0) presence.leftSoon()
-    return { restored: missing.length, removed: stale.length, moved: moves.length }
+    for (const { entry, move } of moved) presence.tell(await registry.move(entry, move))
+    if (ghosts.length + moved.length > 0) presence.leftSoon()
+    return { restored: missing.length, removed: ghosts.length, moved: moved.length }
+  }
+
+  /** What the registry has otherwise than it is here. @throws ProblemError `store_unavailable` */
+  async faults(): Promise<ConsistencyFault[]> {
+    const { registry, presence } = this.#options
+    const { ghosts, missing, moved } = await this.#compare()
+    const fault = (
+      kind: ConsistencyFault['kind'],
+      entry: ConnectionEntry,
+      correct: () => Promise<unknown>,
+    ): ConsistencyFault => ({
+      kind,
+      id: registrationKey(entry),
+      detail: `the connection ${entry.connectionId} of ${entry.userId ?? 'nobody'}`,
+      correct: async () => {
+        await correct()
+        presence.leftSoon()
+      },
+    })
+    return [
+      ...ghosts.map((entry) => fault('ghost_in_cluster', entry, () => registry.remove([entry]))),
+      ...missing.map((entry) =>
+        fault('missing_in_cluster', entry, async () => {
+          if (this.#isOpen(entry)) presence.tell(await registry.restore([entry]))
+        }),
+      ),
+      ...moved.map(({ entry, move }) =>
+        fault('missing_in_cluster', entry, async () => presence.tell(await registry.move(entry, move))),
+      ),
+    ]
   }
 
   /** Resolves once what has ended is removed, or cannot be. */
@@ -175,6 +195,19 @@ export class Registrations {
     }
   }
 
+  async #compare(): Promise<RegistrationDiff> {
+    this.#flush()
+    const known = await this.#knownOf(this.#options.nodeId)
+    const settled = [...this.#registered].filter(([, { isSettled }]) => isSettled)
+    const open = settled.map(([connection, registered]) => this.#entryOf(connection, registered))
+    const keys = new Set([...this.#registered.values()].map(({ ref }) => registrationKey(ref)))
+    return registrationDiff(known, open, (ref) => keys.has(registrationKey(ref)))
+  }
+
+  #isOpen(ref: ConnectionRef): boolean {
+    return this.#registered.values().some((registered) => registered.ref.token === ref.token)
+  }
+
   async #knownOf(nodeId: string): Promise<Map<string, ConnectionEntry>> {
     const known = new Map<string, ConnectionEntry>()
     let after: string | undefined
@@ -183,7 +216,7 @@ export class Registrations {
         limit: MAX_BATCH,
         ...(after === undefined ? {} : { after }),
       })
-      for (const entry of page.entries) known.set(keyOf(entry), entry)
+      for (const entry of page.entries) known.set(registrationKey(entry), entry)
       after = page.next
     } while (after !== undefined)
     return known
@@ -217,21 +250,6 @@ export class Registrations {
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof ProblemError && error.code === 'store_unavailable'
-}
-
-function keyOf({ connectionId, token }: ConnectionRef): string {
-  return `${token} ${connectionId}`
-}
-
-function differs(registered: readonly string[], groups: ReadonlySet<string>): boolean {
-  return registered.length !== groups.size || registered.some((group) => !groups.has(group))
-}
-
-function moveTo({ groups }: ConnectionEntry, connection: Connection): GroupMove {
-  return {
-    join: [...connection.groups].filter((group) => !groups.includes(group)),
-    leave: groups.filter((group) => !connection.groups.has(group)),
-  }
 }
 
 function* batches<T>(all: readonly T[]): Generator<readonly T[]> {

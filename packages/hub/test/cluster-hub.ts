@@ -24,21 +24,24 @@ export async function openClusterHub(url: string, prefix: string, { nodeId, ...o
   const rules = { graceMs, announceAll: observer?.wantsPresence ?? false }
   const registry = new RedisConnectionRegistry({ redis, prefix, namespace: 'hub', rules })
   const hub = await Hub.open({ presenceGraceMs: graceMs, ...options, store, cluster, registry })
-  const sinks = new Set<MemorySink>()
+  let isCut = false
   return {
     hub,
     redis,
     async connect(connectOptions: ConnectOptions): Promise<{ connection: Connection; sink: MemorySink }> {
       const sink = new MemorySink()
-      sinks.add(sink)
       return { sink, connection: await hub.connect(connectOptions, () => sink) }
     },
     /** Ends its connections to Redis: for the others it is as if the process were killed. */
-    cut: () => redis[Symbol.asyncDispose](),
+    cut(): Promise<void> {
+      isCut = true
+      return redis[Symbol.asyncDispose]()
+    },
     async [Symbol.asyncDispose]() {
       await hub[Symbol.asyncDispose]().catch(() => undefined)
       await cluster[Symbol.asyncDispose]()
-      await store.close()
+      // What was being appended waits for a Redis that does not come back.
+      if (!isCut) await store.close()
       await redis[Symbol.asyncDispose]()
     },
   }

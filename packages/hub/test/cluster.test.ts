@@ -157,15 +157,38 @@ describeWithRedis('hubs that are nodes of a cluster', (redis) => {
   })
 
   it('mend what Redis has lost of their connections', async () => {
-    await using two = await openTwo()
-    const { a, b } = two
-    await a.connect({ userId: 'ann', groups: ['g'] })
+    const prefix = redis.prefix()
+    await using a = await openClusterHub(redis.url, prefix, { nodeId: 'a' })
+    await using b = await openClusterHub(redis.url, prefix, { nodeId: 'b' })
+    await a.connect({ connectionId: 'ann-1', userId: 'ann', groups: ['g'] })
     await b.connect({ userId: 'bob', groups: ['g'] })
-    await a.redis.call(async (client) => client.del(...(await client.keys('*:who:*'))))
+    await a.redis.call(async (client) => client.del(...(await client.keys(`${prefix}:{hub:who}:*`))))
     expect(await b.hub.count()).toBe(0)
     expect(await a.hub.reconcile()).toEqual({ restored: 1, removed: 0, moved: 0 })
     expect(await b.hub.reconcile()).toEqual({ restored: 1, removed: 0, moved: 0 })
     expect(await a.hub.reconcile()).toEqual({ restored: 0, removed: 0, moved: 0 })
     expect(await a.hub.count()).toBe(2)
+    await a.redis.call((client) => client.del(`${prefix}:{hub:who}:connections`))
+    const faults = await a.hub.registryFaults()
+    expect(faults).toMatchObject([{ kind: 'missing_in_cluster', detail: expect.stringContaining('ann-1') }])
+    for (const fault of faults) await fault.correct()
+    expect(await a.hub.registryFaults()).toEqual([])
+  })
+
+  it('take over what a cluster left that died as a whole', async () => {
+    const prefix = redis.prefix()
+    {
+      await using a = await openClusterHub(redis.url, prefix, { nodeId: 'a' })
+      await using b = await openClusterHub(redis.url, prefix, { nodeId: 'b' })
+      const { sink } = await a.connect({ userId: 'watcher', groups: ['g'], presence: true })
+      for (const node of [a, b]) await node.connect({ userId: 'ann', groups: ['g'] })
+      await expect.poll(() => toldTo(sink), TOLD).toEqual(['presence_join ann'])
+      await Promise.all([a.cut(), b.cut()])
+    }
+    await using c = await openClusterHub(redis.url, prefix, { nodeId: 'c' })
+    await expect.poll(() => c.hub.count(), TOLD).toBe(0)
+    await expect.poll(async () => (await c.hub.presenceOfGroup('g', { limit: 10 })).userCount, TOLD).toBe(0)
+    const { sink } = await c.connect({ userId: 'watcher', groups: ['g'], presence: true, lastEventId: '0' })
+    await expect.poll(() => toldTo(sink), TOLD).toEqual(['presence_join ann', 'presence_leave ann'])
   })
 })

@@ -1,6 +1,7 @@
 /** The keys of a namespace's registry. All of them in one slot of a Redis Cluster, for each script changes several. */
 export function registryKeys(prefix: string, namespace: string) {
-  const base = `${prefix}:{${namespace}}:who:`
+  // Not the tag of its log: the two need not be on one server.
+  const base = `${prefix}:{${namespace}:who}:`
   return {
     /** What the keys of users, nodes and groups begin with, which the scripts make (`shared.lua`). */
     base,
