@@ -99,6 +99,11 @@ export class LocalRunIndex implements RunIndex {
     for (let from = 0; from < wanted.length; from += PAGE) yield wanted.slice(from, from + PAGE)
   }
 
+  async unfinished(after: string, limit: number): Promise<readonly IndexedRun[]> {
+    const runs = [...this.#live.values()].filter(({ runId }) => runId > after)
+    return runs.sort((a, b) => (a.runId < b.runId ? -1 : 1)).slice(0, limit)
+  }
+
   async forget({ maxAgeMs, maxCount }: RunRetention): Promise<readonly string[]> {
     const now = this.#clock.now()
     this.#once.forgetBefore(now - MAX_ONCE_WINDOW_MS)

@@ -40,6 +40,10 @@ export class LocalRunQueue implements RunQueue {
     return true
   }
 
+  async missing(): Promise<readonly string[]> {
+    return []
+  }
+
   async pause(): Promise<void> {
     this.#paused = true
     for (const cancel of this.#retries) cancel()

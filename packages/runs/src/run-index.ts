@@ -57,6 +57,8 @@ export interface RunIndex {
   find(runId: string): Promise<IndexedRun | 'gone' | undefined>
   /** The newest first, of those that began together the higher id; a page at a time. */
   newest(query: NewestRunsQuery): AsyncIterable<readonly IndexedRun[]>
+  /** Those that have not ended, in the order of their ids, after this one: a part of them, as some are always under way. */
+  unfinished(after: string, limit: number): Promise<readonly IndexedRun[]>
   /**
    * Lets go of finished runs that are too old or too many, and of claims that nothing came of. The logs of those that it
    * answers are the caller's to drop, who says so by `dropped`; where he never does, another is answered them again.

@@ -28,6 +28,8 @@ export interface RunQueue extends AsyncDisposable {
   take(execute: ExecuteRun): void
   /** Has a run executed here and at once that waits for a node. Answers whether it did wait. */
   hurry(run: QueuedRun): Promise<boolean>
+  /** Which of these neither wait for a node nor are held by one: as where Redis lost what it had acknowledged. */
+  missing(runIds: readonly string[]): Promise<readonly string[]>
   /** Takes no more. What is under way goes on. */
   pause(): Promise<void>
 }

@@ -8,6 +8,7 @@ import type { KnownRun } from './known-run.ts'
 import { KnownRuns } from './known-runs.ts'
 import { LocalRunIndex } from './local-run-index.ts'
 import { LocalRunQueue } from './local-run-queue.ts'
+import { MissingRuns } from './missing-runs.ts'
 import { NodeRuns } from './node-runs.ts'
 import { QueuedRuns } from './queued-runs.ts'
 import { ReaderMarks } from './reader-marks.ts'
@@ -45,6 +46,7 @@ export class RunRegistry implements AsyncDisposable {
   readonly #node: NodeRuns
   readonly #known: KnownRuns
   readonly #queued: QueuedRuns
+  readonly #missing: MissingRuns
   readonly #marks: ReaderMarks
   readonly #stopSweeping: () => void
   #sweeping = Promise.resolve()
@@ -71,6 +73,7 @@ export class RunRegistry implements AsyncDisposable {
       onError: (error, runId) => this.#report(error, runId),
     })
     this.#known = new KnownRuns({ index, records, marks: this.#marks, own: (runId) => this.#node.get(runId) })
+    this.#missing = new MissingRuns({ index, queue, records })
     this.#queued = new QueuedRuns({
       onTaken: (userId, runId) => {
         // Taken by this node it is held anew.
@@ -218,7 +221,7 @@ export class RunRegistry implements AsyncDisposable {
     return true
   }
 
-  /** Forgets finished runs that are too old or too many. Resolves once earlier sweeps have, too. */
+  /** Forgets finished runs that are too old or too many, and queues again what the queue lost. Resolves once earlier sweeps have, too. */
   sweep(): Promise<void> {
     const sweeping = this.#sweeping.then(() => this.#sweep())
     this.#sweeping = sweeping.catch(() => undefined)
@@ -249,6 +252,7 @@ export class RunRegistry implements AsyncDisposable {
   }
 
   async #sweep(): Promise<void> {
+    if (this.#options.fleet !== undefined) await this.#missing.look()
     const { maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = this.#options
     const gone = await this.#index.forget({ maxAgeMs, maxCount })
     if (gone.length === 0) return

@@ -155,6 +155,25 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     await expect(refused).rejects.toMatchObject({ code: 'idempotency_conflict' })
   })
 
+  it('queues again what the queue has lost', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const run = await here.runs.submit(anywhere, never)
+    const jobs = await place.redis.call((client) => client.keys('*:runs:worker}:worker:*'))
+    for (const key of jobs) await place.redis.call((client) => client.del(key))
+    const held = heldWork()
+    const there = await place.node(held.work)
+    await there.recover()
+    await there.runs.sweep()
+    expect(there.runs.runningCount).toBe(0)
+    await there.runs.sweep()
+    expect((await held.begun).id).toBe(run.id)
+    await there.runs.sweep()
+    held.end(succeeded())
+    await until(() => there.runs.runningCount === 0)
+    expect((await here.runs.find(run.id)).status).toBe('succeeded')
+  })
+
   it('forgets ended runs, whose logs are dropped by one node', async () => {
     await using place = await newPlace()
     const retention = { maxCount: 1 }

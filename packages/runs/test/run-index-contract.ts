@@ -78,6 +78,20 @@ export function runIndexContract(name: string, newIndex: NewIndex): void {
       expect(await idsOf(index)).toEqual(runs.map(({ runId }) => runId).toReversed())
     })
 
+    it('tells of those that have not ended, in the order of their ids', async () => {
+      await using place = await newIndex()
+      const index = await place.open()
+      const now = place.now()
+      for (const id of ['run_c', 'run_a', 'run_d', 'run_b']) await added(index, runOf(id, now))
+      await index.end(endedAt(runOf('run_b', now), now))
+      await index.abandon('run_d')
+      await added(index, runOf('run_e', now))
+      const unfinished = async (after: string, limit: number) =>
+        (await index.unfinished(after, limit)).map(({ runId }) => runId)
+      expect(await unfinished('', 2)).toEqual(['run_a', 'run_c'])
+      expect(await unfinished('run_a', 10)).toEqual(['run_c', 'run_e'])
+    })
+
     it('gives a key to one of those who claim it at once, and tells the others of that', async () => {
       await using place = await newIndex()
       const [here, there] = [await place.open(), await place.open()]

@@ -128,6 +128,14 @@ export class BullRunQueue implements RunQueue {
     return true
   }
 
+  async missing(runIds: readonly string[]): Promise<readonly string[]> {
+    const { redis } = this.#options
+    const found = await redis.call((client) =>
+      Promise.all(runIds.map((runId) => client.exists(this.#queue.toKey(runId)))),
+    )
+    return runIds.filter((_, n) => found[n] === 0)
+  }
+
   async pause(): Promise<void> {
     if (this.#taker !== undefined) await this.#worker.pause(true)
   }

@@ -4,7 +4,8 @@
 --       2  hash of records
 --       3  sorted set of all runs
 --       4  sorted set of them by user
---       5  what its key was used for; that of claims again where there is none
+--       5  sorted set of runs that have not ended
+--       6  what its key was used for; that of claims again where there is none
 -- ARGV  1  run
 --       2  what is told of it
 --       3  its member of all
@@ -17,5 +18,6 @@ if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return redis.call('HEXISTS', K
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
 redis.call('ZADD', KEYS[4], 0, ARGV[4])
-if ARGV[5] ~= '' then redis.call('SET', KEYS[5], ARGV[5] .. ' ' .. ARGV[1] .. ' 1', 'XX', 'KEEPTTL') end
+redis.call('ZADD', KEYS[5], 0, ARGV[1])
+if ARGV[5] ~= '' then redis.call('SET', KEYS[6], ARGV[5] .. ' ' .. ARGV[1] .. ' 1', 'XX', 'KEEPTTL') end
 return 1

@@ -6,6 +6,8 @@ export interface RunIndexKeys {
   readonly all: string
   /** The same of each user: `<user> <started> <run>`. */
   readonly byUser: string
+  /** Sorted set of runs that have not ended, all of the score 0. */
+  readonly live: string
   /** Sorted set of ended runs by the time of their end, in ms. */
   readonly ended: string
   /** Sorted set of runs that are about to be accepted, by the time at which that is no longer believed. */
@@ -25,6 +27,7 @@ export function runIndexKeys(prefix: string, name: string): RunIndexKeys {
     records: `${tag}:records`,
     all: `${tag}:all`,
     byUser: `${tag}:by-user`,
+    live: `${tag}:live`,
     ended: `${tag}:ended`,
     claims: `${tag}:claims`,
     gone: `${tag}:gone`,

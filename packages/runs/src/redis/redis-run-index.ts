@@ -88,7 +88,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   }
 
   async add(run: IndexedRun): Promise<void> {
-    const { claims, records, all, byUser } = this.#keys
+    const { claims, records, all, byUser, live } = this.#keys
     const { runId } = run
     const claim = this.#claims.get(runId)
     const orders = ordersOf(run)
@@ -96,7 +96,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
     const added = await this.#ask(() =>
       this.#redis.run(
         addScript,
-        [claims, records, all, byUser, this.#onceKey(once)],
+        [claims, records, all, byUser, live, this.#onceKey(once)],
         [runId, formatTold(run), orders.all, orders.byUser, once?.fingerprint ?? ''],
         AGAIN,
       ),
@@ -106,13 +106,13 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   }
 
   async abandon(runId: string): Promise<void> {
-    const { claims, records, all, byUser } = this.#keys
+    const { claims, records, all, byUser, live } = this.#keys
     const { once, added } = this.#claims.get(runId) ?? {}
     this.#claims.delete(runId)
     await this.#ask(() =>
       this.#redis.run(
         abandonScript,
-        [claims, records, all, byUser, this.#onceKey(once)],
+        [claims, records, all, byUser, live, this.#onceKey(once)],
         [runId, added?.all ?? '', added?.byUser ?? '', once === undefined ? '0' : '1'],
         AGAIN,
       ),
@@ -120,11 +120,11 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   }
 
   async end(run: IndexedRun): Promise<void> {
-    const { records, ended } = this.#keys
+    const { records, ended, live } = this.#keys
     await this.#ask(() =>
       this.#redis.run(
         endScript,
-        [records, ended],
+        [records, ended, live],
         [run.runId, formatTold(run), Math.trunc(endOf(run.record))],
         AGAIN,
       ),
@@ -144,7 +144,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   }
 
   async *newest({ userId, after }: NewestRunsQuery): AsyncGenerator<readonly IndexedRun[]> {
-    const { all, byUser, records } = this.#keys
+    const { all, byUser } = this.#keys
     const key = userId === undefined ? all : byUser
     const from = userId === undefined ? '' : userOrder(userId)
     let before = after === undefined ? `${from}~` : from + orderOf(after)
@@ -158,11 +158,20 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
       const last = orders.at(-1)
       if (last === undefined) return
       before = last
-      const runIds = orders.map(runIdOf)
-      const told = await this.#ask(() => this.#redis.call((redis) => redis.hmget(records, ...runIds), AGAIN))
-      yield runIds.flatMap((runId, n) => parseTold(runId, told[n] ?? '') ?? [])
+      yield await this.#told(orders.map(runIdOf))
       if (orders.length < PAGE) return
     }
+  }
+
+  async unfinished(after: string, limit: number): Promise<readonly IndexedRun[]> {
+    const { live } = this.#keys
+    const runIds = await this.#ask(() =>
+      this.#redis.call(
+        (redis) => redis.zrange(live, after === '' ? '-' : `(${after}`, '+', 'BYLEX', 'LIMIT', 0, limit),
+        AGAIN,
+      ),
+    )
+    return this.#told(runIds)
   }
 
   forget({ maxAgeMs, maxCount }: RunRetention): Promise<readonly string[]> {
@@ -183,6 +192,14 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopRenewing()
+  }
+
+  /** What the index has of these; nothing of one that it has not, or cannot read. */
+  async #told(runIds: readonly string[]): Promise<readonly IndexedRun[]> {
+    if (runIds.length === 0) return []
+    const { records } = this.#keys
+    const told = await this.#ask(() => this.#redis.call((redis) => redis.hmget(records, ...runIds), AGAIN))
+    return runIds.flatMap((runId, n) => parseTold(runId, told[n] ?? '') ?? [])
   }
 
   /** Waits until another node has accepted a run, or has not. */
