@@ -23,6 +23,7 @@ import {
 import { StreamServer } from '@tributary/sse'
 import { openBackends } from './backends.ts'
 import type { WorkerConfig } from './config.ts'
+import { HandlerPlaces } from './handler-places.ts'
 import { RunLogProbe } from './run-log-probe.ts'
 import { TaskScheduler } from './tasks/task-scheduler.ts'
 import { TaskSecrets } from './tasks/task-secrets.ts'
@@ -182,6 +183,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     consistency,
     drain,
     announcement,
+    handlerPlaces: new HandlerPlaces(cluster),
     clustered: backends.clustered,
     async close(): Promise<void> {
       consistency.close()

@@ -11,10 +11,12 @@ export interface WhoStarts {
 /** Starts a run; the same key of the same user answers the run that it started before. @throws as `RunRegistry.startOnce`. */
 export async function startRun(
   { userId, key }: WhoStarts,
-  { start, work }: PlannedRun,
-  { runs, config }: Deps,
+  { start, work, handlers = [] }: PlannedRun,
+  { runs, config, handlerPlaces }: Deps,
 ): Promise<StartedOnce> {
-  const options = { ...start, userId }
+  // What not all workers have is run here, where it is.
+  const anywhere = start.anywhere === true && (await handlerPlaces.areEverywhere(handlers))
+  const options = { ...start, anywhere, userId }
   if (key === undefined) return { run: await runs.submit(options, work), replayed: false }
   const request = { kind: start.kind, request: start.request }
   return runs.startOnce(

@@ -31,6 +31,8 @@ export interface ParallelTasksDeps
 export interface PlannedRun {
   readonly start: Omit<StartOptions, 'userId'>
   readonly work: RunWork
+  /** The registered tasks that it names. */
+  readonly handlers?: readonly string[]
 }
 
 /** @throws ProblemError where the request cannot be run; it names the task. */
@@ -62,6 +64,7 @@ export function planParallelTasks(body: ParallelTasksRequest, deps: ParallelTask
       anywhere: !holdCredentials(body.tasks, sensitive),
     },
     work: runTasks(tasks, optionsOf(request, concurrency), servicesOf(deps)),
+    handlers: tasks.flatMap((task) => (task.kind === 'named' ? [task.name] : [])),
   }
 }
 
