@@ -1,7 +1,7 @@
 import { documentedUser, EventCollector, startRedis, until } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
-import { startGateway, startWorker } from './services.ts'
+import { startGateway, startWorker } from './processes.ts'
 
 const ALICE = { authorization: 'Bearer alice-token' }
 const ADMIN = { authorization: 'Bearer test-token' }

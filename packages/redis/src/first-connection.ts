@@ -76,7 +76,10 @@ function refusal(place: string, reply: string): Error {
 }
 
 async function look({ client, prefix, onNotice }: FirstConnectionInit, place: string) {
-  const servers = await serversOf(client)
+  // Before, some commands are answered and others refused.
+  if (client.status !== 'ready') await new Promise<void>((resolve) => client.once('ready', () => resolve()))
+  const servers = client instanceof Cluster ? client.nodes('master') : [client]
+  const notices = new Map<string, RedisNotice>()
   for (const server of servers) {
     const info = parseInfo(await server.info())
     const fault = refusalOfServer(info)
@@ -85,16 +88,11 @@ async function look({ client, prefix, onNotice }: FirstConnectionInit, place: st
       .config('GET', 'save')
       .catch(() => [])
       .then(asTexts)
-    for (const notice of noticesOfServer(info, save)) onNotice(notice)
+    for (const notice of noticesOfServer(info, save)) notices.set(notice.message, notice)
   }
-  return { isSharded: client instanceof Cluster || (await canShard(client, `${prefix}:check`)) }
-}
-
-async function serversOf(client: RedisClient): Promise<readonly Redis[]> {
-  if (!(client instanceof Cluster)) return [client]
-  // Before it has learned of its nodes it has none.
-  await client.ping()
-  return client.nodes('master')
+  const isSharded = client instanceof Cluster || (await canShard(client, `${prefix}:check`))
+  for (const notice of notices.values()) onNotice(notice)
+  return { isSharded }
 }
 
 /** Publishing is the least that tells: servers differ in how they list their commands. */
