@@ -18,7 +18,8 @@ export class EntryListeners {
   add(n: number, listener: (entry: LogEntry) => void): () => void {
     // A function of its own, so that the same listener added twice is told twice and removed once.
     const added = (entry: LogEntry) => {
-      if (entry.position.n > n) listener(entry)
+      // What has no place yet is new to everybody.
+      if (entry.position.n > n || entry.provisional) listener(entry)
     }
     this.#listeners.add(added)
     return () => void this.#listeners.delete(added)

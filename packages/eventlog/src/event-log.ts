@@ -10,6 +10,13 @@ export interface LogEntry {
   readonly audience: Audience | undefined
   /** What it is found by. */
   readonly topics: readonly Topic[]
+  /** By whom it was appended, and as which of his: `<node>.<count>`. Where nodes share the log. */
+  readonly origin?: string
+  /**
+   * Handed on while the store is away, and to be stored once it is back: then it is told again, with the same origin.
+   * Its position is that of the last before it.
+   */
+  readonly provisional?: true
   /** Its frames, by form, for whoever serves the log: kept here so that they go with the entry. */
   frames: (object | undefined)[] | undefined
 }
@@ -20,8 +27,17 @@ export interface Append {
   readonly audience?: Audience
 }
 
+/** What becomes of an append while the store cannot be reached. */
+export interface BridgeOptions {
+  /**
+   * One event that is appended is handed on here at once as `provisional`, kept, and stored once the store is back, where
+   * the log can do that and has room. Default: it is refused.
+   */
+  readonly bridges?: boolean
+}
+
 /** What changes together with an append, in the same step. */
-export interface AppendOptions {
+export interface AppendOptions extends BridgeOptions {
   /**
    * Small texts that are kept with the log: set, or taken away where `null`. Not for readers; for the owner, who
    * finds them again when the log is opened after a restart.
@@ -156,7 +172,7 @@ export interface EventLog extends ReadableLog {
    *
    * @throws as `append`; OnceConflictError where the key was used for something else.
    */
-  appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer>
+  appendOnce(batch: readonly Append[], once: OnceKey, options?: BridgeOptions): Promise<OnceAnswer>
   /** Appends the terminal event; whatever comes later is refused. @throws as `append`; LogClosedError the second time. */
   close(terminal: Append, options?: AppendOptions): Promise<LogEntry>
 }

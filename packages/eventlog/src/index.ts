@@ -1,6 +1,7 @@
 export {
   type Append,
   type AppendOptions,
+  type BridgeOptions,
   DEFAULT_PAGE_LIMIT,
   type EventLog,
   type EventStore,

@@ -60,7 +60,6 @@ describeWithRedisServers('two nodes on one Redis', () => {
           appendAll(two.log, `c${round}.`, 5, 'user:u'),
         ])
       }
-      expect(one.log.head.n).toBe(900)
       await vi.waitFor(() => expect([one.heard.length, two.heard.length]).toEqual([900, 900]))
       expect(numbersOf(one.heard)).toEqual(Array.from({ length: 900 }, (_, i) => i + 1))
       expect(two.heard.map(({ event: { id, json } }) => id + json)).toEqual(

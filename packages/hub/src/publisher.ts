@@ -1,4 +1,4 @@
-import { type EventLog, OnceConflictError } from '@tributary/eventlog'
+import { type EventLog, type LogEntry, OnceConflictError } from '@tributary/eventlog'
 import { type Audience, type Clock, ProblemError, type SendAnswer, type Where } from '@tributary/protocol'
 import type { DeliveryTimer } from './delivery-timer.ts'
 import type { FanOut } from './fan-out.ts'
@@ -82,9 +82,9 @@ export class Publisher {
 
   async #append(event: CheckedEvent, audience: Audience): Promise<SendReceipt> {
     const { log, fanOut } = this.#options
-    const [entry] = await log.append([{ event, audience }])
+    const [entry] = await log.append([{ event, audience }], { bridges: true })
     if (entry === undefined) throw new Error('the log answered an append with nothing')
-    return { success: true, id: entry.event.id, delivered: fanOut.takenOf(entry) }
+    return receiptOf(entry, fanOut)
   }
 
   #sendEphemeral(event: CheckedEvent, audience: Audience): SendReceipt {
@@ -100,15 +100,23 @@ export class Publisher {
   ): Promise<SendReceipt> {
     const { log, fanOut, idempotencyWindowMs } = this.#options
     const key = onceKey(once, { event, audience, ephemeral }, idempotencyWindowMs)
-    const answer = await log.appendOnce(ephemeral ? [] : [{ event, audience }], key).catch(orConflict)
+    const answer = await log
+      .appendOnce(ephemeral ? [] : [{ event, audience }], key, { bridges: true })
+      .catch(orConflict)
     if (answer.replayed) {
       const id = answer.first === undefined ? null : log.idOf(answer.first)
       return { success: true, id, delivered: 0, replayed: true }
     }
     const [entry] = answer.entries
-    if (entry === undefined) return this.#sendEphemeral(event, audience)
-    return { success: true, id: entry.event.id, delivered: fanOut.takenOf(entry) }
+    return entry === undefined ? this.#sendEphemeral(event, audience) : receiptOf(entry, fanOut)
   }
+}
+
+/** What waits to be stored has no id yet. */
+function receiptOf(entry: LogEntry, fanOut: FanOut): SendReceipt {
+  const delivered = fanOut.takenOf(entry)
+  if (entry.provisional) return { success: true, degraded: true, id: null, delivered }
+  return { success: true, id: entry.event.id, delivered }
 }
 
 function orConflict(error: unknown): never {

@@ -13,11 +13,17 @@ export interface EventIdParts extends Position {
 
 /** The last event a reader has: an event's id, or a bare time (then: everything later than it). */
 export type Cursor =
-  | ({ readonly kind: 'event' } & EventIdParts)
+  | ({
+      readonly kind: 'event'
+      /** What the reader was sent beyond it while the log could not be reached, by its origins. */
+      readonly sent?: readonly string[]
+    } & EventIdParts)
   | { readonly kind: 'time'; readonly ms: number }
 
 const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/
 const EVENT_ID = /^(?:([A-Za-z0-9_-]{1,64})\.)?(\d{1,16})-(\d{1,16})$/
+/** What was handed on by a node before it had a place: `~<node>.<count>`, of a few nodes at most. */
+const SENT = /^(.*?)((?:~[A-Za-z0-9_-]{1,32}\.\d{1,16}){1,4})$/
 const TIME = /^\d{1,16}$/
 
 /** Whether `text` can name a run: 1 to 64 letters, digits, `_` and `-`. */
@@ -48,8 +54,11 @@ export function parseEventId(text: string): EventIdParts | undefined {
 
 /** Reads what a client presents as its cursor: an event id, or milliseconds alone. */
 export function parseCursor(text: string): Cursor | undefined {
-  const id = parseEventId(text)
-  if (id !== undefined) return { kind: 'event', ...id }
+  const [, place = text, sent] = SENT.exec(text) ?? []
+  const id = parseEventId(place)
+  if (id !== undefined) {
+    return { kind: 'event', ...id, ...(sent === undefined ? {} : { sent: sent.slice(1).split('~') }) }
+  }
   if (!TIME.test(text)) return undefined
   const ms = Number(text)
   return Number.isSafeInteger(ms) ? { kind: 'time', ms } : undefined

@@ -120,6 +120,7 @@ export {
 export { EXPOSED_HEADERS, isHeaderName, isHeaderValue } from './http-header.ts'
 export { DEFAULT_MONITOR_LIMIT, MonitorAnswer, MonitorQuery } from './monitor.ts'
 export { NodeDrainAnswer, NodeList, NodeParams, NodeState, NodeView } from './node.ts'
+export { formatOrigin, type Origin, parseOrigin } from './origin.ts'
 export {
   DEFAULT_POLL_LIMIT,
   MAX_POLL_LIMIT,

@@ -87,5 +87,11 @@ export const SendAnswer = Type.Object({
   success: Type.Literal(true),
   id: Type.Union([Type.String(), Type.Null()], { description: 'Null for an ephemeral event.' }),
   delivered: Type.Integer({ description: 'Connections of the answering node whose outbox took it.' }),
+  degraded: Type.Optional(
+    Type.Literal(true, {
+      description:
+        'The store is away: the event was delivered by this node alone, which keeps it to store it later. `id` is null.',
+    }),
+  ),
 })
 export type SendAnswer = Static<typeof SendAnswer>

@@ -1,5 +1,12 @@
 import type { LogEntry } from '@tributary/eventlog'
-import { type Event, encodeFrame, type Naming, type StreamFormat, wireName } from '@tributary/protocol'
+import {
+  EVENT_VERSION,
+  type Event,
+  encodeFrame,
+  type Naming,
+  type StreamFormat,
+  wireName,
+} from '@tributary/protocol'
 import { Frame } from './frame.ts'
 
 /** How a stream writes events. */
@@ -21,6 +28,14 @@ export function entryFrame(entry: LogEntry, form: FrameForm): Frame {
   const frame = eventFrame(entry.event, entry.event.json, form)
   entry.frames[slot] = frame
   return frame
+}
+
+/** The same under another id: of one reader's own, encoded for it alone. */
+export function entryFrameAs(id: string, { event }: LogEntry, form: FrameForm): Frame {
+  const { type, timestamp, priority, source, metadata } = event
+  const said = { type, timestamp, priority, source, version: EVENT_VERSION } as const
+  const head = metadata === undefined ? { id, ...said } : { id, ...said, metadata }
+  return eventFrame(head, event.json, form)
 }
 
 /** An event without its data: what an envelope has around it. An ephemeral one has no id. */

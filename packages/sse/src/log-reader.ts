@@ -1,8 +1,9 @@
 import type { LogEntry, Page, ReadableLog } from '@tributary/eventlog'
 import type { Position, Topic } from '@tributary/protocol'
-import { entryFrame, type FrameForm } from './entry-frame.ts'
+import { entryFrame, entryFrameAs, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
 import type { Frame } from './frame.ts'
+import { SentMarks } from './sent-marks.ts'
 import type { TurnGate } from './turn-gate.ts'
 
 /** What happens to a reader that has no room for a live event. */
@@ -20,6 +21,8 @@ export interface LogReaderOptions {
   readonly gate: TurnGate
   /** The reader gets what comes after. */
   readonly after: Position
+  /** What it was sent besides. Default: nothing. */
+  readonly sent?: SentMarks
   /** What is gone up to this number it has been told, or does not miss. Default: what is gone when it begins. */
   readonly toldUpToN?: number | undefined
   readonly overflow: OverflowPolicy
@@ -42,6 +45,7 @@ export interface LogReaderOptions {
  */
 export class LogReader {
   readonly #options: LogReaderOptions
+  readonly #sent: SentMarks
   #position: Position
   // It reads on from here. Not before the position, and later where it was live since, and nothing was for it.
   #readUpToN: number
@@ -57,6 +61,7 @@ export class LogReader {
   constructor(options: LogReaderOptions) {
     this.#options = options
     this.#position = options.after
+    this.#sent = options.sent ?? new SentMarks()
     this.#readUpToN = options.after.n
     this.#toldUpToN = options.toldUpToN
   }
@@ -66,6 +71,11 @@ export class LogReader {
     const { head } = this.#options.log
     // It may have come with a cursor that the log has not got to yet.
     return this.#state === 'live' && head.n >= this.#position.n ? head : this.#position
+  }
+
+  /** What it comes back with from here. */
+  get cursor(): string {
+    return this.#idOf(this.settle())
   }
 
   get live(): boolean {
@@ -122,13 +132,14 @@ export class LogReader {
     if (from === undefined || stream.ended) return
     this.#beforeDropped = undefined
     // Not the head: what is sent next may be one of a batch.
-    const to = log.idOf(this.#position)
-    stream.gap({ from: log.idOf(from), to, reason: 'overflow' }, to)
+    const to = this.#idOf(this.#position)
+    stream.gap({ from: log.idOf(from), to: log.idOf(this.#position), reason: 'overflow' }, to)
   }
 
   /** Takes the entry that was just appended; whoever replays will read it. Answers whether it was sent. */
   offer(entry: LogEntry, isFor = this.#accepts(entry)): boolean {
     if (this.#state !== 'live') return false
+    if (entry.provisional) return isFor && this.#offerProvisional(entry)
     const { n } = entry.position
     if (n <= this.#position.n) {
       this.#completeAtEnd()
@@ -140,8 +151,8 @@ export class LogReader {
       this.#readFrom(this.#position.n)
       return false
     }
-    if (!isFor) {
-      this.#position = entry.position
+    if (!isFor || this.#sent.has(entry)) {
+      this.#pass(entry)
       this.#completeAtEnd()
       return false
     }
@@ -154,6 +165,35 @@ export class LogReader {
     this.#send(entry, frame)
     this.#completeAtEnd()
     return true
+  }
+
+  /** Sends what has no place yet. Its cursor stays where it is, and says that it has this, too. */
+  #offerProvisional(entry: LogEntry): boolean {
+    const { stream, form } = this.#options
+    if (this.#sent.has(entry)) return false
+    const { priority, conflate } = entry.event
+    const frame = entryFrame(entry, form)
+    if (!stream.hasRoomFor(frame.byteLength, conflate) || (priority === 'low' && stream.paced)) {
+      if (priority === 'low') this.drop()
+      else stream.end('slow_consumer')
+      return false
+    }
+    if (this.#beforeDropped !== undefined) this.tellDropped()
+    this.settle()
+    this.#sent.add(entry)
+    const id = this.#idOf(this.#position)
+    stream.send(id === entry.event.id ? frame : entryFrameAs(id, entry, form), conflate)
+    return true
+  }
+
+  /** It has come as far as this entry, and need not have it. */
+  #pass(entry: LogEntry): void {
+    this.#position = entry.position
+    this.#sent.pass(entry)
+  }
+
+  #idOf(position: Position): string {
+    return this.#options.log.idOf(position) + this.#sent.suffix
   }
 
   #accepts(entry: LogEntry): boolean {
@@ -204,7 +244,7 @@ export class LogReader {
     this.#toldUpToN = lostUpTo.n
     if (gap === undefined) return
     this.#sentN = 0
-    stream.gap({ from: log.idOf(from), to: log.idOf(lostUpTo), reason: gap }, log.idOf(after))
+    stream.gap({ from: log.idOf(from), to: log.idOf(lostUpTo), reason: gap }, this.#idOf(after))
   }
 
   async #replay(round: number, relocates: boolean): Promise<void> {
@@ -251,7 +291,7 @@ export class LogReader {
     const gap = { from: log.idOf(this.#position), to: log.idOf(lostUpTo), reason: 'overflow' } as const
     // What some topics still have of that time is delivered, so it does not go on behind it.
     if (next === undefined || next.position.n > lostN) this.#moveTo(lostUpTo)
-    stream.gap(gap, log.idOf(this.#position))
+    stream.gap(gap, this.#idOf(this.#position))
   }
 
   #moveTo(position: Position): void {
@@ -263,20 +303,23 @@ export class LogReader {
   /** Sends the entry or passes over it. Answers whether there was room. */
   #sendAtOnce(entry: LogEntry): boolean {
     const { stream, form } = this.#options
-    if (this.#accepts(entry)) {
+    if (this.#accepts(entry) && !this.#sent.has(entry)) {
       const frame = entryFrame(entry, form)
       if (stream.ended || !stream.hasRoomNowFor(frame.byteLength)) return false
       this.#send(entry, frame)
     }
+    this.#sent.pass(entry)
     this.#moveTo(entry.position)
     return true
   }
 
   #send(entry: LogEntry, frame: Frame): void {
     if (this.#beforeDropped !== undefined) this.tellDropped()
-    this.#position = entry.position
+    const { stream, form } = this.#options
+    this.#pass(entry)
     this.#sentN = entry.position.n
-    this.#options.stream.send(frame, entry.event.conflate)
+    const own = this.#sent.isEmpty ? frame : entryFrameAs(this.#idOf(entry.position), entry, form)
+    stream.send(own, entry.event.conflate)
   }
 
   #completeAtEnd(): void {

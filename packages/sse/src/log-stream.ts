@@ -13,6 +13,7 @@ import type { EventStream } from './event-stream.ts'
 import type { Frame } from './frame.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
 import { LogReader, type OverflowPolicy } from './log-reader.ts'
+import { SentMarks } from './sent-marks.ts'
 import type { StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
 import type { StreamEnd } from './stream-end.ts'
@@ -80,6 +81,7 @@ export class LogStream {
       gate,
       after,
       toldUpToN,
+      sent: new SentMarks(options.cursor),
       overflow,
       topics,
       accepts,
@@ -95,7 +97,7 @@ export class LogStream {
 
   /** The last event that this reader has, or need not have. */
   get lastEventId(): string {
-    return this.#log.idOf(this.#reader.settle())
+    return this.#reader.cursor
   }
 
   get live(): boolean {

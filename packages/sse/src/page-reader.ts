@@ -1,5 +1,6 @@
 import { DEFAULT_PAGE_LIMIT, type LogEntry, type Page, type ReadableLog } from '@tributary/eventlog'
 import type { GapData, GapReason, Position, Topic } from '@tributary/protocol'
+import type { SentMarks } from './sent-marks.ts'
 
 /** Characters of data in one answer, beyond the first event of it. */
 const MAX_PAGE_CHARS = 1_048_576
@@ -13,6 +14,8 @@ export interface PageReaderOptions {
   readonly after: Position
   /** Whether it takes whatever there is: what is gone by then it does not miss. */
   readonly beginsAtOldest: boolean
+  /** What its reader was sent besides. */
+  readonly sent: SentMarks
   readonly gap?: GapReason
   /** The cursor that leads nowhere any more, as it came. */
   readonly from?: string | undefined
@@ -61,7 +64,7 @@ export class PageReader {
     const { log } = this.#options
     return {
       entries: this.#entries,
-      cursor: log.idOf(this.#position),
+      cursor: log.idOf(this.#position) + this.#options.sent.suffix,
       gap: this.#gap,
       hasMore: this.#hasMore,
       ended: this.#ended,
@@ -103,14 +106,15 @@ export class PageReader {
 
   /** Answers whether it found room. */
   #take(entry: LogEntry): boolean {
-    const { limit, accepts } = this.#options
-    if (accepts === undefined || accepts(entry)) {
+    const { limit, accepts, sent } = this.#options
+    if ((accepts === undefined || accepts(entry)) && !sent.has(entry)) {
       const chars = this.#chars + entry.event.json.length
       const count = this.#entries.length
       if (count > 0 && (count >= limit || chars > MAX_PAGE_CHARS)) return false
       this.#entries.push(entry)
       this.#chars = chars
     }
+    sent.pass(entry)
     this.#position = entry.position
     return true
   }

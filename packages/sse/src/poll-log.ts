@@ -3,6 +3,7 @@ import { type Clock, type Cursor, DEFAULT_POLL_LIMIT, type Naming, type Topic } 
 import { DEFAULT_FORM } from './entry-frame.ts'
 import { PageReader } from './page-reader.ts'
 import { PollPage } from './poll-page.ts'
+import { SentMarks } from './sent-marks.ts'
 import type { StreamCredential } from './stream-credential.ts'
 import type { WaitingPolls } from './waiting-polls.ts'
 
@@ -64,6 +65,7 @@ async function readPage(options: PollOptions): Promise<PollPage> {
     log,
     after: start?.after ?? (startAt === 'head' ? log.head : { ms: 0, n: 0 }),
     beginsAtOldest: cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0,
+    sent: new SentMarks(cursor),
     ...(start?.gap === undefined ? {} : { gap: start.gap, from: cursorText }),
     ...(start?.lostUpTo === undefined ? {} : { lostUpTo: start.lostUpTo }),
     limit: options.limit ?? DEFAULT_POLL_LIMIT,

@@ -14,6 +14,7 @@ import { PacedSink } from './paced-sink.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { ReaderStreams } from './reader-streams.ts'
+import { SentMarks } from './sent-marks.ts'
 import { spread } from './spread.ts'
 import { type AdmitOptions, StreamAdmission, type StreamLimits, type StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
@@ -205,7 +206,7 @@ export class StreamServer {
     const lostUpTo = start?.lostUpTo ?? after
     if (start?.gap !== undefined) {
       const gap = { from: cursorText ?? from, to: log.idOf(lostUpTo), reason: start.gap }
-      stream.gap(gap, log.idOf(after))
+      stream.gap(gap, log.idOf(after) + new SentMarks(cursor).suffix)
     }
     const beginsAtOldest =
       cursor === undefined ? startAt === 'oldest' : cursor.kind === 'time' && cursor.ms === 0

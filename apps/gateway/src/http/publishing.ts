@@ -31,7 +31,7 @@ const managedSendCheck = Compile(ManagedSend)
 const common = {
   tags: ['publishing'],
   headers: IdempotencyHeaders,
-  response: { 200: SendAnswer },
+  response: { 200: SendAnswer, 202: SendAnswer },
 }
 
 /** Who sends, and by which key. */
@@ -55,6 +55,8 @@ export function addPublishing(app: App, { hub }: Deps): void {
       ...(key === undefined ? {} : { once: { key, scope: userId } }),
     })
     if (replayed) reply.header('idempotent-replayed', 'true')
+    // Delivered, and kept to be stored.
+    if (answer.degraded) reply.code(202)
     return answer
   }
 

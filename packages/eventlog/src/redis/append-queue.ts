@@ -1,6 +1,7 @@
 import type { Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../event-log.ts'
+import { StoreUnavailableError } from '../log-error.ts'
 import type { Appended, AppendRequest } from './append-request.ts'
 
 /** An append that is under way. */
@@ -37,12 +38,18 @@ export interface AnsweredAppend {
 export interface AppendQueueOptions {
   /** Sends it. @throws RedisUnavailableError where it may be tried again. */
   readonly send: (request: AppendRequest, k: number, again: boolean) => Promise<AppendAnswer>
-  readonly entryOf: (request: AppendRequest, index: number, position: Position) => LogEntry
+  readonly entryOf: (request: AppendRequest, index: number, position: Position, k: number) => LogEntry
   /** Whether an answered append is about to be handed on here. */
   readonly awaitsHandOn: (request: AppendRequest) => boolean
   /** Told of an append that waits for that, or waits no more. */
   readonly onAnswered: (request: AppendRequest, answered: AnsweredAppend) => void
   readonly failure: (error: unknown) => unknown
+  /** Takes over what cannot be sent now; `undefined` where that is refused. @throws what it is refused with */
+  readonly bridge: (request: AppendRequest, k: number, again: boolean) => Appended | undefined
+  /** Whether it is known that nothing can be sent now. */
+  readonly isDown: () => boolean
+  /** Whether something of before waits to be sent, so that what may wait stands behind it. */
+  readonly isBridging: () => boolean
   readonly after: (delayMs: number, callback: () => void) => () => void
   readonly elapsed: () => number
   readonly retryMs: number
@@ -89,7 +96,9 @@ export class AppendQueue {
       first: undefined,
     }
     this.#byK.set(pending.k, pending)
-    if (this.#isRetrying) this.#again.push(pending)
+    if (request.bridges && this.#options.isBridging())
+      this.#bridge(pending, new StoreUnavailableError('too much waits already'))
+    else if (this.#isRetrying) this.#again.push(pending)
     else void this.#send(pending)
     return promise
   }
@@ -148,8 +157,8 @@ export class AppendQueue {
     try {
       this.#answered(pending, await this.#options.send(pending.request, pending.k, pending.again))
     } catch (error) {
-      if (!(error instanceof RedisUnavailableError) || this.#closed !== undefined)
-        this.#reject(pending, error)
+      const isFinal = !(error instanceof RedisUnavailableError) || this.#closed !== undefined
+      if (isFinal || (this.#isHopeless(error) && !this.#isRetrying)) this.#reject(pending, error)
       else this.#sendAgain(pending, error)
     }
   }
@@ -184,6 +193,7 @@ export class AppendQueue {
         if (failure instanceof RedisUnavailableError) {
           first.again ||= !failure.isUnsent
           last = failure
+          if (this.#isHopeless(failure)) break
           waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
         } else {
           this.#shift(first)
@@ -193,6 +203,11 @@ export class AppendQueue {
     }
     this.#isRetrying = false
     for (const pending of this.#again.splice(0)) this.#reject(pending, last)
+  }
+
+  /** It was not sent, and nothing will be for some time. */
+  #isHopeless({ isUnsent }: RedisUnavailableError): boolean {
+    return isUnsent && this.#options.isDown()
   }
 
   #wait(ms: number): Promise<void> {
@@ -233,14 +248,30 @@ export class AppendQueue {
   }
 
   #entryOf(pending: Pending, index: number, position: Position): LogEntry {
-    const made = pending.entries[index] ?? this.#options.entryOf(pending.request, index, position)
+    const made = pending.entries[index] ?? this.#options.entryOf(pending.request, index, position, pending.k)
     pending.entries[index] = made
     return made
   }
 
   #reject(pending: Pending, error: unknown): void {
+    if (error instanceof RedisUnavailableError && pending.request.bridges && this.#closed === undefined) {
+      this.#bridge(pending, this.#options.failure(error))
+      return
+    }
     this.#byK.delete(pending.k)
     pending.reject(this.#options.failure(error))
+  }
+
+  /** @param refusal what it is refused with where it is not taken over. */
+  #bridge(pending: Pending, refusal: unknown): void {
+    this.#byK.delete(pending.k)
+    try {
+      const bridged = this.#options.bridge(pending.request, pending.k, pending.again)
+      if (bridged === undefined) pending.reject(refusal)
+      else pending.resolve(bridged)
+    } catch (error) {
+      pending.reject(error)
+    }
   }
 
   #failAll(error: unknown): void {

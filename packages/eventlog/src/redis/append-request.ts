@@ -2,7 +2,7 @@ import type { Topic } from '@tributary/protocol'
 import type { AppendOptions, LogEntry, OnceKey, Retention } from '../event-log.ts'
 import { indexedTopics, NO_TOPIC } from '../log-window.ts'
 import { type LogKeys, MAX_TOLD_TOPICS } from './redis-keys.ts'
-import type { StoredDraft } from './stored-entry.ts'
+import { type StoredDraft, storedHead } from './stored-entry.ts'
 
 /** What is asked to be appended. */
 export interface AppendRequest {
@@ -10,6 +10,8 @@ export interface AppendRequest {
   readonly options?: AppendOptions | undefined
   readonly once?: OnceKey
   readonly closes?: boolean
+  /** Whether it may be handed on here while Redis is away. */
+  readonly bridges?: boolean
 }
 
 /** What came of it. */
@@ -58,14 +60,16 @@ export function appendArguments(request: AppendRequest, given: AppendArguments):
   ]
   for (const [name, value] of attributes) args.push(name, value === null ? '0' : '1', value ?? '')
   args.push(drafts.length)
-  for (const draft of drafts) args.push(...entryArguments(draft, keys, retention))
+  for (const draft of drafts) {
+    args.push(...entryArguments(draft, storedHead(draft, origin), { keys, retention }))
+  }
   return args
 }
 
 function* entryArguments(
-  { head, json, topics }: StoredDraft,
-  keys: LogKeys,
-  retention: (topic: Topic) => Retention,
+  { json, topics }: StoredDraft,
+  head: string,
+  { keys, retention }: Pick<AppendArguments, 'keys' | 'retention'>,
 ): Generator<string | number> {
   const isTold = topics.length <= MAX_TOLD_TOPICS
   yield* [head, head.length, json, json.length, Math.max(1, topics.length)]

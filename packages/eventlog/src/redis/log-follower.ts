@@ -29,6 +29,8 @@ export interface FollowerHost {
   onDropped(): void
   /** The log has not got what was handed on, or not any more: its readers find their places anew. */
   rewind(place: LogPlace): void
+  /** Stores what waits for that, before anything else is handed on. */
+  flush(): Promise<void>
   /** Loads what the log is now. Answers where it stands; `undefined` where there is none any more. */
   reload(): Promise<LogPlace | undefined>
   /** Nobody knows for now when what was appended will be handed on. */
@@ -151,6 +153,22 @@ export class LogFollower {
   syncSoon(): void {
     // It tries again by itself.
     if (!this.#isClosed) this.sync().catch(() => undefined)
+  }
+
+  /** Nothing of others is handed on before the next comparison, which is tried until it succeeds. */
+  pause(): void {
+    this.#hasMissed = true
+    this.#suspect()
+  }
+
+  /** The log has turned out to be another. */
+  rewound(place: LogPlace): void {
+    this.#comparedN = place.head.n
+    for (const followed of this.#subscriptions.all()) {
+      followed.lastN = 0
+      if (followed.completeFromN !== undefined) followed.completeFromN = place.head.n
+    }
+    this.#host.rewind(place)
   }
 
   /** Whether there is anything to compare. */
@@ -278,19 +296,24 @@ export class LogFollower {
   }
 
   async #compare(): Promise<void> {
-    if (this.#isClosed || this.#subscriptions.isEmpty) return
+    if (this.#isClosed) return
+    if (this.#subscriptions.isEmpty) {
+      await this.#host.flush()
+      return
+    }
     const host = this.#host
     // What is subscribed, or has been and is away: then nothing is handed on but by comparison.
     const joining = [...this.#joining].filter(
       ({ channel: { name, subscription } }) => subscription.isActive || this.#lost.has(name),
     )
-    const { head, origin } = host.place
     this.#cancelLater?.()
     this.#held ??= []
     // What is away now is back after the log has been looked at, and has missed what came between.
     this.#hasMissed = this.#lost.size > 0
     let isDone = false
     try {
+      await host.flush()
+      const { head, origin } = host.place
       const args = [host.life, head.n, head.ms, origin, this.#comparedN, host.attributesVersion]
       const answer = new AnswerReader(await host.compare(args))
       if (answer.text() === 'ok') await this.#catchUp(answer)
@@ -379,12 +402,7 @@ export class LogFollower {
       this.#host.onDropped()
       return
     }
-    this.#comparedN = place.head.n
-    for (const followed of this.#subscriptions.all()) {
-      followed.lastN = 0
-      if (followed.completeFromN !== undefined) followed.completeFromN = place.head.n
-    }
-    this.#host.rewind(place)
+    this.rewound(place)
   }
 }
 

@@ -1,11 +1,19 @@
-import { type Cursor, formatEventId, type Position, type Topic } from '@tributary/protocol'
-import type { RedisScript } from '@tributary/redis'
+import {
+  type Cursor,
+  formatEventId,
+  formatOrigin,
+  type Position,
+  parseOrigin,
+  type Topic,
+} from '@tributary/protocol'
+import { type RedisScript, RedisUnavailableError } from '@tributary/redis'
 import { ChangeListeners } from '../change-listeners.ts'
 import { locate, rangeOf } from '../cursor-location.ts'
 import { EntryListeners } from '../entry-listeners.ts'
 import type {
   Append,
   AppendOptions,
+  BridgeOptions,
   EventLog,
   LogEntry,
   LogRange,
@@ -19,14 +27,15 @@ import type {
 import { DEFAULT_PAGE_CHARS, DEFAULT_PAGE_LIMIT } from '../event-log.ts'
 import type { Following } from '../following.ts'
 import { placedEntry } from '../log-entry.ts'
-import { LogClosedError, OnceConflictError, StaleEpochError } from '../log-error.ts'
+import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../log-error.ts'
 import { answeredView } from './answered-view.ts'
 import { type AnsweredAppend, type AppendAnswer, AppendQueue } from './append-queue.ts'
-import { type AppendRequest, appendArguments } from './append-request.ts'
+import { type Appended, type AppendRequest, appendArguments } from './append-request.ts'
 import type { LogFields } from './log-fields.ts'
 import { type FollowerHost, LogFollower, type LogPlace } from './log-follower.ts'
 import type { ToldEntry } from './log-message.ts'
 import { APPEND, LOCATE, READ, SYNC } from './log-scripts.ts'
+import { OutageBuffer, type OutageLimits } from './outage-buffer.ts'
 import { RecentHistory } from './recent-history.ts'
 import type { LogKeys } from './redis-keys.ts'
 import { AnswerReader, placeOf, type ScriptAnswer } from './script-answer.ts'
@@ -40,9 +49,12 @@ export interface LogStore {
   readonly publish: string
   /** The time in ms, as scripts take it: '' for the server's. */
   readonly clock: () => string
+  readonly now: () => number
   readonly elapsed: () => number
   readonly after: (delayMs: number, callback: () => void) => () => void
   readonly retryMs: number
+  /** What may wait while Redis is away; `undefined` where nothing may. */
+  readonly outage: OutageLimits | undefined
   readonly tailMaxEvents: number
   readonly tailMaxBytes: number
   /** Runs a script that does no harm if it is run twice. @throws StoreUnavailableError */
@@ -95,6 +107,8 @@ export class RedisEventLog implements EventLog {
   #attributes: Map<string, string>
   #attributesVersion: number
   #place: LogPlace
+  readonly #buffer: OutageBuffer
+  #isFlushing = false
   #dropped = false
   #cancelSync: (() => void) | undefined
 
@@ -120,6 +134,7 @@ export class RedisEventLog implements EventLog {
       },
       head,
     )
+    this.#buffer = new OutageBuffer(store.outage ?? { maxEvents: 0, maxBytes: 0 })
     this.#appends = this.#appendQueue()
     const host = this.#followerHost()
     const subscriptions = store.subscriptions(this, keys, (message) => this.#follower.onMessage(message))
@@ -152,13 +167,17 @@ export class RedisEventLog implements EventLog {
     this.#refuse()
     const drafts = batch.map(storedDraft)
     if (drafts.length === 0 && options.attributes === undefined && options.epoch === undefined) return []
-    const appended = await this.#append({ drafts, options })
+    const appended = await this.#append({ drafts, options, bridges: options.bridges === true })
     return appended.kind === 'appended' ? appended.entries : []
   }
 
-  async appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer> {
+  async appendOnce(
+    batch: readonly Append[],
+    once: OnceKey,
+    { bridges = false }: BridgeOptions = {},
+  ): Promise<OnceAnswer> {
     this.#refuse()
-    const appended = await this.#append({ drafts: batch.map(storedDraft), once })
+    const appended = await this.#append({ drafts: batch.map(storedDraft), once, bridges })
     if (appended.kind === 'appended') return { replayed: false, entries: appended.entries }
     const { n, ms } = appended
     return { replayed: true, first: n === 0 ? undefined : { ms, n } }
@@ -212,7 +231,7 @@ export class RedisEventLog implements EventLog {
 
   /** Compares it with what was handed on, where somebody follows it. */
   sync(): void {
-    if (!this.#follower.isIdle) this.#follower.syncSoon()
+    if (!this.#follower.isIdle || this.#buffer.size > 0) this.#follower.syncSoon()
   }
 
   /** Messages on these channels are missed from here on, or not any more. */
@@ -229,8 +248,15 @@ export class RedisEventLog implements EventLog {
   }
 
   /** Resolves once what is under way is done, or has failed. */
-  settled(): Promise<void> {
-    return this.#appends.settled()
+  async settled(): Promise<void> {
+    await this.#appends.settled()
+    // What cannot be stored now is lost with this process, as whoever sent it was told.
+    await this.#flush().catch(() => undefined)
+  }
+
+  /** Appends that wait for Redis. */
+  get bufferedCount(): number {
+    return this.#buffer.size
   }
 
   /** Refuses whatever comes, as the log is dropped. */
@@ -262,14 +288,18 @@ export class RedisEventLog implements EventLog {
     const { failure, after, elapsed, retryMs } = this.#store
     return new AppendQueue({
       send: (request, k, again) => this.#send(request, k, again),
-      entryOf: ({ drafts }, index, position) => {
+      entryOf: ({ drafts }, index, position, k) => {
         const draft = drafts[index]
         if (draft === undefined) throw new RangeError(`a batch has no entry ${index}`)
-        return placedEntry(draft, position, this.idOf(position))
+        const origin = formatOrigin({ node: this.#store.node, count: k })
+        return { ...placedEntry(draft, position, this.idOf(position)), origin }
       },
       awaitsHandOn: ({ drafts }) => drafts.some(({ topics }) => this.#follower.hearsOf(topics)),
       onAnswered: (request, answered) => this.#onAnswered(request, answered),
       failure,
+      bridge: (request, k, again) => this.#bridge(request, k, again),
+      isDown: () => this.#store.unreachable() !== undefined,
+      isBridging: () => this.#buffer.size > 0,
       after,
       elapsed,
       retryMs,
@@ -282,7 +312,7 @@ export class RedisEventLog implements EventLog {
     const args = appendArguments(request, {
       life: this.#life,
       clock: store.clock(),
-      origin: `${store.node}.${k}`,
+      origin: formatOrigin({ node: store.node, count: k }),
       again,
       maxBytes,
       publish: store.publish,
@@ -308,13 +338,46 @@ export class RedisEventLog implements EventLog {
 
   /** The log is not there, or is another. @throws LogClosedError where it is gone for good. */
   async #findAnew(): Promise<void> {
-    if (!this.#follower.isIdle) await this.#follower.sync()
+    if (!this.#follower.isIdle && !this.#isFlushing) await this.#follower.sync()
     else {
       const place = await this.#reload()
-      if (place !== undefined) this.#rewind(place)
+      if (place !== undefined) this.#follower.rewound(place)
       else this.#dropped = true
     }
     if (this.#dropped) throw new LogClosedError(this.name)
+  }
+
+  /** Hands an append on here that cannot be stored now, and keeps it. `undefined` where there is no room. */
+  #bridge(request: AppendRequest, k: number, again: boolean): Appended | undefined {
+    const { drafts, once } = request
+    const [draft] = drafts
+    if (draft === undefined || drafts.length > 1) return undefined
+    if (once !== undefined && this.#buffer.hasKey(once, this.name)) return { kind: 'known', n: 0, ms: 0 }
+    if (!this.#buffer.add({ request, k, again })) return undefined
+    const origin = formatOrigin({ node: this.#store.node, count: k })
+    const now = { ms: Math.trunc(this.#store.now()), n: this.head.n }
+    const entry: LogEntry = {
+      ...placedEntry(draft, now, `${this.idOf(this.head)}~${origin}`),
+      position: this.head,
+      origin,
+      provisional: true,
+    }
+    this.#follower.pause()
+    this.#listeners.tell([entry])
+    return { kind: 'appended', entries: [entry] }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#buffer.size === 0 || this.#isFlushing) return
+    this.#isFlushing = true
+    try {
+      await this.#buffer.flush(
+        ({ request, k, again }) => this.#send(request, k, again),
+        (error) => error instanceof RedisUnavailableError || error instanceof StoreUnavailableError,
+      )
+    } finally {
+      this.#isFlushing = false
+    }
   }
 
   #onAnswered({ options, closes = false }: AppendRequest, answered: AnsweredAppend): void {
@@ -450,6 +513,7 @@ export class RedisEventLog implements EventLog {
       },
       onDropped: () => this.drop(),
       rewind: (place) => this.#rewind(place),
+      flush: () => this.#flush(),
       reload: () => this.#reload(),
       onSuspect: () => this.#appends.release(),
       compare: (args) => ask(SYNC, this.#keys, args),
@@ -465,8 +529,8 @@ export class RedisEventLog implements EventLog {
   }
 
   #toldEntry({ position, index, head, json }: ToldEntry, origin: string): LogEntry {
-    const [node, k] = origin.split('.')
-    const own = node === this.#store.node ? this.#appends.entryAt(Number(k), index, position) : undefined
+    const { node, count } = parseOrigin(origin) ?? { node: '', count: 0 }
+    const own = node === this.#store.node ? this.#appends.entryAt(count, index, position) : undefined
     return own ?? storedEntry(head, json, position, this.idOf(position))
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/protocol'
 import type { RedisConnections } from '@tributary/redis'
+import type { OutageLimits } from './outage-buffer.ts'
 
 /** How often a node compares what it has handed on of a log with what is there. */
 export const DEFAULT_SYNC_INTERVAL_MS = 2_000
@@ -24,6 +25,11 @@ export interface RedisEventStoreOptions {
   readonly trimIntervalMs?: number
   /** How long an append whose connection ended is tried again before it fails. Default `DEFAULT_RETRY_MS`. */
   readonly retryMs?: number
+  /**
+   * What of each log may wait, handed on here already, while Redis is away: `REDIS_OUTAGE=buffer`. Default: nothing, it is
+   * refused.
+   */
+  readonly outage?: OutageLimits
   /** Default `DEFAULT_TAIL_MAX_EVENTS`. */
   readonly tailMaxEvents?: number
   /** Default `DEFAULT_TAIL_MAX_BYTES`. */

@@ -63,11 +63,11 @@ export class RedisEventStore implements EventStore {
 
   get health(): StoreHealth {
     const { status } = this.#options.connections
-    if (status.state === 'up') return { status: 'ok' }
-    return {
-      status: 'degraded',
-      reason: `Redis is away: ${status.reason}; nothing can be stored until it is back`,
-    }
+    const waiting = [...this.#logs.values()].reduce((sum, log) => sum + log.bufferedCount, 0)
+    const kept = waiting === 0 ? '' : `; ${waiting} events wait here to be stored`
+    if (status.state === 'down')
+      return { status: 'degraded', reason: `Redis is away: ${status.reason}${kept}` }
+    return waiting === 0 ? { status: 'ok' } : { status: 'degraded', reason: `Redis is back${kept}` }
   }
 
   async open(name: string, options: OpenOptions): Promise<EventLog> {
@@ -206,16 +206,18 @@ export class RedisEventStore implements EventStore {
 
   #sharedByLogs(): LogStore {
     const { connections, clock: given, onStored, onError = () => undefined } = this.#options
-    const { retryMs = DEFAULT_RETRY_MS } = this.#options
+    const { retryMs = DEFAULT_RETRY_MS, outage } = this.#options
     const { tailMaxEvents = DEFAULT_TAIL_MAX_EVENTS, tailMaxBytes = DEFAULT_TAIL_MAX_BYTES } = this.#options
     const clock = given ?? systemClock
     return {
       node: randomId(),
       publish: connections.publishCommand,
       clock: () => (given === undefined ? '' : String(Math.trunc(given.now()))),
+      now: () => clock.now(),
       elapsed: () => clock.elapsed(),
       after: (delayMs, callback) => clock.after(delayMs, callback),
       retryMs,
+      outage,
       tailMaxEvents,
       tailMaxBytes,
       ask: (script, keys, args) => this.#run(script, keys, args),

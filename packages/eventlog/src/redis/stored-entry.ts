@@ -14,6 +14,7 @@ const StoredHead = Type.Object({
   priority: Type.Optional(Priority),
   metadata: Type.Optional(Metadata),
   conflate: Type.Optional(Type.String()),
+  origin: Type.Optional(Type.String()),
   audience: Type.Optional(
     Type.Object({
       all: Type.Optional(Type.Literal(true)),
@@ -38,7 +39,13 @@ const validator = Compile(StoredHead)
 
 /** An entry that has no place yet, and what is stored of it beside its data. */
 export interface StoredDraft extends EntryDraft {
+  /** All but who appends it. */
   readonly head: string
+}
+
+/** What is stored of a draft beside its data, with who appends it. */
+export function storedHead({ head }: StoredDraft, origin: string): string {
+  return `{"origin":${JSON.stringify(origin)},${head.slice(1)}`
 }
 
 /** @throws as `entryDraft` */
@@ -57,9 +64,11 @@ export function storedDraft({ event, audience }: Append): StoredDraft {
 
 /** The entry of what was stored. @throws RedisReplyError where it was none of ours. */
 export function storedEntry(head: string, json: string, position: Position, id: string): LogEntry {
-  const { type, source, priority = 'normal', metadata, conflate, audience } = parsedHead(head)
+  const { type, source, priority = 'normal', metadata, conflate, audience, origin } = parsedHead(head)
   const topics = audience === undefined ? [] : audienceTopics(audience)
-  return placedEntry({ type, source, priority, metadata, conflate, json, audience, topics }, position, id)
+  const draft = { type, source, priority, metadata, conflate, json, audience, topics }
+  const entry = placedEntry(draft, position, id)
+  return origin === undefined ? entry : { ...entry, origin }
 }
 
 function parsedHead(text: string): Static<typeof StoredHead> {

@@ -1,0 +1,139 @@
+import { RedisConnections } from '@tributary/redis'
+import { type RedisServer, startRedis } from '@tributary/testkit'
+import { describeWithRedisServers } from '@tributary/testkit/vitest'
+import { expect, it, vi } from 'vitest'
+import type { EventLog, LogEntry } from '../src/index.ts'
+import { RedisEventStore, type RedisEventStoreOptions } from '../src/redis/index.ts'
+import { dataOf, event, HOUR_MS, KEEP_ALL, numbersOf, readAll } from './log-fixture.ts'
+
+const LIMIT_MS = 20_000
+const BACK_MS = 10_000
+
+/** A node that hears of a group. */
+async function node(redis: RedisServer, outage?: RedisEventStoreOptions['outage']) {
+  const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000 })
+  const store = new RedisEventStore({
+    connections,
+    prefix: 'outage',
+    ...(outage === undefined ? {} : { outage }),
+  })
+  const log = await store.open('hub', KEEP_ALL)
+  await log.follow(['group:a']).ready
+  const heard: LogEntry[] = []
+  log.tail((entry) => heard.push(entry))
+  return {
+    store,
+    log,
+    heard,
+    /** What has its place, and what had none when it was handed on. */
+    stored: () => heard.filter(({ provisional }) => !provisional),
+    provisional: () => heard.filter(({ provisional }) => provisional),
+    isAway: () => vi.waitFor(() => expect(connections.status.state).toBe('down'), BACK_MS),
+    async [Symbol.asyncDispose]() {
+      await store.close()
+      await connections[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const bridged = (log: EventLog, data: unknown) => log.append([event(data, 'group:a')], { bridges: true })
+const LIMITS = { maxEvents: 100, maxBytes: 100_000 }
+
+describeWithRedisServers('while Redis is away, a log', () => {
+  it('hands on at once what may wait, and stores it in order before anything else is handed on', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using a = await node(redis, LIMITS)
+    await using b = await node(redis)
+    await bridged(a.log, 'before')
+    await vi.waitFor(() => expect(b.heard).toHaveLength(1))
+    await redis.kill()
+    await a.isAway()
+    const [first] = await bridged(a.log, 1)
+    const head = a.log.idOf(a.log.head)
+    expect(first).toMatchObject({ provisional: true, position: a.log.head })
+    expect(first?.event.id).toBe(`${head}~${first?.origin}`)
+    for (let i = 2; i <= 150; i++) await bridged(a.log, i).catch(() => undefined)
+    expect(dataOf(a.provisional())).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+    expect(a.store.health).toMatchObject({
+      status: 'degraded',
+      reason: expect.stringContaining('100 events wait'),
+    })
+    await redis.restart()
+    await vi.waitFor(() => expect(b.stored()).toHaveLength(101), BACK_MS)
+    await vi.waitFor(() => expect(a.stored()).toHaveLength(101), BACK_MS)
+    expect(dataOf(b.stored())).toEqual(['before', ...Array.from({ length: 100 }, (_, i) => i + 1)])
+    expect(numbersOf(a.stored())).toEqual(Array.from({ length: 101 }, (_, i) => i + 1))
+    // By that a reader knows what it has been sent.
+    const origins = a.provisional().map(({ origin }) => origin)
+    expect(
+      a
+        .stored()
+        .slice(1)
+        .map(({ origin }) => origin),
+    ).toEqual(origins)
+    expect((await readAll(b.log)).slice(1).map(({ origin }) => origin)).toEqual(origins)
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }))
+    await bridged(a.log, 'after')
+    await vi.waitFor(() => expect(a.heard.at(-1)).toMatchObject({ position: { n: 102 } }))
+  })
+
+  it('sends once what was asked for once, also when it had been stored without an answer', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using a = await node(redis, LIMITS)
+    await redis.kill()
+    await a.isAway()
+    const once = { key: 'k', fingerprint: 'f', windowMs: HOUR_MS }
+    const send = () => a.log.appendOnce([event('once', 'group:a')], once, { bridges: true })
+    expect(await send()).toMatchObject({ replayed: false, entries: [{ provisional: true }] })
+    expect(await send()).toEqual({ replayed: true, first: undefined })
+    await expect(
+      a.log.appendOnce([event('other', 'group:a')], { ...once, fingerprint: 'g' }, { bridges: true }),
+    ).rejects.toMatchObject({ code: 'once_conflict' })
+    await redis.restart()
+    await vi.waitFor(() => expect(dataOf(a.stored())).toEqual(['once']), BACK_MS)
+    expect(await send()).toMatchObject({ replayed: true, first: { n: 1 } })
+  })
+
+  it('appends what was under way when the connection ended exactly once', { timeout: LIMIT_MS }, async () => {
+    await using redis = await startRedis()
+    await using a = await node(redis, { ...LIMITS, maxEvents: 1_000 })
+    const all: Promise<unknown>[] = []
+    for (let round = 0; round < 10; round++) {
+      for (let i = 0; i < 20; i++) all.push(bridged(a.log, `${round}.${i}`))
+      await redis.run('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    }
+    await Promise.all(all)
+    await vi.waitFor(() => expect(a.stored()).toHaveLength(200), BACK_MS)
+    expect(new Set(dataOf(a.stored())).size).toBe(200)
+    expect(numbersOf(await readAll(a.log))).toEqual(Array.from({ length: 200 }, (_, i) => i + 1))
+  })
+
+  it('refuses everything where nothing may wait, and what may not', { timeout: LIMIT_MS }, async () => {
+    await using redis = await startRedis()
+    await using a = await node(redis)
+    await using b = await node(redis, LIMITS)
+    await redis.kill()
+    await Promise.all([a.isAway(), b.isAway()])
+    const refusal = { code: 'store_unavailable', statusCode: 503, retryAfterS: expect.any(Number) }
+    await expect(bridged(a.log, 1)).rejects.toMatchObject(refusal)
+    await expect(b.log.append([event(1, 'group:a')])).rejects.toMatchObject(refusal)
+    await expect(b.log.follow(['group:b']).ready).rejects.toMatchObject(refusal)
+    expect([a.heard, b.heard]).toEqual([[], []])
+  })
+
+  it('stores what waits also where Redis has lost everything meanwhile', { timeout: LIMIT_MS }, async () => {
+    await using redis = await startRedis()
+    await using a = await node(redis, LIMITS)
+    await bridged(a.log, 'lost')
+    await redis.kill()
+    await a.isAway()
+    await bridged(a.log, 'kept')
+    await redis.restart()
+    await vi.waitFor(async () => expect(dataOf(await readAll(a.log))).toEqual(['kept']), BACK_MS)
+    expect(a.log.head.n).toBe(1)
+  })
+})

@@ -1,0 +1,106 @@
+import { RedisEventStore } from '@tributary/eventlog/redis'
+import { systemClock } from '@tributary/protocol'
+import { RedisConnections } from '@tributary/redis'
+import { StreamServer } from '@tributary/sse'
+import { type RedisServer, startRedis } from '@tributary/testkit'
+import { describeWithRedisServers } from '@tributary/testkit/vitest'
+import { expect, it, vi } from 'vitest'
+import type { ConnectOptions } from '../src/connection.ts'
+import { Hub } from '../src/hub.ts'
+import { MemorySink } from './memory-sink.ts'
+
+const LIMIT_MS = 30_000
+const BACK_MS = 10_000
+
+/** A hub whose sends may wait while Redis is away. */
+async function node(redis: RedisServer) {
+  const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000 })
+  const outage = { maxEvents: 100, maxBytes: 100_000 }
+  const store = new RedisEventStore({ connections, prefix: 'outage', outage })
+  const streams = new StreamServer({ clock: systemClock })
+  const hub = await Hub.open({ store, streams })
+  return {
+    hub,
+    connections,
+    store,
+    async connect(options: ConnectOptions) {
+      const sink = new MemorySink()
+      const connection = await hub.connect(options, () => sink)
+      return { sink, leave: () => connection.end('timeout') }
+    },
+    async [Symbol.asyncDispose]() {
+      await hub[Symbol.asyncDispose]()
+      await store.close()
+      await connections[Symbol.asyncDispose]()
+    },
+  }
+}
+
+describeWithRedisServers('while Redis is away, a hub', () => {
+  it('delivers to its own readers at once, and none of them gets an event twice, wherever it comes back', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using a = await node(redis)
+    await using b = await node(redis)
+    const groups = ['g']
+    const stays = await a.connect({ groups })
+    const moves = await a.connect({ groups })
+    const elsewhere = await b.connect({ groups })
+    const { id: before } = await a.hub.sendToGroup('g', 'e', 'before')
+    await redis.kill()
+    await vi.waitFor(() => expect(a.connections.status.state).toBe('down'), BACK_MS)
+    for (const n of [1, 2, 3]) {
+      const receipt = await a.hub.sendToGroup('g', 'e', n)
+      expect(receipt).toEqual({ success: true, degraded: true, id: null, delivered: 2 })
+    }
+    expect([stays.sink.received, moves.sink.received]).toEqual(Array(2).fill(['before', 1, 2, 3]))
+    a.hub.local.sendHealthCheck()
+    const marked = moves.sink.lastEventId ?? ''
+    expect(marked).toMatch(new RegExp(`^${before}~[\\w-]+\\.\\d+$`))
+    await expect(a.hub.probe()).rejects.toMatchObject({ code: 'store_unavailable' })
+    await expect(a.connect({ groups, lastEventId: marked })).rejects.toMatchObject({
+      code: 'store_unavailable',
+    })
+    moves.leave()
+    await redis.restart()
+    await vi.waitFor(() => expect(elsewhere.sink.received).toEqual(['before', 1, 2, 3]), BACK_MS)
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), BACK_MS)
+    const moved = await b.connect({ groups, lastEventId: marked })
+    const late = await b.connect({ groups, lastEventId: before ?? '' })
+    const page = await b.hub.poll({ groups, lastEventId: marked })
+    expect(page.events).toEqual([])
+    expect(page.cursor).not.toContain('~')
+    await b.hub.sendToGroup('g', 'e', 'after')
+    await vi.waitFor(() => expect(stays.sink.received.at(-1)).toBe('after'), BACK_MS)
+    expect(stays.sink.received).toEqual(['before', 1, 2, 3, 'after'])
+    await vi.waitFor(() => expect(late.sink.received).toEqual([1, 2, 3, 'after']))
+    await vi.waitFor(() => expect(moved.sink.received).toEqual(['after']))
+    for (const { sink } of [stays, moved, late, elsewhere]) {
+      expect(sink.lastEventId).toMatch(/^\d+-5$/)
+      expect(sink.types).not.toContain('gap')
+      expect(sink.types).not.toContain('disconnected')
+    }
+    await a.hub.probe()
+  })
+
+  it('marks what it sends until its reader has passed all that it was sent before', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using a = await node(redis)
+    const both = await a.connect({ groups: ['g', 'h'] })
+    await redis.kill()
+    await vi.waitFor(() => expect(a.connections.status.state).toBe('down'), BACK_MS)
+    await a.hub.sendToGroup('g', 'e', 1)
+    const joined = await a.hub.addToGroup('nobody', 'h')
+    expect(joined).toBe(false)
+    await a.hub.sendToGroup('h', 'e', 2)
+    await redis.restart()
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), BACK_MS)
+    await vi.waitFor(async () => expect((await a.hub.sendToGroup('g', 'e', 3)).delivered).toBe(1), BACK_MS)
+    const received = both.sink.received.filter((data) => data !== 3)
+    expect(received).toEqual([1, 2])
+    expect(both.sink.lastEventId).not.toContain('~')
+  })
+})
