@@ -13,7 +13,7 @@ const closedCheck = Compile(Type.Object({ closed: Type.Integer({ minimum: 0 }) }
 export interface RevokerOptions {
   readonly revocations: Revocations
   readonly store: RevocationStore
-  readonly cluster: Pick<Cluster, 'nodeId' | 'handle' | 'askAll'>
+  readonly cluster: Pick<Cluster, 'nodeId' | 'handle' | 'askAll' | 'onRejoined'>
   /** Ends the streams of this node that are open with what is revoked. Answers how many there were. */
   readonly endRevoked: () => number
 }
@@ -39,6 +39,8 @@ export class Revoker {
     this.#options = options
     const { store, cluster } = options
     store.onChanged(() => this.#end())
+    // What was said while this node was away, it has not heard.
+    cluster.onRejoined(() => store.refresh())
     cluster.handle(READ, async () => {
       const before = this.#ended
       await store.refresh()
