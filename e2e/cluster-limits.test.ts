@@ -99,6 +99,19 @@ describeWithRedis('nodes that share a Redis', (redis) => {
       expect((await fetch(`${url}/api/runs`, { headers: bearer(ann) })).status).not.toBe(401)
   })
 
+  it('give a session to who named it first, at whichever of them', async () => {
+    const env = cluster()
+    await using a = await startGateway({ env })
+    await using b = await startGateway({ env })
+    const path = '/api/sse/managed/connect?sessionId=s1'
+    await using mine = await EventCollector.open(a.url + path, { headers: ALICE })
+    await mine.waitFor('connection')
+    await using alsoMine = await EventCollector.open(b.url + path, { headers: ALICE })
+    await alsoMine.waitFor('connection')
+    const refused = await fetch(b.url + path, { headers: BOB })
+    expect([refused.status, (await refused.json()).code]).toEqual([403, 'forbidden'])
+  })
+
   it('find that they fit to what the cluster knows of them', async () => {
     await using gateway = await startGateway({ env: cluster({ MAX_RUNS_PER_USER: '2' }) })
     const answer = await postJson(`${gateway.url}/api/sse/health`, { action: 'consistency_check' }, ADMIN)

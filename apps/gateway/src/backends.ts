@@ -24,9 +24,11 @@ import {
   runLimitsOf,
   runStreamLimitsOf,
   type ServiceMetrics,
+  type SessionOwners,
 } from '@tributary/service'
-import { openRedis, RedisRateStore, RedisRevocationStore } from '@tributary/service/redis'
+import { openRedis, RedisRateStore, RedisRevocationStore, RedisSessionOwners } from '@tributary/service/redis'
 import type { GatewayConfig } from './config.ts'
+import { LocalSessionOwners } from './local-session-owners.ts'
 
 /** Runs that a gateway takes over at a time. */
 const MAX_RUNS = 10_000
@@ -44,6 +46,8 @@ export interface Backends extends AsyncDisposable {
   readonly quotas: { readonly runs: UserQuota; readonly runStreams: UserQuota }
   /** Where it stands what counts no more. */
   readonly revocations: RevocationStore
+  /** Opens what knows whose the sessions are that clients name. */
+  readonly openSessionOwners: (options: SessionOwnersOptions) => Promise<SessionOwners>
   /** How the limits are counted. */
   readonly limits: { readonly health: ComponentHealth }
   /** Whether other nodes have the same store, and with it the same runs. */
@@ -57,6 +61,16 @@ export interface BackendsOptions {
   readonly random: () => number
   readonly logger: ReturnType<typeof createLogger>
   readonly metrics: ServiceMetrics
+}
+
+/** What is to be known for, and of, the owners of sessions. */
+export interface SessionOwnersOptions {
+  /** How long a session stays whose it was after its last use, in ms. */
+  readonly keepMs: number
+  /** Called where an anonymous session becomes that of a user, with what its anonymous user was called. */
+  readonly onTaken: (userId: string) => void
+  /** Called where a session that this node gave to a user while others could not be asked is another's after all. */
+  readonly onLost: (sessionId: string, userId: string) => void
 }
 
 /** Of a log that is there for its attributes alone. */
@@ -95,6 +109,10 @@ export async function openBackends(config: GatewayConfig, options: BackendsOptio
     quotas,
     revocations,
     ...(rates === undefined ? {} : { rateStore: rates.store }),
+    openSessionOwners: async (owners) =>
+      shared === undefined
+        ? LocalSessionOwners.open({ ...owners, store, clock })
+        : closing.use(new RedisSessionOwners({ ...shared, ...owners })),
     limits: {
       get health() {
         return limitsHealth([...Object.values(quotas), ...(rates === undefined ? [] : [rates])])

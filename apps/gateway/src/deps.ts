@@ -29,7 +29,6 @@ import { Relays } from './relay/relays.ts'
 import { RemoteRuns } from './relay/remote-runs.ts'
 import { RunMirrors } from './relay/run-mirrors.ts'
 import { SourceBuilder } from './relay/source-builder.ts'
-import { SessionOwners } from './session-owners.ts'
 import { openWebhooks } from './webhooks/webhooks.ts'
 import { createWorkers } from './workers.ts'
 
@@ -146,11 +145,15 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     history: hubHistoryOf(config),
     idempotencyWindowMs: config.IDEMPOTENCY_WINDOW_MS,
   })
-  const sessionOwners = await SessionOwners.open({
-    store,
-    clock,
+  const sessionOwners = await backends.openSessionOwners({
     keepMs: SESSION_KEEP_MS + config.STREAM_MAX_TIMEOUT_MS + sessionHistoryMs(config),
     onTaken: (userId) => void hub.closeUser(userId, 'The session is that of a user from now on'),
+    onLost: (sessionId, userId) => {
+      for (const connection of hub.local.connectionsOfUser(userId)) {
+        if (connection.sessionId === sessionId)
+          hub.local.close(connection.connectionId, 'The session is another user’s')
+      }
+    },
   })
   const revoker = new Revoker({
     revocations,

@@ -7,6 +7,7 @@ export { type RoutePermissions, requireRole } from './auth/rights/authorize-requ
 export { mayJoin, requireGroups } from './auth/rights/joinable-groups.ts'
 export { checkOwner, ownerSeenBy, requireOwner } from './auth/rights/ownership.ts'
 export { requireAudience } from './auth/rights/publish-rights.ts'
+export { claimOf, othersSession, type SessionOwners } from './auth/rights/session-owners.ts'
 export type { VerifySession } from './auth/sessions/app-sessions.ts'
 export { addSessionRoutes } from './auth/sessions/session-routes.ts'
 export { addRevocations } from './auth/tokens/revocation-routes.ts'

@@ -16,7 +16,7 @@ const config = { whileDraining: 'serve' } as const
 
 /** The streams of users and groups. */
 export function addManagedStreams(app: App, deps: Deps): void {
-  const connect = (
+  const connect = async (
     reply: FastifyReply,
     principal: Principal,
     query: ManagedStreamQuery,
@@ -24,7 +24,7 @@ export function addManagedStreams(app: App, deps: Deps): void {
   ): Promise<void> => {
     const { timeout, events, format = 'payload' } = query
     return reply.connectToHub({
-      ...memberOf(principal, query, deps, group),
+      ...(await memberOf(principal, query, deps, group)),
       form: { format, naming: 'standard' },
       ...(timeout === undefined ? {} : { timeoutMs: timeout }),
       ...(events === undefined ? {} : { events: namesOf(events) }),
@@ -53,7 +53,7 @@ export function addManagedStreams(app: App, deps: Deps): void {
  * @throws ProblemError `forbidden` where a group may not be joined, or its presence seen; where the session is another
  *   user's.
  */
-export function memberOf(
+export async function memberOf(
   principal: Principal,
   {
     groups,
@@ -68,7 +68,7 @@ export function memberOf(
   requireGroups(principal, wanted)
   if (presence) requireSignedIn(principal)
   const said = metadataOf(metadata, NODE_ENV !== 'production')
-  if (sessionId !== undefined) sessionOwners.claim(sessionId, principal)
+  if (sessionId !== undefined) await sessionOwners.claim(sessionId, principal)
   return {
     credential: principal,
     userId: principal.userId,

@@ -22,7 +22,7 @@ export function addPolling(app: App, deps: Deps): void {
     async (request, reply) => {
       const { limit, wait, types } = request.query
       await reply.pollHub({
-        ...memberOf(principalOf(request), request.query, deps),
+        ...(await memberOf(principalOf(request), request.query, deps)),
         ...(limit === undefined ? {} : { limit }),
         ...(wait === undefined ? {} : { waitMs: wait }),
         ...(types === undefined ? {} : { events: namesOf(types) }),

@@ -2,7 +2,7 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import type { Principal } from '@tributary/service'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
-import { SessionOwners } from './session-owners.ts'
+import { LocalSessionOwners } from './local-session-owners.ts'
 
 const user = (userId: string, roles: string[] = []): Principal => ({
   userId,
@@ -23,66 +23,66 @@ async function setUp(clock = new FakeClock(), store = new MemoryEventStore({ clo
     clock,
     store,
     taken,
-    sessions: await SessionOwners.open({ store, clock, keepMs: KEEP_MS, onTaken }),
+    sessions: await LocalSessionOwners.open({ store, clock, keepMs: KEEP_MS, onTaken }),
   }
 }
 
 describe('a session', () => {
   it('is whose it was first named by', async () => {
     const { sessions } = await setUp()
-    sessions.claim('s', user('alice'))
-    sessions.claim('s', user('alice'))
-    expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
-    expect(() => sessions.claim('s', anonymous('s'))).toThrow(/another user/)
-    sessions.claim('s', user('root', ['admin']))
-    expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
-    sessions.claim('t', user('bob'))
+    await sessions.claim('s', user('alice'))
+    await sessions.claim('s', user('alice'))
+    await expect(sessions.claim('s', user('bob'))).rejects.toThrow(/another user/)
+    await expect(sessions.claim('s', anonymous('s'))).rejects.toThrow(/another user/)
+    await sessions.claim('s', user('root', ['admin']))
+    await expect(sessions.claim('s', user('bob'))).rejects.toThrow(/another user/)
+    await sessions.claim('t', user('bob'))
   })
 
   it('stays whose it is over a restart, and as long as it is used', async () => {
     const { sessions, store, clock } = await setUp()
-    sessions.claim('s', user('alice'))
+    await sessions.claim('s', user('alice'))
     for (let day = 0; day < 3; day++) {
       clock.advance(KEEP_MS - 1)
-      sessions.claim('s', user('alice'))
+      await sessions.claim('s', user('alice'))
     }
     const again = await setUp(clock, store)
     clock.advance(KEEP_MS - 1)
-    expect(() => again.sessions.claim('s', user('bob'))).toThrow(/another user/)
+    await expect(again.sessions.claim('s', user('bob'))).rejects.toThrow(/another user/)
   })
 
   it('is nobody’s once nothing of it can be read any more', async () => {
     const { sessions, clock } = await setUp()
-    sessions.claim('s', user('alice'))
+    await sessions.claim('s', user('alice'))
     clock.advance(KEEP_MS)
-    sessions.claim('s', user('bob'))
-    expect(() => sessions.claim('s', user('alice'))).toThrow(/another user/)
+    await sessions.claim('s', user('bob'))
+    await expect(sessions.claim('s', user('alice'))).rejects.toThrow(/another user/)
   })
 
   it('that was anonymous becomes that of who signs in with it, whose anonymous streams end', async () => {
     const { sessions, taken } = await setUp()
-    sessions.claim('s', anonymous('s'))
-    sessions.claim('s', anonymous('s'))
+    await sessions.claim('s', anonymous('s'))
+    await sessions.claim('s', anonymous('s'))
     expect(taken).toEqual([])
-    sessions.claim('s', user('alice'))
+    await sessions.claim('s', user('alice'))
     expect(taken).toEqual(['anonymous:s'])
-    expect(() => sessions.claim('s', anonymous('s'))).toThrow(/another user/)
-    expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
+    await expect(sessions.claim('s', anonymous('s'))).rejects.toThrow(/another user/)
+    await expect(sessions.claim('s', user('bob'))).rejects.toThrow(/another user/)
   })
 
   it('cannot be pushed out by very many that are anonymous', async () => {
     const { sessions } = await setUp()
-    sessions.claim('s', user('alice'))
-    for (let n = 0; n < 100_010; n++) sessions.claim(`other-${n}`, anonymous(`other-${n}`))
+    await sessions.claim('s', user('alice'))
+    for (let n = 0; n < 100_010; n++) await sessions.claim(`other-${n}`, anonymous(`other-${n}`))
     expect(sessions.size).toBe(100_000)
-    expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
+    await expect(sessions.claim('s', user('bob'))).rejects.toThrow(/another user/)
   })
 
   it('cannot be pushed out by who names very many', async () => {
     const { sessions } = await setUp()
-    sessions.claim('s', user('alice'))
-    for (let n = 0; n < 1_000; n++) sessions.claim(`other-${n}`, user('bob'))
+    await sessions.claim('s', user('alice'))
+    for (let n = 0; n < 1_000; n++) await sessions.claim(`other-${n}`, user('bob'))
     expect(sessions.size).toBe(101)
-    expect(() => sessions.claim('s', user('bob'))).toThrow(/another user/)
+    await expect(sessions.claim('s', user('bob'))).rejects.toThrow(/another user/)
   })
 })

@@ -1,6 +1,12 @@
 import type { EventLog, EventStore } from '@tributary/eventlog'
-import { type Clock, ProblemError } from '@tributary/protocol'
-import { isReservedUser, ownerSeenBy, type Principal } from '@tributary/service'
+import type { Clock } from '@tributary/protocol'
+import {
+  claimOf,
+  isReservedUser,
+  othersSession,
+  type Principal,
+  type SessionOwners,
+} from '@tributary/service'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -16,7 +22,7 @@ const Owner = Type.Object({ userId: Type.String(), usedAt: Type.Number() })
 type Owner = Static<typeof Owner>
 const ownerCheck = Compile(Owner)
 
-export interface SessionOwnersOptions {
+export interface LocalSessionOwnersOptions {
   readonly store: EventStore
   readonly clock: Pick<Clock, 'now'>
   /** How long a session stays whose it was after its last use, in ms. As long as anything of it can still be read. */
@@ -25,12 +31,9 @@ export interface SessionOwnersOptions {
   readonly onTaken: (userId: string) => void
 }
 
-/**
- * Whose the sessions are that clients name: each is whose it was first named by, so that nobody gets another's events by
- * naming it. An anonymous one becomes that of the user who signs in with it, for good.
- */
-export class SessionOwners {
-  readonly #options: SessionOwnersOptions
+/** Knows whose the sessions of this gateway are, and keeps that with a log of its store. */
+export class LocalSessionOwners implements SessionOwners {
+  readonly #options: LocalSessionOwnersOptions
   readonly #log: EventLog
   // The least recently used first, of all and of each user.
   readonly #owners = new Map<string, Owner>()
@@ -38,14 +41,14 @@ export class SessionOwners {
   // The anonymous among them: who needs no token pushes nobody out who has one.
   readonly #anonymous = new Set<string>()
 
-  private constructor(options: SessionOwnersOptions, log: EventLog) {
+  private constructor(options: LocalSessionOwnersOptions, log: EventLog) {
     this.#options = options
     this.#log = log
   }
 
-  static async open(options: SessionOwnersOptions): Promise<SessionOwners> {
+  static async open(options: LocalSessionOwnersOptions): Promise<LocalSessionOwners> {
     const log = await options.store.open(LOG, { retention: () => ({ maxEvents: 0, maxAgeMs: 0 }) })
-    const sessions = new SessionOwners(options, log)
+    const sessions = new LocalSessionOwners(options, log)
     const stored = [...log.attributes].flatMap(([sessionId, text]): [string, Owner][] => {
       const owner: unknown = JSON.parse(text)
       return ownerCheck.Check(owner) ? [[sessionId, owner]] : []
@@ -60,17 +63,15 @@ export class SessionOwners {
     return this.#owners.size
   }
 
-  /** Lets on whose the session is, or is from now on, and the admin. @throws ProblemError `forbidden` */
-  claim(sessionId: string, principal: Principal): void {
-    const { userId, method } = principal
+  async claim(sessionId: string, principal: Principal): Promise<void> {
+    const { userId } = principal
     const now = this.#options.clock.now()
     const owner = this.#owners.get(sessionId)
     const isKept = owner !== undefined && now - owner.usedAt < this.#options.keepMs
-    if (isKept && owner.userId !== userId) {
-      if (ownerSeenBy(principal) === undefined) return
-      if (method === 'anonymous' || !isReservedUser(owner.userId)) throw othersSession(sessionId)
-      this.#options.onTaken(owner.userId)
-    }
+    const claim = claimOf(isKept ? owner.userId : undefined, principal)
+    if (claim === 'let') return
+    if (claim === 'others') throw othersSession(sessionId)
+    if (claim === 'taken' && owner !== undefined) this.#options.onTaken(owner.userId)
     this.#set(sessionId, { userId, usedAt: now })
     const isStored = isKept && owner.userId === userId && this.#isFresh(sessionId, now)
     if (!isStored) this.#store({ [sessionId]: JSON.stringify({ userId, usedAt: now }) })
@@ -124,11 +125,4 @@ export class SessionOwners {
   #store(attributes: Readonly<Record<string, string | null>>): void {
     this.#log.append([], { attributes }).catch(() => undefined)
   }
-}
-
-function othersSession(sessionId: string): ProblemError {
-  return new ProblemError(
-    'forbidden',
-    `The session ${JSON.stringify(sessionId)} is another user’s; take a "sessionId" of your own.`,
-  )
 }
