@@ -2,6 +2,7 @@ import { dataOf, EventCollector, ScriptedUpstream } from '@tributary/testkit'
 import { describeWithRedis } from '@tributary/testkit/vitest'
 import { SignJWT } from 'jose'
 import { expect, it } from 'vitest'
+import { startWorker as startWorkerProcess } from './processes.ts'
 import { postJson, runIdOf, startGateway, startWorker } from './services.ts'
 
 const SECRET = 'a secret of thirty-two characters'
@@ -45,9 +46,14 @@ describeWithRedis('nodes that share a Redis', (redis) => {
   it('let a user have no more runs, and read no more of them, than one would', async () => {
     const api = await ScriptedUpstream.start()
     await using _api = api.route('/held', () => undefined)
-    const env = cluster({ MAX_RUNS_PER_USER: '2', MAX_RUN_STREAMS_PER_USER: '3' })
-    await using a = await startWorker({ env })
-    await using b = await startWorker({ env })
+    const env = cluster({
+      MAX_RUNS_PER_USER: '2',
+      MAX_RUN_STREAMS_PER_USER: '3',
+      OUTBOUND_ALLOW: '127.0.0.1',
+      DRAIN_MS: '500',
+    })
+    await using a = await startWorkerProcess({ env })
+    await using b = await startWorkerProcess({ env })
     const body = { tasks: [{ id: 'a', url: `${api.url}/held` }] }
     const open = (url: string) => EventCollector.open(url, { body, headers: ALICE })
     await using first = await open(a.url + TASKS)
