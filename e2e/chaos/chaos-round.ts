@@ -13,6 +13,8 @@ import type { SeededRandom } from './seeded-random.ts'
 
 /** How long everything may take to come to rest after the load, in ms. */
 const SETTLE_MS = 60_000
+/** How long all readers may then take to come to the end of the log. */
+const LAST_MS = 30_000
 /** What comes so soon after something else did not have to be waited for. */
 const NO_TIME_MS = 100
 const PUBLISHERS = 6
@@ -100,14 +102,15 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
   await rest.note('a restart', world.settled())
   const published = (await rest.note('a publisher', publishing)).flat()
   await Promise.all(runs.map(({ client, done }) => rest.note(() => client.name, done)))
-  // Behind everything else: whoever has it has come to the end of the log.
-  const last = await publishers[0]?.publishLast(`round-${number}-last`, giveUp)
+  clearTimeout(limit)
+  // Behind everything else: whoever has it has come to the end of the log. What took too long keeps nobody from it.
+  const end = AbortSignal.any([AbortSignal.timeout(LAST_MS), breakOff])
+  const last = await publishers[0]?.publishLast(`round-${number}-last`, end)
   if (last === undefined) throw new Error('there are publishers')
   published.push(last)
   const lates = world.openLateReaders(since ?? '0', random.fork(4))
   const waiting = [...world.readers, ...lates]
-  await Promise.all(waiting.map((reader) => rest.note(reader.name, caughtUp(reader, last.key, giveUp))))
-  clearTimeout(limit)
+  await Promise.all(waiting.map((reader) => rest.note(reader.name, caughtUp(reader, last.key, end))))
   await Promise.all(lates.map((late) => late[Symbol.asyncDispose]()))
 
   const lateRecords = lates.map((late) => late.takeRecord())
