@@ -19,7 +19,6 @@ interface ClusterNodeOptions extends NodeSettings {
   readonly folder: string
   readonly port: number
   readonly redis: RedisPlaces
-  readonly workers: readonly { readonly url: string }[]
   onFailure(fault: string): void
 }
 
@@ -56,7 +55,7 @@ export class ClusterNode implements AsyncDisposable {
     name: string,
     options: ClusterNodeOptions,
   ): Promise<ClusterNode> {
-    const { folder, port, redis, workers, env, gatewayEnv, onLine, onFailure, comeBackMs } = options
+    const { folder, port, redis, env, gatewayEnv, onLine, onFailure, comeBackMs } = options
     const network = await RedisNetwork.start(redis)
     const url = `http://127.0.0.1:${port}`
     const process = (cwd: string, own: Readonly<Record<string, string>> = {}) => ({
@@ -67,7 +66,7 @@ export class ClusterNode implements AsyncDisposable {
     })
     const start =
       kind === 'gateway'
-        ? (cwd: string) => startGateway({ ...process(cwd, gatewayEnv?.()), workers })
+        ? (cwd: string) => startGateway(process(cwd, gatewayEnv?.()))
         : (cwd: string) => startWorker(process(cwd))
     const service = new RestartedService({
       name,

@@ -66,14 +66,13 @@ export class Cluster implements AsyncDisposable {
           folder,
           redis,
           port: await portOf(name),
-          workers: service === 'worker' ? [] : workerNodes,
           onFailure: (fault) => onFailure(fault),
         })
         nodes.push(owned.use(node))
       }
       return nodes
     }
-    const workerNodes: readonly ClusterNode[] = await prepare('worker', workers)
+    const workerNodes = await prepare('worker', workers)
     const gatewayNodes = await prepare('gateway', gateways)
     await Promise.all([...workerNodes, ...gatewayNodes].map((node) => node.service.start()))
     if (failures.length > 0) throw new Error(failures.join('\n'))
