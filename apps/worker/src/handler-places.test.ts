@@ -21,6 +21,12 @@ it('lets any worker run what all of them have', async () => {
   expect(await both.areEverywhere([])).toBe(true)
 })
 
+it('knows whether there is one that has all', async () => {
+  const both = places({ handlers: ['A', 'B'] }, { handlers: ['A'] })
+  expect(await both.areSomewhere(['B', 'A'])).toBe(true)
+  expect(await both.areSomewhere(['A', 'C'])).toBe(false)
+})
+
 it('takes a worker that simulates for one that has everything, and one that tells nothing for one that has not', async () => {
   expect(await places({ simulates: true }, { handlers: ['A'] }).areEverywhere(['A'])).toBe(true)
   expect(await places({ handlers: ['A'] }, {}).areEverywhere(['A'])).toBe(false)

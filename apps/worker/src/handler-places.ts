@@ -18,6 +18,12 @@ export class HandlerPlaces {
     const workers = await this.#cluster.nodes('worker').catch(() => undefined)
     return workers?.every((worker) => hasAll(worker, names)) ?? false
   }
+
+  /** Whether some worker has all of these. */
+  async areSomewhere(names: readonly string[]): Promise<boolean> {
+    const workers = await this.#cluster.nodes('worker').catch(() => undefined)
+    return workers?.some((worker) => hasAll(worker, names)) ?? false
+  }
 }
 
 function hasAll({ info }: ClusterNode, names: readonly string[]): boolean {

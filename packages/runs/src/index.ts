@@ -29,7 +29,7 @@ export {
 export { type OnceKeyOptions, onceKey } from './once-key.ts'
 export { type Attributes, Run, type RunOptions, type SettleTasks } from './run.ts'
 export type { RunOutcome } from './run-end.ts'
-export { RunAbort, RunSuspendedError } from './run-error.ts'
+export { RunAbort, RunElsewhereError, RunSuspendedError } from './run-error.ts'
 export type { RunIndex } from './run-index.ts'
 export { pageOfRuns, type RunPage } from './run-list.ts'
 export type { RunMeter } from './run-meter.ts'

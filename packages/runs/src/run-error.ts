@@ -33,3 +33,10 @@ export class RunSuspendedError extends Error {
     super('The run was put down, to be gone on with after the restart')
   }
 }
+
+/** Thrown by who rebuilds the work of a run: this node cannot do it, and another can. The run is left to that one. */
+export class RunElsewhereError extends Error {
+  override readonly name = 'RunElsewhereError'
+  readonly code = 'run_elsewhere'
+  readonly retryable = true
+}

@@ -64,5 +64,8 @@ export interface StartedOnce {
   readonly replayed: boolean
 }
 
-/** Builds the work of a run that an earlier process began, from what it was asked for. */
+/**
+ * Builds the work of a run that another process began, from what it was asked for. @throws RunElsewhereError where
+ * another node has what it takes; where it throws anything else, the run fails with it.
+ */
 export type RebuildWork = (run: Run, request: unknown) => Promise<RunWork> | RunWork

@@ -13,7 +13,7 @@ import { NodeRuns } from './node-runs.ts'
 import { QueuedRuns } from './queued-runs.ts'
 import { ReaderMarks } from './reader-marks.ts'
 import { CANCELLED, REQUEST, Run } from './run.ts'
-import { RunAbort } from './run-error.ts'
+import { RunAbort, RunElsewhereError } from './run-error.ts'
 import type { RunIndex } from './run-index.ts'
 import type { RunPage } from './run-list.ts'
 import { NO_RUN_METER } from './run-meter.ts'
@@ -279,15 +279,18 @@ export class RunRegistry implements AsyncDisposable {
     await this.#node.putDown(runId)
     const run = this.#node.get(runId) ?? (await this.#takeOver(runId))
     if (run === undefined) return 'ended'
-    return this.#node.execute(
-      run,
-      async (taken) => {
-        const request = taken.attribute(REQUEST)
-        const work = await rebuild(taken, request === undefined ? undefined : JSON.parse(request))
-        return work(taken)
-      },
-      hold,
-    )
+    return this.#node.execute(run, await this.#rebuilt(run, rebuild), hold)
+  }
+
+  async #rebuilt(run: Run, rebuild: RebuildWork): Promise<RunWork> {
+    try {
+      const request = run.attribute(REQUEST)
+      return await rebuild(run, request === undefined ? undefined : JSON.parse(request))
+    } catch (error) {
+      if (!(error instanceof RunElsewhereError)) return () => Promise.reject(error)
+      this.#node.drop(run)
+      throw error
+    }
   }
 
   /** Makes a run of the store this node's; `undefined` where it has ended, or is not there. */

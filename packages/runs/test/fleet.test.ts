@@ -8,6 +8,7 @@ import { BullRunQueue } from '../src/bullmq/index.ts'
 import { cancelRun } from '../src/cancel-run.ts'
 import type { RunWork } from '../src/execute-run.ts'
 import { RedisRunIndex } from '../src/redis/index.ts'
+import { RunElsewhereError } from '../src/run-error.ts'
 import { RunRegistry } from '../src/run-registry.ts'
 import type { RunRegistryOptions } from '../src/run-registry-options.ts'
 import { anyRun, eventsOf, heldWork, never, succeeded, typesOf, untilStopped } from './runs-under-test.ts'
@@ -98,6 +99,24 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     expect([...quotas[1].held()]).toHaveLength(1)
     held.end(succeeded())
     await until(() => [...quotas[1].held()].length === 0)
+  })
+
+  it('leaves a run to another node where that has what it takes, and this one has not', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    await here.runs.recover(() => {
+      throw new RunElsewhereError('no such handler here')
+    })
+    const accepted = await here.runs.submit(anywhere, never)
+    const held = heldWork()
+    const there = await place.node(held.work)
+    await there.recover()
+    const run = await held.begun
+    expect(run.id).toBe(accepted.id)
+    held.end(succeeded())
+    await run.ended
+    expect(await typesOf(run.log)).toEqual(['complete'])
+    expect(here.errors).toEqual([])
   })
 
   it('cancels what another node executes, and what waits for one', async () => {

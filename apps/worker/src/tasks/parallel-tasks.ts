@@ -70,6 +70,15 @@ export function planParallelTasks(body: ParallelTasksRequest, deps: ParallelTask
 
 const stored = Compile(ParallelTasksRequest)
 
+/** The registered tasks that a stored request names; none where it is no request. */
+export function handlersOf(request: unknown): string[] {
+  if (!stored.Check(request)) return []
+  return request.tasks.flatMap((task) => {
+    if (typeof task === 'string') return [task]
+    return 'url' in task ? [] : [task.name]
+  })
+}
+
 /**
  * The work of such a run that an earlier process began. A task that is refused now fails; the others go on.
  *

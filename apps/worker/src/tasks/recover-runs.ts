@@ -1,10 +1,12 @@
 import { ProblemError } from '@tributary/protocol'
-import { type RunRegistry, type RunWork, readRunPast, TaskBoard } from '@tributary/runs'
+import { RunElsewhereError, type RunRegistry, type RunWork, readRunPast, TaskBoard } from '@tributary/runs'
+import type { HandlerPlaces } from '../handler-places.ts'
 import { type FlowDeps, resumeFlow } from './flow.ts'
-import { type ParallelTasksDeps, resumeParallelTasks } from './parallel-tasks.ts'
+import { handlersOf, type ParallelTasksDeps, resumeParallelTasks } from './parallel-tasks.ts'
 
 export interface RecoverDeps extends ParallelTasksDeps, FlowDeps {
   readonly runs: RunRegistry
+  readonly handlerPlaces: Pick<HandlerPlaces, 'areSomewhere'>
 }
 
 /**
@@ -13,15 +15,26 @@ export interface RecoverDeps extends ParallelTasksDeps, FlowDeps {
  * fails, and says why.
  */
 export function recoverRuns(deps: RecoverDeps): Promise<void> {
-  return deps.runs.recover(({ kind }, request) => {
+  return deps.runs.recover(async ({ kind }, request) => {
     try {
-      if (kind === 'parallel-tasks') return resumeParallelTasks(request, deps)
+      if (kind === 'parallel-tasks') {
+        await refuseElsewhere(request, deps)
+        return resumeParallelTasks(request, deps)
+      }
       if (kind === 'flow') return resumeFlow(request, deps)
       throw new ProblemError('invalid_request', `A worker has no runs of the kind ${JSON.stringify(kind)}`)
     } catch (error) {
+      if (error instanceof RunElsewhereError) throw error
       return fail(error, deps)
     }
   })
+}
+
+/** @throws RunElsewhereError where the request names tasks that this worker has not, and another has them all. */
+async function refuseElsewhere(request: unknown, { handlers, handlerPlaces }: RecoverDeps): Promise<void> {
+  const names = handlersOf(request)
+  if (names.every((name) => handlers.find(name) !== undefined)) return
+  if (await handlerPlaces.areSomewhere(names)) throw new RunElsewhereError(`Not here: ${names.join(', ')}`)
 }
 
 /** Gives the tasks that had begun their final states, and fails the run. */
