@@ -3,7 +3,7 @@ import { type Cluster, LocalCluster } from '@tributary/cluster'
 import { RedisCluster } from '@tributary/cluster/redis'
 import type { EventStore } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
-import { RedisEventStore } from '@tributary/eventlog/redis'
+import { RedisEventStore, type RedisEventStoreOptions } from '@tributary/eventlog/redis'
 import { SqliteEventStore } from '@tributary/eventlog/sqlite'
 import { type ConnectionRegistry, DEFAULT_NAMESPACE } from '@tributary/hub'
 import { RedisConnectionRegistry } from '@tributary/hub/redis'
@@ -203,7 +203,7 @@ async function openStore(
   }
   if (redis !== undefined) {
     const prefix = `${config.REDIS_PREFIX}:gateway`
-    return new RedisEventStore({ connections: redis, prefix, onStored, onError })
+    return new RedisEventStore({ connections: redis, prefix, ...outageOf(config), onStored, onError })
   }
   return fromVariable('DATA_DIR', async () =>
     config.STORE === 'memory'
@@ -216,4 +216,10 @@ async function openStore(
           onError,
         }),
   )
+}
+
+/** What sends may wait while Redis is away; without it they are refused. */
+function outageOf(config: GatewayConfig): Pick<RedisEventStoreOptions, 'outage'> {
+  const { REDIS_OUTAGE, REDIS_OUTAGE_MAX_EVENTS: maxEvents, REDIS_OUTAGE_MAX_BYTES: maxBytes } = config
+  return REDIS_OUTAGE === 'buffer' ? { outage: { maxEvents, maxBytes } } : {}
 }
