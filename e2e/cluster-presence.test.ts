@@ -60,7 +60,9 @@ describeWithRedis('gateways that are nodes of a cluster', (redis) => {
     expect(await ask(b, '/connections', 'root')).toMatchObject({ body: { connections: { length: 2 } } })
     const { connectionId } = (await ask(a, '/status/user/ann', 'ann')).body.connections[0]
     for (const gateway of [a, b]) {
-      expect(await ask(gateway, `/connections/${connectionId}`, 'ann')).toMatchObject({ body: { userId: 'ann' } })
+      expect(await ask(gateway, `/connections/${connectionId}`, 'ann')).toMatchObject({
+        body: { userId: 'ann' },
+      })
       expect(await ask(gateway, `/connections/${connectionId}`, 'bob')).toMatchObject({ status: 403 })
       const change = { method: 'POST', body: JSON.stringify({ join: [`of ${gateway.url}`] }) }
       const path = `/connections/${connectionId}/subscriptions`
@@ -84,7 +86,9 @@ describeWithRedis('gateways that are nodes of a cluster', (redis) => {
     await using _ann = await open(b, 'ann')
     await using _bob = await open(b, 'bob')
     await using _still = await open(a, 'bob')
-    await expect.poll(() => changesIn(watcher).toSorted(), TOLD).toEqual(['presence_join ann', 'presence_join bob'])
+    await expect
+      .poll(() => changesIn(watcher).toSorted(), TOLD)
+      .toEqual(['presence_join ann', 'presence_join bob'])
     await b.kill()
     await expect
       .poll(() => changesIn(watcher).toSorted(), TOLD)
