@@ -1,7 +1,7 @@
 import type { FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import { describe, expect, it } from 'vitest'
 
-export const WINDOW_MS = 60_000
+const WINDOW_MS = 60_000
 
 /** Counts as @fastify/rate-limit does. */
 export function counterOf(Store: FastifyRateLimitStoreCtor) {
