@@ -19,7 +19,7 @@ export {
   type StartingPoint,
   type StoreHealth,
 } from './event-log.ts'
-export type { Following } from './following.ts'
+export { type Following, NOTHING_TO_FOLLOW } from './following.ts'
 export { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from './log-error.ts'
 export { MirrorLog, type MirrorLogOptions } from './mirror-log.ts'
 export { StoredEvent } from './stored-event.ts'

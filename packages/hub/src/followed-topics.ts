@@ -1,5 +1,7 @@
-import type { Following, ReadableLog } from '@tributary/eventlog'
+import { type Following, NOTHING_TO_FOLLOW, type ReadableLog } from '@tributary/eventlog'
 import type { Topic } from '@tributary/protocol'
+
+const NO_TOPICS: ReadonlySet<Topic> = new Set()
 
 /** What the log follows for one connection. */
 export class FollowedTopics {
@@ -12,8 +14,9 @@ export class FollowedTopics {
 
   constructor(log: ReadableLog, topics: readonly Topic[]) {
     this.#log = log
-    this.#topics = new Set(topics)
     this.#following = log.follow(topics)
+    // A log that hears of everything anyway is asked no more, and nothing is kept for it.
+    this.#topics = this.#following === NOTHING_TO_FOLLOW ? NO_TOPICS : new Set(topics)
   }
 
   /** Resolves once what it began with is followed; `undefined` where it is. @throws StoreUnavailableError */
@@ -23,7 +26,7 @@ export class FollowedTopics {
 
   /** Follows one more. Resolves once it is followed; `undefined` where it is. @throws StoreUnavailableError */
   add(topic: Topic): Promise<void> | undefined {
-    if (this.#ended || this.#topics.has(topic)) return undefined
+    if (this.#ended || this.#following === NOTHING_TO_FOLLOW || this.#topics.has(topic)) return undefined
     this.#added ??= new Map()
     let following = this.#added.get(topic)
     if (following === undefined) {
