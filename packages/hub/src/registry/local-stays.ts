@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { PresenceMember } from '@tributary/protocol'
 import {
   type Announcement,
@@ -12,6 +12,8 @@ import { NO_STAY_RECORDS, type StayRecord, type StayRecords } from './stay-recor
 
 /** The group of which every user is a member as long as he is connected at all. Nobody is told of it. */
 const EVERYWHERE = ''
+/** Of most stays there is nothing to tell. */
+const NONE: readonly Announcement[] = []
 
 interface Stay {
   readonly group: string
@@ -24,7 +26,7 @@ interface Stay {
   leavesAt: number | undefined
   isOver: boolean
   /** What is to be told, in order. */
-  readonly pending: Announcement[]
+  pending: readonly Announcement[]
   /** Until when who was handed it may acknowledge that. */
   claimedUntil: number
 }
@@ -47,6 +49,9 @@ export class LocalStays {
   // Those that wait for a time: the earliest first, for the times are all the same length.
   readonly #leaving = new Set<string>()
   readonly #claimed = new Set<string>()
+  // What makes the ids of its stays others than those of any other process.
+  readonly #life = randomBytes(9).toString('base64url')
+  #stays = 0
 
   constructor({ rules, now, records = NO_STAY_RECORDS }: LocalStaysOptions) {
     this.#rules = rules
@@ -160,7 +165,7 @@ export class LocalStays {
       if (stay === undefined) continue
       const told = stay.pending.findIndex((one) => one.kind === kind && one.stayId === stayId)
       if (told === -1) continue
-      stay.pending.splice(0, told + 1)
+      stay.pending = told + 1 === stay.pending.length ? NONE : stay.pending.slice(told + 1)
       if (stay.pending.length > 0) {
         next.push(...this.#claim(place, stay))
         continue
@@ -201,20 +206,20 @@ export class LocalStays {
     const stay: Stay = {
       group,
       userId,
-      stayId: randomUUID(),
+      stayId: this.#nextStayId(),
       since: now,
       shown,
       connections: 1,
       leavesAt: undefined,
       isOver: false,
       // What is still to be told of the stay before comes first.
-      pending: before?.pending ?? [],
+      pending: before?.pending ?? NONE,
       claimedUntil: before?.claimedUntil ?? 0,
     }
     this.#byPlace.set(place, stay)
     this.#put(stay)
     if (!this.#isTold(group)) return []
-    stay.pending.push(announcement('join', place, stay, now))
+    stay.pending = [...stay.pending, announcement('join', place, stay, now)]
     changed.set(place, recordOf(stay))
     return this.#claimOrWait(place, stay)
   }
@@ -224,10 +229,16 @@ export class LocalStays {
     stay.isOver = true
     stay.leavesAt = undefined
     this.#take(stay)
-    if (this.#isTold(stay.group)) stay.pending.push(announcement('leave', place, stay, this.#now()))
+    if (this.#isTold(stay.group))
+      stay.pending = [...stay.pending, announcement('leave', place, stay, this.#now())]
     if (stay.pending.length === 0) this.#byPlace.delete(place)
     if (stay.group !== EVERYWHERE) changed.set(place, stay.pending.length === 0 ? null : recordOf(stay))
     return stay.pending.length === 0 ? [] : this.#claimOrWait(place, stay)
+  }
+
+  #nextStayId(): string {
+    this.#stays += 1
+    return `${this.#life}-${this.#stays.toString(36)}`
   }
 
   /** Hands out what is to be told, unless somebody has been handed what comes before it. */
