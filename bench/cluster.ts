@@ -2,6 +2,7 @@
  * Two gateways on one Redis beside one gateway alone: what each delivers of what is published at one of them, how long
  * an event takes to the other, and what all that is to Redis.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { lastingPort, type RedisServer, startRedis } from '@tributary/testkit'
 import type { BenchProcess } from './child-process.ts'
@@ -50,6 +51,7 @@ interface OfRedis {
   readonly connections: number
   readonly callsPerPublish: Record<string, number>
   readonly cpuUsPerPublish: number
+  readonly idleCpuUsPerS: number
 }
 
 export async function benchCluster(args: readonly string[]): Promise<void> {
@@ -161,11 +163,13 @@ async function measureCluster({ streams, seconds }: Plan, round: number) {
   await using cluster = await BenchCluster.start()
   const ofRedis: OfRedis[] = []
   const count = async (readers: number, idleGroups: number) => {
+    const idle = await redisFigures(cluster.redis)
+    await delay(seconds * 1_000)
     const before = await redisFigures(cluster.redis)
     const load = { publishers: 4, bytes: BYTES, seconds, rate: COUNTED_RATE }
     const { published } = (await cluster.publish(load)).here
     const after = await redisFigures(cluster.redis)
-    ofRedis.push({ round, readers, idleGroups, ...costOf(published, before, after) })
+    ofRedis.push({ round, readers, idleGroups, ...costOf(published, idle, before, after) })
   }
   await cluster.open(FEW_READERS)
   await cluster.publish({ publishers: 1, bytes: BYTES, seconds: WARM_UP_S })
@@ -188,14 +192,18 @@ async function measureCluster({ streams, seconds }: Plan, round: number) {
   return { delivered, ofRedis }
 }
 
-function costOf(published: number, before: RedisFigures, after: RedisFigures) {
+/** What was done while nothing was published goes on meanwhile, and is no part of it. */
+function costOf(published: number, idle: RedisFigures, before: RedisFigures, after: RedisFigures) {
+  const share = (after.atMs - before.atMs) / (before.atMs - idle.atMs)
+  const cpuS = after.cpuS - before.cpuS - share * (before.cpuS - idle.cpuS)
   const { usedMemoryKb, subscribers, connections } = after
   return {
     usedMemoryKb,
     subscribers,
     connections,
-    callsPerPublish: callsPer(published, before, after),
-    cpuUsPerPublish: ((after.cpuS - before.cpuS) * 1e6) / published,
+    callsPerPublish: callsPer(published, idle, before, after),
+    cpuUsPerPublish: (cpuS * 1e6) / published,
+    idleCpuUsPerS: ((before.cpuS - idle.cpuS) * 1e9) / (before.atMs - idle.atMs),
   }
 }
 
@@ -237,6 +245,7 @@ function redisRows(all: readonly OfRedis[]) {
       'calls a publish': Object.entries(first?.callsPerPublish ?? {})
         .map(([name, rate]) => `${name} ${rate}`)
         .join(', '),
+      'idle CPU µs a second': median(own.map(({ idleCpuUsPerS }) => idleCpuUsPerS)).toFixed(0),
       'CPU µs a publish': median(own.map(({ cpuUsPerPublish }) => cpuUsPerPublish)).toFixed(0),
       'used memory KB': median(own.map(({ usedMemoryKb }) => usedMemoryKb)).toFixed(0),
       subscribers: Math.max(...own.map(({ subscribers }) => subscribers)),

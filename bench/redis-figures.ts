@@ -2,6 +2,7 @@ import type { RedisServer } from '@tributary/testkit'
 
 /** What a Redis has done and holds, at one moment. */
 export interface RedisFigures {
+  readonly atMs: number
   /** Calls of each command since it began. */
   readonly calls: ReadonlyMap<string, number>
   readonly cpuS: number
@@ -17,6 +18,7 @@ export async function redisFigures(redis: RedisServer): Promise<RedisFigures> {
   const list = async (...type: string[]) =>
     String(await redis.run('CLIENT', 'LIST', ...type)).match(/^id=/gm)?.length ?? 0
   return {
+    atMs: performance.now(),
     calls: new Map(
       [...stats.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)].map(([, name = '', count]) => [
         name,
@@ -30,11 +32,22 @@ export async function redisFigures(redis: RedisServer): Promise<RedisFigures> {
   }
 }
 
-/** What each command was called for one of `count`, where it was called for one in a hundred at least. */
-export function callsPer(count: number, before: RedisFigures, after: RedisFigures): Record<string, number> {
-  const rates = [...after.calls].map(
-    ([name, calls]) => [name, (calls - (before.calls.get(name) ?? 0)) / count] as const,
-  )
+/**
+ * What each command was called for one of `count` between two moments, beside what is called anyway, as between `idle` and
+ * the first of them; where it was called for one in a hundred at least.
+ */
+export function callsPer(
+  count: number,
+  idle: RedisFigures,
+  before: RedisFigures,
+  after: RedisFigures,
+): Record<string, number> {
+  const share = (after.atMs - before.atMs) / (before.atMs - idle.atMs)
+  const callsOf = (name: string, { calls }: RedisFigures) => calls.get(name) ?? 0
+  const rates = [...after.calls.keys()].map((name) => {
+    const anyway = share * (callsOf(name, before) - callsOf(name, idle))
+    return [name, (callsOf(name, after) - callsOf(name, before) - anyway) / count] as const
+  })
   return Object.fromEntries(
     rates.filter(([, rate]) => rate >= 0.01).map(([name, rate]) => [name, Number(rate.toFixed(3))]),
   )

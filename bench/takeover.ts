@@ -3,19 +3,18 @@
  * a reader, the master of Redis. Everything is as by default, but for the readers' wait before they come back.
  */
 
-import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { readStream } from '@tributary/client'
 import { Cluster } from '@tributary/e2e/cluster'
+import { CountingApi } from './counting-api.ts'
 import { median, report } from './figures.ts'
+import { LIMIT_MS, until } from './until.ts'
 
 const DEFAULT_ROUNDS = '50'
 /** Readers wait so long before they come back, in ms; the default of 3,000 would be most of what is measured. */
 const RETRY_MS = 100
 const PUBLISH_EVERY_MS = 20
-const LIMIT_MS = 60_000
 const TOKEN = 'test-token'
 const HEADERS = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
 
@@ -174,78 +173,4 @@ async function sendTicks(url: string, signal: AbortSignal): Promise<void> {
 
 function post(url: string, body: unknown): Promise<Response> {
   return fetch(url, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) })
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + LIMIT_MS
-  while (!(await Promise.resolve(holds()).catch(() => false))) {
-    if (performance.now() > deadline) throw new Error(`nothing goes on after ${LIMIT_MS / 1_000} s`)
-    await delay(5)
-  }
-}
-
-/** An API that counts its calls: `/held/…` answers the second one, `/ticking/…` is a stream without an end. */
-class CountingApi implements AsyncDisposable {
-  readonly url: string
-  readonly #server: Server
-  readonly #calls = new Map<string, number>()
-  #paths = 0
-
-  private constructor(server: Server, url: string) {
-    this.#server = server
-    this.url = url
-    server.on('request', ({ url: path = '' }, response: ServerResponse) => {
-      const nth = (this.#calls.get(path) ?? 0) + 1
-      this.#calls.set(path, nth)
-      response.on('error', () => undefined)
-      if (path.startsWith('/ticking')) tick(response, nth > 1)
-      else if (nth > 1) response.end('{}')
-    })
-  }
-
-  static async start(): Promise<CountingApi> {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('an HTTP server has no port')
-    return new CountingApi(server, `http://127.0.0.1:${address.port}`)
-  }
-
-  held(): string {
-    this.#paths += 1
-    return `/held/${this.#paths}`
-  }
-
-  ticking(): string {
-    this.#paths += 1
-    return `/ticking/${this.#paths}`
-  }
-
-  async calls(path: string, count: number): Promise<void> {
-    await until(() => (this.#calls.get(path) ?? 0) >= count)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const closed = once(this.#server, 'close')
-    this.#server.close()
-    this.#server.closeAllConnections()
-    await closed
-  }
-}
-
-/** A stream that can be resumed; the second reader is given its end. */
-function tick(response: ServerResponse, ends: boolean): void {
-  response.writeHead(200, { 'content-type': 'text/event-stream' })
-  let id = ends ? 1_000_000 : 0
-  const write = () => {
-    id += 1
-    response.write(`id: ${id}\nevent: tick\ndata: ${id}\n\n`)
-  }
-  write()
-  if (ends) {
-    response.end()
-    return
-  }
-  const timer = setInterval(write, PUBLISH_EVERY_MS)
-  response.on('close', () => clearInterval(timer))
 }

@@ -105,7 +105,8 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
   clearTimeout(limit)
   // Behind everything else: whoever has it has come to the end of the log. What took too long keeps nobody from it.
   const end = AbortSignal.any([AbortSignal.timeout(LAST_MS), breakOff])
-  const last = await publishers[0]?.publishLast(`round-${number}-last`, end)
+  const closing = publishers[0]?.publishLast(`round-${number}-last`, end)
+  const last = await rest.note('the last event', Promise.resolve(closing))
   if (last === undefined) throw new Error('there are publishers')
   published.push(last)
   const lates = world.openLateReaders(since ?? '0', random.fork(4))
