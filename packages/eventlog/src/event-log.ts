@@ -1,4 +1,5 @@
 import type { Audience, Cursor, GapReason, NewEvent, Position, Topic } from '@tributary/protocol'
+import type { EphemeralEvent, Telling, Told } from './ephemeral-event.ts'
 import type { Following } from './following.ts'
 import type { StoredEvent } from './stored-event.ts'
 
@@ -173,6 +174,17 @@ export interface EventLog extends ReadableLog {
    * @throws as `append`; OnceConflictError where the key was used for something else.
    */
   appendOnce(batch: readonly Append[], once: OnceKey, options?: BridgeOptions): Promise<OnceAnswer>
+  appendOnce(batch: readonly Append[], once: OnceKey): Promise<OnceAnswer>
+  /**
+   * Tells an event to who listens, now or never: it is not stored, takes no number, and is not tried again. Listeners
+   * here hear of it before this returns; those of other processes where one of its topics is followed, and perhaps
+   * others, each once, and of those of one process in the order of its calls, as far as the way there keeps it.
+   *
+   * @throws as `append`; StoreUnavailableError where others are known to be out of reach, and it is told to nobody then.
+   */
+  tell(telling: Telling): Promise<Told>
+  /** Calls `listener` with each event that is told, here or in another process, until the answer is called. */
+  onTold(listener: (event: EphemeralEvent) => void): () => void
   /** Appends the terminal event; whatever comes later is refused. @throws as `append`; LogClosedError the second time. */
   close(terminal: Append, options?: AppendOptions): Promise<LogEntry>
 }

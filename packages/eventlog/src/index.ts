@@ -1,3 +1,4 @@
+export type { EphemeralEvent, Telling, Told } from './ephemeral-event.ts'
 export {
   type Append,
   type AppendOptions,

@@ -1,5 +1,6 @@
 import { appendContract } from './append-contract.ts'
 import { attributesContract } from './attributes-contract.ts'
+import { ephemeralContract } from './ephemeral-contract.ts'
 import type { NewPlace } from './log-fixture.ts'
 import { onceContract } from './once-contract.ts'
 import { restartContract } from './restart-contract.ts'
@@ -15,6 +16,7 @@ export function eventStoreContract(name: string, newPlace: NewPlace): void {
   attributesContract(name, newPlace)
   resumeContract(name, newPlace)
   tailContract(name, newPlace)
+  ephemeralContract(name, newPlace)
   retentionContract(name, newPlace)
   storeContract(name, newPlace)
 }

@@ -1,21 +1,14 @@
-import type { LogEntry } from '@tributary/eventlog'
-import {
-  type Audience,
-  audienceIncludes,
-  audienceTopics,
-  EVENT_VERSION,
-  includesAllUnderTopics,
-} from '@tributary/protocol'
+import type { EphemeralEvent, LogEntry } from '@tributary/eventlog'
+import { audienceIncludes, EVENT_VERSION, includesAllUnderTopics } from '@tributary/protocol'
 import { eventFrame, type Frame, type FrameForm } from '@tributary/sse'
 import type { Connection } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
-import type { CheckedEvent } from './new-event.ts'
 
 /** Hands events to the streams that they are for, and counts how many took them. */
 export class FanOut {
   readonly #index: ConnectionIndex
-  // Noted when the log tells of an entry, read by its publisher once the append is through.
-  readonly #taken = new WeakMap<LogEntry, number>()
+  // Noted when the log tells of it, read by its publisher once the append is through.
+  readonly #taken = new WeakMap<LogEntry | EphemeralEvent, number>()
   #dispatched = 0
 
   constructor(index: ConnectionIndex) {
@@ -31,8 +24,8 @@ export class FanOut {
     this.#dispatched = 0
   }
 
-  /** The outboxes that took an entry when it was offered. */
-  takenOf(entry: LogEntry): number {
+  /** The outboxes that took it when it was offered. */
+  takenOf(entry: LogEntry | EphemeralEvent): number {
     return this.#taken.get(entry) ?? 0
   }
 
@@ -52,11 +45,11 @@ export class FanOut {
     this.#taken.set(entry, taken)
   }
 
-  /** Sends an event that is in no log, to live streams only. Answers how many outboxes took it. */
-  sendEphemeral(event: CheckedEvent, audience: Audience, timestamp: number): number {
-    const frames = new EphemeralFrames(event, timestamp)
+  /** Offers an event that is in no log, to live streams only. */
+  offerEphemeral(event: EphemeralEvent): void {
+    const frames = new EphemeralFrames(event)
     let taken = 0
-    for (const connection of this.#membersOf(audience)) {
+    for (const connection of this.#membersOf(event)) {
       const { stream, form } = connection
       // In the midst of a replay it would be out of order, and might find no room for no fault of the reader.
       if (stream === undefined || !stream.live || !connection.wants(event.type)) continue
@@ -69,12 +62,13 @@ export class FanOut {
       else stream.end('slow_consumer')
     }
     this.#dispatched += taken
-    return taken
+    this.#taken.set(event, taken)
   }
 
-  #membersOf(audience: Audience): Set<Connection> {
+  #membersOf({ audience, topics }: EphemeralEvent): Set<Connection> {
     const members = new Set<Connection>()
-    for (const topic of audienceTopics(audience)) {
+    if (audience === undefined) return members
+    for (const topic of topics) {
       for (const connection of this.#index.under(topic)) {
         if (audienceIncludes(audience, connection)) members.add(connection)
       }
@@ -85,22 +79,20 @@ export class FanOut {
 
 /** The frames of one ephemeral event: each form is encoded at most once. */
 class EphemeralFrames {
-  readonly #event: CheckedEvent
-  readonly #timestamp: number
+  readonly #event: EphemeralEvent
   readonly #byForm = new Map<string, Frame>()
 
-  constructor(event: CheckedEvent, timestamp: number) {
+  constructor(event: EphemeralEvent) {
     this.#event = event
-    this.#timestamp = timestamp
   }
 
   frame(form: FrameForm): Frame {
     const key = `${form.format} ${form.naming}`
     let frame = this.#byForm.get(key)
     if (frame === undefined) {
-      const { json, ...said } = this.#event
-      const head = { ...said, id: null, timestamp: this.#timestamp, version: EVENT_VERSION } as const
-      frame = eventFrame(head, json, form)
+      const { type, timestamp, priority, source, metadata, json } = this.#event
+      const said = { id: null, type, timestamp, priority, source, version: EVENT_VERSION } as const
+      frame = eventFrame(metadata === undefined ? said : { ...said, metadata }, json, form)
       this.#byForm.set(key, frame)
     }
     return frame

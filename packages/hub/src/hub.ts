@@ -104,6 +104,7 @@ export class Hub implements AsyncDisposable {
         this.#fanOut.offer(entry)
         this.#polls.tell(entry)
       }),
+      log.onTold((event) => this.#fanOut.offerEphemeral(event)),
       log.onRewind(() => this.#connections.rewind()),
       () => members.end(),
     ]

@@ -22,7 +22,7 @@ export interface PublisherOptions {
   readonly idempotencyWindowMs: number
 }
 
-/** Appends events to the hub's log, or hands on what is in no log. */
+/** Appends events to the hub's log, or has it tell what is in no log. */
 export class Publisher {
   readonly #options: PublisherOptions
   #published = 0
@@ -77,7 +77,7 @@ export class Publisher {
     )
     const narrowed = narrow(audience, where)
     if (once !== undefined) return this.#publishOnce(event, narrowed, ephemeral, once)
-    return ephemeral ? this.#sendEphemeral(event, narrowed) : this.#append(event, narrowed)
+    return ephemeral ? this.#tell(event, narrowed) : this.#append(event, narrowed)
   }
 
   async #append(event: CheckedEvent, audience: Audience): Promise<SendReceipt> {
@@ -87,9 +87,11 @@ export class Publisher {
     return receiptOf(entry, fanOut)
   }
 
-  #sendEphemeral(event: CheckedEvent, audience: Audience): SendReceipt {
-    const { fanOut, clock } = this.#options
-    return { success: true, id: null, delivered: fanOut.sendEphemeral(event, audience, clock.now()) }
+  async #tell(event: CheckedEvent, audience: Audience): Promise<SendReceipt> {
+    const { log, fanOut, clock } = this.#options
+    const told = await log.tell({ event, audience, timestamp: clock.now() })
+    const receipt = { success: true, id: null, delivered: fanOut.takenOf(told.event) } as const
+    return told.isEverywhere ? receipt : { ...receipt, degraded: true }
   }
 
   async #publishOnce(
@@ -108,7 +110,7 @@ export class Publisher {
       return { success: true, id, delivered: 0, replayed: true }
     }
     const [entry] = answer.entries
-    return entry === undefined ? this.#sendEphemeral(event, audience) : receiptOf(entry, fanOut)
+    return entry === undefined ? this.#tell(event, audience) : receiptOf(entry, fanOut)
   }
 }
 

@@ -103,4 +103,33 @@ describeWithRedisServers('while Redis is away, a hub', () => {
     expect(received).toEqual([1, 2])
     expect(both.sink.lastEventId).not.toContain('~')
   })
+
+  it('gives ephemeral events to its own readers, once for a key, and to nobody later', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using a = await node(redis)
+    await using b = await node(redis)
+    const [here, there] = [await a.connect({ groups: ['g'] }), await b.connect({ groups: ['g'] })]
+    await redis.kill()
+    await vi.waitFor(() => expect(a.connections.status.state).toBe('down'), BACK_MS)
+    const send = (data: unknown, key?: string) =>
+      a.hub.sendToGroup('g', 'e', data, {
+        ephemeral: true,
+        ...(key === undefined ? {} : { once: { key } }),
+      })
+    const receipt = { success: true, degraded: true, id: null, delivered: 1 }
+    expect(await send('away')).toEqual(receipt)
+    expect(await send('once', 'k')).toEqual(receipt)
+    expect(await send('once', 'k')).toMatchObject({ delivered: 0, replayed: true })
+    expect(here.sink.received).toEqual(['away', 'once'])
+    await redis.restart()
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), BACK_MS)
+    await vi.waitFor(async () => {
+      await send('back')
+      expect(new Set(there.sink.received)).toEqual(new Set(['back']))
+    }, BACK_MS)
+    expect(await send('once', 'k')).toMatchObject({ replayed: true })
+    expect(new Set(here.sink.received)).toEqual(new Set(['away', 'once', 'back']))
+  })
 })

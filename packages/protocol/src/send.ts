@@ -90,7 +90,7 @@ export const SendAnswer = Type.Object({
   degraded: Type.Optional(
     Type.Literal(true, {
       description:
-        'The store is away: the event was delivered by this node alone, which keeps it to store it later. `id` is null.',
+        'The store is away: the event was delivered by this node alone, which keeps it to store it later; an ephemeral one is not kept. `id` is null.',
     }),
   ),
 })

@@ -1,6 +1,7 @@
 import { type Cursor, formatEventId, type Position, PositionSequence } from '@tributary/protocol'
 import { ChangeListeners } from '../change-listeners.ts'
 import { EntryListeners } from '../entry-listeners.ts'
+import { type EphemeralEvent, EphemeralListeners, type Telling, type Told } from '../ephemeral-event.ts'
 import type {
   Append,
   AppendOptions,
@@ -29,6 +30,7 @@ export class MemoryEventLog implements EventLog {
   readonly #window: LogWindow
   readonly #listeners = new EntryListeners()
   readonly #attributeListeners = new ChangeListeners()
+  readonly #ephemeralListeners = new EphemeralListeners()
   readonly #recent = new RecentFrames()
   readonly #attributes: Map<string, string>
   readonly #onceKeys = new OnceKeys()
@@ -96,6 +98,15 @@ export class MemoryEventLog implements EventLog {
     this.#add([entry])
     if (options?.attributes !== undefined) this.#attributeListeners.tell()
     return entry
+  }
+
+  async tell(telling: Telling): Promise<Told> {
+    if (this.#closed) throw new LogClosedError(this.name)
+    return this.#ephemeralListeners.tellAll(telling)
+  }
+
+  onTold(listener: (event: EphemeralEvent) => void): () => void {
+    return this.#ephemeralListeners.add(listener)
   }
 
   async locate(cursor: Cursor, topics?: readonly string[]): Promise<StartingPoint> {

@@ -2,7 +2,7 @@ import type { Position, Topic } from '@tributary/protocol'
 import type { LogEntry, Page } from '../event-log.ts'
 import type { Following } from '../following.ts'
 import { indexedTopics } from '../log-window.ts'
-import { type LogMessage, parseLogMessage, type ToldEntry } from './log-message.ts'
+import { isEphemeral, type LogMessage, parseLogMessage, type ToldEntry } from './log-message.ts'
 import { AnswerReader, type ScriptAnswer } from './script-answer.ts'
 import type { FollowedTopic, TopicSubscriptions } from './topic-subscriptions.ts'
 
@@ -27,6 +27,8 @@ export interface FollowerHost {
     change: Readonly<Record<string, string | null>> | ReadonlyMap<string, string>,
   ): void
   onDropped(): void
+  /** Something was told that is in no log. */
+  onEphemeral(message: string): void
   /** The log has not got what was handed on, or not any more: its readers find their places anew. */
   rewind(place: LogPlace): void
   /** Stores what waits for that, before anything else is handed on. */
@@ -182,7 +184,13 @@ export class LogFollower {
       else this.#hasMissed = true
       return
     }
-    if (this.#isSuspect || this.#isClosed) return
+    if (this.#isClosed) return
+    // Of this nothing can be read later.
+    if (isEphemeral(text)) this.#host.onEphemeral(text)
+    else if (!this.#isSuspect) this.#onLogMessage(text)
+  }
+
+  #onLogMessage(text: string): void {
     const message = parseLogMessage(text)
     // Whatever it is, the log says what is true.
     if (message === undefined || message.life !== this.#host.life) this.#doubt()
@@ -335,7 +343,10 @@ export class LogFollower {
     if (isDone) {
       this.#isSuspect = false
       for (const text of held) this.onMessage(text)
-    } else this.#suspect()
+      return
+    }
+    this.#suspect()
+    for (const text of held) if (isEphemeral(text)) this.#host.onEphemeral(text)
   }
 
   #suspect(): void {

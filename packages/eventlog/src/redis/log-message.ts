@@ -25,11 +25,22 @@ export type LogMessage =
   | { readonly kind: 'attributes'; readonly life: string; readonly version: number; readonly json: string }
   | { readonly kind: 'dropped'; readonly life: string }
 
+/** An ephemeral event as it is told. */
+export interface EphemeralMessage {
+  /** Who told it, and as which of its own. */
+  readonly node: string
+  readonly k: number
+  readonly timestamp: number
+  readonly head: string
+  readonly json: string
+}
+
 const ENTRIES = /^E (\S+) (\S+) (\d{1,9})$/
 const ENTRY = /^(\d{1,16}) (\d{1,16}) ([01]) (\d{1,9}) (\d{1,9}) (\d{1,9}) ([\d,]+)$/
 const HINT = /^H (\S+) (\d{1,16}) \d{1,16}$/
 const ATTRIBUTES = /^A (\S+) (\d{1,16})$/
 const DROPPED = /^D (\S+)$/
+const EPHEMERAL = /^P (\S+) (\d{1,16}) (\d{1,16}) (\d{1,9})$/
 
 /** Takes a message apart; `undefined` where it is none of ours. */
 export function parseLogMessage(text: string): LogMessage | undefined {
@@ -49,6 +60,32 @@ export function parseLogMessage(text: string): LogMessage | undefined {
   }
   const dropped = DROPPED.exec(line)
   return dropped === null ? undefined : { kind: 'dropped', life: dropped[1] ?? '' }
+}
+
+/** What is told of an event that is in no log: a line, then its head and its data without a separator. */
+export function formatEphemeral({ node, k, timestamp, head, json }: EphemeralMessage): string {
+  return `P ${node} ${k} ${timestamp} ${head.length}\n${head}${json}`
+}
+
+/** Whether a message is of an event that is in no log. */
+export function isEphemeral(text: string): boolean {
+  return text.startsWith('P ')
+}
+
+/** Takes such a message apart; `undefined` where it is none of ours. */
+export function parseEphemeral(text: string): EphemeralMessage | undefined {
+  const { line, next } = lineAt(text, 0)
+  const match = EPHEMERAL.exec(line)
+  if (match === null) return undefined
+  const [, node = '', k, timestamp, headLength] = match
+  const headEnd = next + Number(headLength)
+  return {
+    node,
+    k: Number(k),
+    timestamp: Number(timestamp),
+    head: text.slice(next, headEnd),
+    json: text.slice(headEnd),
+  }
 }
 
 function toldEntries(text: string, start: number, count: number): ToldEntry[] | undefined {

@@ -10,6 +10,7 @@ import { type RedisScript, RedisUnavailableError } from '@tributary/redis'
 import { ChangeListeners } from '../change-listeners.ts'
 import { locate, rangeOf } from '../cursor-location.ts'
 import { EntryListeners } from '../entry-listeners.ts'
+import type { EphemeralEvent, Telling, Told } from '../ephemeral-event.ts'
 import type {
   Append,
   AppendOptions,
@@ -31,6 +32,7 @@ import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableErr
 import { answeredView } from './answered-view.ts'
 import { type AnsweredAppend, type AppendAnswer, AppendQueue } from './append-queue.ts'
 import { type Appended, type AppendRequest, appendArguments } from './append-request.ts'
+import { EphemeralMessages } from './ephemeral-messages.ts'
 import type { LogFields } from './log-fields.ts'
 import { type FollowerHost, LogFollower, type LogPlace } from './log-follower.ts'
 import type { ToldEntry } from './log-message.ts'
@@ -69,6 +71,8 @@ export interface LogStore {
     keys: LogKeys,
     args: readonly (string | number)[],
   ) => Promise<ScriptAnswer>
+  /** Publishes a message once on each of these channels. @throws RedisUnavailableError */
+  readonly tell: (channels: readonly string[], message: string) => Promise<void>
   /** Opens the log anew; `undefined` where there is none, and none is to be made. */
   readonly reload: (keys: LogKeys, makes: boolean) => Promise<LogFields | undefined>
   /** What an error of Redis is answered as. */
@@ -101,6 +105,7 @@ export class RedisEventLog implements EventLog {
   readonly #attributeListeners = new ChangeListeners()
   readonly #appends: AppendQueue
   readonly #follower: LogFollower
+  readonly #ephemerals: EphemeralMessages
   readonly #history: RecentHistory
   #life: string
   #zero: Position
@@ -136,6 +141,17 @@ export class RedisEventLog implements EventLog {
     )
     this.#buffer = new OutageBuffer(store.outage ?? { maxEvents: 0, maxBytes: 0 })
     this.#appends = this.#appendQueue()
+    const { node, tell: publish, unreachable, failure, onError } = store
+    const tellsAlone = store.outage !== undefined
+    this.#ephemerals = new EphemeralMessages({
+      node,
+      keys,
+      tellsAlone,
+      publish,
+      unreachable,
+      failure,
+      onError,
+    })
     const host = this.#followerHost()
     const subscriptions = store.subscriptions(this, keys, (message) => this.#follower.onMessage(message))
     this.#follower = new LogFollower(host, subscriptions)
@@ -189,6 +205,15 @@ export class RedisEventLog implements EventLog {
     const [entry] = appended.kind === 'appended' ? appended.entries : []
     if (entry === undefined) throw new Error('a batch of one is empty')
     return entry
+  }
+
+  async tell(telling: Telling): Promise<Told> {
+    this.#refuse()
+    return this.#ephemerals.tell(telling)
+  }
+
+  onTold(listener: (event: EphemeralEvent) => void): () => void {
+    return this.#ephemerals.listen(listener)
   }
 
   async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
@@ -270,6 +295,7 @@ export class RedisEventLog implements EventLog {
   end(error: Error): void {
     this.#cancelSync?.()
     this.#follower.close()
+    this.#ephemerals.close(error)
     this.#appends.close(error)
   }
 
@@ -351,9 +377,11 @@ export class RedisEventLog implements EventLog {
   #bridge(request: AppendRequest, k: number, again: boolean): Appended | undefined {
     const { drafts, once } = request
     const [draft] = drafts
-    if (draft === undefined || drafts.length > 1) return undefined
+    // A key may stand alone: of what is told, and not stored.
+    if (drafts.length > 1 || (draft === undefined && once === undefined)) return undefined
     if (once !== undefined && this.#buffer.hasKey(once, this.name)) return { kind: 'known', n: 0, ms: 0 }
     if (!this.#buffer.add({ request, k, again })) return undefined
+    if (draft === undefined) return { kind: 'appended', entries: [] }
     const origin = formatOrigin({ node: this.#store.node, count: k })
     const now = { ms: Math.trunc(this.#store.now()), n: this.head.n }
     const entry: LogEntry = {
@@ -512,6 +540,7 @@ export class RedisEventLog implements EventLog {
         } else this.#change(Object.fromEntries(Object.entries(change)))
       },
       onDropped: () => this.drop(),
+      onEphemeral: (message) => this.#ephemerals.take(message),
       rewind: (place) => this.#rewind(place),
       flush: () => this.#flush(),
       reload: () => this.#reload(),

@@ -225,6 +225,15 @@ export class RedisEventStore implements EventStore {
         if (this.#closed) throw closedError()
         return await connections.run(script, keys.all, args)
       },
+      tell: async (channels, message) => {
+        if (this.#closed) throw closedError()
+        const isSharded = connections.publishCommand === 'SPUBLISH'
+        await connections.call((redis) =>
+          Promise.all(
+            channels.map((one) => (isSharded ? redis.spublish(one, message) : redis.publish(one, message))),
+          ),
+        )
+      },
       reload: (keys, makes) => this.#fields(keys, makes ? [randomId(), this.#logStore.clock(), '', '1'] : []),
       failure: (error) => this.#failure(error),
       unreachable: () => {

@@ -64,11 +64,22 @@ export function storedDraft({ event, audience }: Append): StoredDraft {
 
 /** The entry of what was stored. @throws RedisReplyError where it was none of ours. */
 export function storedEntry(head: string, json: string, position: Position, id: string): LogEntry {
-  const { type, source, priority = 'normal', metadata, conflate, audience, origin } = parsedHead(head)
-  const topics = audience === undefined ? [] : audienceTopics(audience)
-  const draft = { type, source, priority, metadata, conflate, json, audience, topics }
-  const entry = placedEntry(draft, position, id)
+  const { origin, ...said } = parsedHead(head)
+  const entry = placedEntry(draftOf(said, json), position, id)
   return origin === undefined ? entry : { ...entry, origin }
+}
+
+/** What an ephemeral event was told as. @throws as `storedEntry` */
+export function toldDraft(head: string, json: string): EntryDraft {
+  return draftOf(parsedHead(head), json)
+}
+
+function draftOf(
+  { type, source, priority = 'normal', metadata, conflate, audience }: Static<typeof StoredHead>,
+  json: string,
+): EntryDraft {
+  const topics = audience === undefined ? [] : audienceTopics(audience)
+  return { type, source, priority, metadata, conflate, json, audience, topics }
 }
 
 function parsedHead(text: string): Static<typeof StoredHead> {

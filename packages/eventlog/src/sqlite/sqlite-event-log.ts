@@ -2,6 +2,7 @@ import { type Cursor, formatEventId, type Position, type Topic } from '@tributar
 import { ChangeListeners } from '../change-listeners.ts'
 import { locate, rangeOf } from '../cursor-location.ts'
 import { EntryListeners } from '../entry-listeners.ts'
+import { type EphemeralEvent, EphemeralListeners, type Telling, type Told } from '../ephemeral-event.ts'
 import type {
   Append,
   AppendOptions,
@@ -58,6 +59,7 @@ export class SqliteEventLog implements EventLog {
   readonly #target: AppendTarget
   readonly #listeners = new EntryListeners()
   readonly #attributeListeners = new ChangeListeners()
+  readonly #ephemeralListeners = new EphemeralListeners()
   readonly #attributes: Map<string, string>
   // As those who read are told; the writer is ahead of it within a transaction.
   #state: LogState
@@ -127,6 +129,15 @@ export class SqliteEventLog implements EventLog {
 
   close(terminal: Append, options?: AppendOptions): Promise<LogEntry> {
     return this.#write([terminal], { options, closes: true }, terminalOf)
+  }
+
+  async tell(telling: Telling): Promise<Told> {
+    if (this.closed || this.#dropped) throw new LogClosedError(this.name)
+    return this.#ephemeralListeners.tellAll(telling)
+  }
+
+  onTold(listener: (event: EphemeralEvent) => void): () => void {
+    return this.#ephemeralListeners.add(listener)
   }
 
   async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
