@@ -114,21 +114,23 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
   await Promise.all(waiting.map((reader) => rest.note(reader.name, caughtUp(reader, last.key, end))))
   await Promise.all(lates.map((late) => late[Symbol.asyncDispose]()))
 
-  const lateRecords = lates.map((late) => late.takeRecord())
+  const lateRecords = lates.map((late) => ({ ...late.takeRecord(), isLate: true }))
   const isEarlier = (key: string) => Number(/^round-(\d+)-/.exec(key)?.[1]) < number
   const losing = world.mayLose(faults) ? { kept: idsOf(lateRecords), isEarlier } : undefined
   const readers = [...world.readers.map((reader) => reader.takeRecord()), ...lateRecords]
   const notes = readers.flatMap((reader) => reader.notes)
   const gaps = notes.filter(({ kind }) => kind === 'gap').length
+  // A store that lost a run says so of it, and that is all that can be known.
+  const kept = runs.filter(({ client }) => losing === undefined || !client.isGone)
   const records = runs.map(({ client }) => client.record)
   const calls = world.api.takeCalls()
   const how = { losing: losing !== undefined, frozen: !world.cancelEndsCalls }
   const violations = [
     ...world.takeFaults(),
     ...unacknowledged(published),
-    ...runs.flatMap(({ client }) => client.faults),
+    ...kept.flatMap(({ client }) => client.faults),
     ...checkHub(published, readers, { gapsAllowed: history === 'short', ...(losing && { losing }) }),
-    ...records.flatMap((record) => checkRun(record, how)),
+    ...kept.flatMap(({ client }) => checkRun(client.record, how)),
     ...checkCalls(calls, records, how),
   ]
   return {

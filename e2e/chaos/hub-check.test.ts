@@ -146,6 +146,14 @@ describe('the check of the hub', () => {
       expect(checkLosing(three, notes)).toContainEqual(expect.stringContaining(violation))
     })
 
+    it('asks nobody who came when all was over for what was lost before', () => {
+      const late = { ...reader(event('a', 1), event('c', 3)), isLate: true }
+      expect(checkHub(three, [late], { gapsAllowed: false, losing })).toEqual([])
+      expect(checkHub(three, [{ ...late, notes: [event('a', 1)] }], { gapsAllowed: false, losing })).toEqual([
+        'ann never got c, which was acknowledged at 1700000000000-3 for all',
+      ])
+    })
+
     it('finds a key that stands in the log twice', () => {
       const twice = { ...publish('a', 1), ids: ['1700000000000-1', '1700000000000-3'] }
       expect(checkLosing([twice], [event('a', 3)])).toContainEqual(

@@ -152,7 +152,8 @@ class ReaderCheck {
       const n = numberOf(id)
       const isLost = kept !== undefined && !kept.has(id)
       const isTold = this.#gaps.some((gap) => (n > gap.from && n <= gap.to) || (isLost && gap.isRewind))
-      if (!isTold) this.#say(`never got ${key}, which was acknowledged at ${id} for ${topic}`)
+      if (!isTold && !(isLost && this.#reader.isLate === true))
+        this.#say(`never got ${key}, which was acknowledged at ${id} for ${topic}`)
     } else if (seenAt !== id && seenAt !== '') {
       this.#say(`got ${key} at ${seenAt}, but it was acknowledged at ${id}`)
     }

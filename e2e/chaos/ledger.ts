@@ -28,6 +28,8 @@ export interface HubReaderRecord {
   readonly name: string
   /** What it is a member of, `all` included. */
   readonly topics: ReadonlySet<string>
+  /** Whether it came when all was over: with a cursor that the log still has nobody can tell it what was lost before. */
+  readonly isLate?: boolean
   readonly notes: readonly HubNote[]
 }
 

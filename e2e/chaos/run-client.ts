@@ -53,6 +53,11 @@ export class RunClient {
     return this.#faults.map((fault) => `${this.name}: ${fault}`)
   }
 
+  /** Whether it was answered that there is no such run, though there was. */
+  get isGone(): boolean {
+    return this.#faults.some((fault) => fault.includes('"run_not_found"'))
+  }
+
   get record(): RunRecord {
     const { key, kind, taskIds, mustSucceed, sources } = this.#options.plan
     return {
