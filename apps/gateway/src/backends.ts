@@ -26,7 +26,13 @@ import {
   type ServiceMetrics,
   type SessionOwners,
 } from '@tributary/service'
-import { openRedis, RedisRateStore, RedisRevocationStore, RedisSessionOwners } from '@tributary/service/redis'
+import {
+  faultLog,
+  openRedis,
+  RedisRateStore,
+  RedisRevocationStore,
+  RedisSessionOwners,
+} from '@tributary/service/redis'
 import type { GatewayConfig } from './config.ts'
 import { LocalSessionOwners } from './local-session-owners.ts'
 
@@ -149,7 +155,7 @@ async function openCluster(
     leaseMs: config.NODE_LEASE_MS,
     clock,
     meter: metrics.cluster,
-    onError: (error) => logger.warn({ err: error }, 'a task of the cluster failed'),
+    onError: faultLog(redis, logger, 'a task of the cluster failed'),
   })
 }
 
@@ -185,7 +191,7 @@ async function openFleet(
     // They wait for their upstreams most of the time.
     concurrency: MAX_RUNS,
     lockMs: config.NODE_LEASE_MS * RUN_LOCK_SHARE,
-    onError: (error) => logger.warn({ err: error }, 'the queue of runs has a fault'),
+    onError: faultLog(redis, logger, 'the queue of runs has a fault'),
   })
   return { index, queue: opened.use(queue) }
 }

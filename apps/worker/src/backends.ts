@@ -23,7 +23,7 @@ import {
   runStreamLimitsOf,
   type ServiceMetrics,
 } from '@tributary/service'
-import { openRedis, RedisRateStore, RedisRevocationStore } from '@tributary/service/redis'
+import { faultLog, openRedis, RedisRateStore, RedisRevocationStore } from '@tributary/service/redis'
 import type { WorkerConfig } from './config.ts'
 
 /** What the worker keeps its state in, and shares with other nodes. Closed by whoever opened it, after all that uses it. */
@@ -122,7 +122,7 @@ async function openCluster(
     leaseMs: config.NODE_LEASE_MS,
     clock,
     meter: metrics.cluster,
-    onError: (error) => logger.warn({ err: error }, 'a task of the cluster failed'),
+    onError: faultLog(redis, logger, 'a task of the cluster failed'),
   })
 }
 
@@ -142,7 +142,7 @@ async function openFleet(
     ...shared,
     concurrency: config.RUNS_CONCURRENCY,
     lockMs: config.NODE_LEASE_MS * RUN_LOCK_SHARE,
-    onError: (error) => logger.warn({ err: error }, 'the queue of runs has a fault'),
+    onError: faultLog(redis, logger, 'the queue of runs has a fault'),
   })
   opened.use(queue)
   return { index, queue }
