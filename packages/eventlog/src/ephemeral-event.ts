@@ -1,5 +1,5 @@
 import type { Audience, NewEvent } from '@tributary/protocol'
-import { type EntryDraft, entryDraft } from './log-entry.ts'
+import { type EntryDraft, entryDraft } from './entry-draft.ts'
 
 /** An event that is in no log: for who is there now. */
 export interface EphemeralEvent extends EntryDraft {
@@ -24,7 +24,7 @@ export interface Told {
 }
 
 /** @throws as `entryDraft` */
-export function ephemeralEvent({ event, audience, timestamp }: Telling): EphemeralEvent {
+function ephemeralEvent({ event, audience, timestamp }: Telling): EphemeralEvent {
   return { ...entryDraft(event, audience), timestamp }
 }
 

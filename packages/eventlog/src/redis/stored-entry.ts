@@ -2,8 +2,9 @@ import { audienceTopics, Metadata, type Position, Priority, Where } from '@tribu
 import { RedisReplyError } from '@tributary/redis'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { type EntryDraft, entryDraft } from '../entry-draft.ts'
 import type { Append, LogEntry } from '../event-log.ts'
-import { type EntryDraft, entryDraft, placedEntry } from '../log-entry.ts'
+import { placedEntry } from '../log-entry.ts'
 
 const Names = Type.Optional(Type.Array(Type.String()))
 

@@ -6,8 +6,9 @@ import {
   Priority,
   type Topic,
 } from '@tributary/protocol'
+import { type EntryDraft, entryDraft } from '../entry-draft.ts'
 import type { Append, LogEntry } from '../event-log.ts'
-import { type EntryDraft, entryDraft, placedEntry } from '../log-entry.ts'
+import { placedEntry } from '../log-entry.ts'
 import { indexedTopics, NO_TOPIC } from '../log-window.ts'
 import { optionalTextOf, parsedOf, positionOf, type Row, textOf } from './row.ts'
 
