@@ -1,4 +1,11 @@
-import { type HubNote, type HubReaderRecord, isRewind, numberOf, type PublishRecord } from './ledger.ts'
+import {
+  type HubNote,
+  type HubReaderRecord,
+  isRewind,
+  numberOf,
+  type PublishRecord,
+  placeOf,
+} from './ledger.ts'
 
 export interface HubCheckOptions {
   /** Whether readers may be told a gap. Where history is kept for long enough none is due, and one is a false alarm. */
@@ -62,7 +69,10 @@ function checkAnswers(publishes: readonly PublishRecord[], { losing }: HubCheckO
   return found
 }
 
-type Sighting = { readonly id: string; readonly opening: number; readonly rewinds: number }
+type Sighting = { readonly id: string; readonly rewinds: number }
+
+/** In place of the id of an event that came before it had one. */
+const UNPLACED = ''
 
 /** Goes through the notes of one reader. */
 class ReaderCheck {
@@ -73,7 +83,6 @@ class ReaderCheck {
   readonly #seen = new Map<string, Sighting>()
   readonly #gaps: { readonly from: number; readonly to: number; readonly isRewind: boolean }[] = []
   #last: string | undefined
-  #openings = 0
   #rewinds = 0
 
   constructor(reader: HubReaderRecord, byKey: ReadonlyMap<string, PublishRecord>, options: HubCheckOptions) {
@@ -94,8 +103,7 @@ class ReaderCheck {
   }
 
   #take(note: HubNote): void {
-    if (note.kind === 'opened') this.#openings += 1
-    else if (note.kind === 'gap') this.#takeGap(note)
+    if (note.kind === 'gap') this.#takeGap(note)
     else if (note.kind === 'event') this.#takeEvent(note)
   }
 
@@ -119,11 +127,11 @@ class ReaderCheck {
   #takeEvent({ id, key }: Extract<HubNote, { kind: 'event' }>): void {
     const publish = this.#byKey.get(key)
     // One that was not stored when it came has no place in the order yet.
-    const isUnplaced = id === '' && publish?.isDegraded === true
+    const isUnplaced = publish?.isDegraded === true && id.includes('~') && this.#standsAtLast(id)
     const earlier = this.#seen.get(key)
     if (earlier !== undefined && !this.#mayComeAgain(earlier))
       this.#say(`got ${key} twice: at ${earlier.id} and at ${id}`)
-    this.#seen.set(key, { id, opening: this.#openings, rewinds: this.#rewinds })
+    this.#seen.set(key, { id: isUnplaced ? UNPLACED : placeOf(id), rewinds: this.#rewinds })
     if (!isUnplaced) {
       if (this.#last !== undefined && !(numberOf(id) > numberOf(this.#last)))
         this.#say(`got ${id} (${key}) after ${this.#last}`)
@@ -136,10 +144,13 @@ class ReaderCheck {
       this.#say(`got ${key}, which was for ${publish.topic}`)
   }
 
-  /** Where the log was found to have lost something; and unplaced, on another stream, which knows nothing of this one. */
+  /** Where the log was found to have lost something. */
   #mayComeAgain(earlier: Sighting): boolean {
-    if (earlier.id === '') return earlier.opening < this.#openings
     return this.#options.losing !== undefined && this.#rewinds > earlier.rewinds
+  }
+
+  #standsAtLast(id: string): boolean {
+    return this.#last === undefined || numberOf(id) === numberOf(this.#last)
   }
 
   /** An acknowledged event came at its id, or a gap says that it did not. */
@@ -154,7 +165,7 @@ class ReaderCheck {
       const isTold = this.#gaps.some((gap) => (n > gap.from && n <= gap.to) || (isLost && gap.isRewind))
       if (!isTold && !(isLost && this.#reader.isLate === true))
         this.#say(`never got ${key}, which was acknowledged at ${id} for ${topic}`)
-    } else if (seenAt !== id && seenAt !== '') {
+    } else if (seenAt !== id && seenAt !== UNPLACED) {
       this.#say(`got ${key} at ${seenAt}, but it was acknowledged at ${id}`)
     }
   }

@@ -92,7 +92,7 @@ export class HubReader implements AsyncDisposable {
       const key = String(field(data, 'key'))
       this.#notes.push({ kind: 'event', id, key })
       this.#keys.add(key)
-    } else if (type === 'connection') this.#notes.push({ kind: 'opened' })
+    }
   }
 
   /** An id that goes back would have events come twice after the next drop. */
@@ -156,7 +156,6 @@ export class HubReader implements AsyncDisposable {
     if (answer.status !== 200 || !Array.isArray(events) || typeof cursor !== 'string') {
       throw new Error(`a poll was answered ${answer.status} ${text}`)
     }
-    this.#notes.push({ kind: 'opened' })
     if (gap !== undefined) this.#note('gap', cursor, gap)
     for (const event of events) {
       this.#note(String(field(event, 'type')), String(field(event, 'id')), field(event, 'data'))
@@ -169,7 +168,7 @@ export class HubReader implements AsyncDisposable {
     const { signal } = this.#stop
     const over = Promise.withResolvers<void>()
     const source = open(this.#address('/api/sse/managed/connect', { since: this.#cursor }))
-    for (const type of [...PUBLISHED_TYPES, 'gap', 'connection']) {
+    for (const type of [...PUBLISHED_TYPES, 'gap']) {
       source.addEventListener(type, (event: Event) => {
         this.#note(type, String(field(event, 'lastEventId')), JSON.parse(String(field(event, 'data'))))
       })

@@ -17,8 +17,6 @@ export interface PublishRecord {
 /** What a hub reader met, in its order. */
 export type HubNote =
   | { readonly kind: 'event'; readonly id: string; readonly key: string }
-  /** A stream began, or a poll. */
-  | { readonly kind: 'opened' }
   /** Its cursor went back. */
   | { readonly kind: 'back'; readonly from: string; readonly to: string }
   /** Between `from` and `to`, which is included, events may be missing. */
@@ -108,5 +106,10 @@ export function isRewind({ reason }: { readonly reason: string }): boolean {
 
 /** The number of an event in its log. `NaN` where `id` is none. */
 export function numberOf(id: string): number {
-  return Number(/^(?:[\w-]+\.)?\d+-(\d+)$/.exec(id)?.[1] ?? Number.NaN)
+  return Number(/^(?:[\w-]+\.)?\d+-(\d+)$/.exec(placeOf(id))?.[1] ?? Number.NaN)
+}
+
+/** An id without what it says of events that were sent before they had a place. */
+export function placeOf(id: string): string {
+  return id.split('~', 1).join()
 }
