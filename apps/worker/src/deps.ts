@@ -91,6 +91,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     maxEvents: config.RUN_MAX_EVENTS,
     maxAgeMs: config.RUN_MAX_AGE_MS,
     maxCount: config.RUN_MAX_COUNT,
+    maxTakeovers: config.RUN_MAX_TAKEOVERS,
     disconnectGraceMs: config.DISCONNECT_GRACE_MS,
     quota: backends.quotas.runs,
     fleet: backends.fleet,

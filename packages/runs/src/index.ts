@@ -41,6 +41,7 @@ export {
   DEFAULT_RUN_MAX_AGE_MS,
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
+  DEFAULT_RUN_MAX_TAKEOVERS,
   type RebuildWork,
   type RunFleet,
   type RunRegistryOptions,

@@ -124,7 +124,11 @@ export class NodeRuns {
       unwatch?.()
       lost.removeEventListener('abort', onLost)
     }
-    if (run.isSuspended || run.endedAt === undefined) return this.#putDown(run)
+    if (run.isSuspended || run.endedAt === undefined) {
+      // Refused where another has it; then that one counts.
+      if (!lost.aborted && this.#options.shared) await run.letGo().catch(() => undefined)
+      return this.#putDown(run)
+    }
     await this.#end(run)
     return 'ended'
   }

@@ -4,11 +4,11 @@ import type { FinalRunStatus, TaskErrorCode } from '@tributary/protocol'
 export class RunAbort extends Error {
   override readonly name = 'RunAbort'
   readonly code: TaskErrorCode
-  /** The state that the run ends in. */
-  readonly status: FinalRunStatus
+  /** The state that the run ends in. Default: by what became of its tasks. */
+  readonly status: FinalRunStatus | undefined
   readonly retryable = false
 
-  private constructor(message: string, code: TaskErrorCode, status: FinalRunStatus) {
+  private constructor(message: string, code: TaskErrorCode, status?: FinalRunStatus) {
     super(message)
     this.code = code
     this.status = status
@@ -20,6 +20,11 @@ export class RunAbort extends Error {
 
   static deadlineExceeded(deadlineMs: number): RunAbort {
     return new RunAbort(`The run did not end within ${deadlineMs} ms`, 'deadline_exceeded', 'expired')
+  }
+
+  static workerLost(nodes: number): RunAbort {
+    const message = `${nodes} nodes in a row ended in the midst of the run, which came no further; it is not tried again`
+    return new RunAbort(message, 'worker_lost')
   }
 }
 

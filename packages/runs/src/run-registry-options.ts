@@ -12,6 +12,7 @@ import type { NewRun } from './run-record.ts'
 export const DEFAULT_RUN_MAX_EVENTS = 100_000
 export const DEFAULT_RUN_MAX_AGE_MS = 86_400_000
 export const DEFAULT_RUN_MAX_COUNT = 10_000
+export const DEFAULT_RUN_MAX_TAKEOVERS = 5
 export const DEFAULT_DISCONNECT_GRACE_MS = 10_000
 
 /** What makes the registries of several nodes one fleet. Whoever opened it closes it, after the registry. */
@@ -33,6 +34,11 @@ export interface RunRegistryOptions {
   readonly maxAgeMs?: number
   /** Finished runs kept. Default 10,000; the oldest go first. */
   readonly maxCount?: number
+  /**
+   * How often a run of a fleet is taken over from a node that is gone while it comes no further. Default 5; then what is
+   * unfinished of it fails.
+   */
+  readonly maxTakeovers?: number
   /** How many runs, and open tasks of them, one user may have. What it weighs are the tasks. Default: any number. */
   readonly quota?: UserQuota
   /** How long work may take to stop once it is told to, in ms. Default 5,000; then the run ends without it. */

@@ -25,12 +25,14 @@ import {
   DEFAULT_RUN_MAX_AGE_MS,
   DEFAULT_RUN_MAX_COUNT,
   DEFAULT_RUN_MAX_EVENTS,
+  DEFAULT_RUN_MAX_TAKEOVERS,
   type RebuildWork,
   type RunFleet,
   type RunRegistryOptions,
   type StartedOnce,
   type StartOptions,
 } from './run-registry-options.ts'
+import { countTakeover, FIRST_TAKEOVER, type Takeover } from './takeovers.ts'
 import { UserRuns } from './user-runs.ts'
 
 /** How often finished runs are looked through for what is past its retention. */
@@ -279,7 +281,16 @@ export class RunRegistry implements AsyncDisposable {
     await this.#node.putDown(runId)
     const run = this.#node.get(runId) ?? (await this.#takeOver(runId))
     if (run === undefined) return 'ended'
-    return this.#node.execute(run, await this.#rebuilt(run, rebuild), hold)
+    const work = await this.#rebuilt(run, rebuild)
+    return this.#node.execute(run, this.#boundWork(run, work), hold)
+  }
+
+  /** A run that nobody survives is not begun again: its work only says what is lost of it, and if not even that, nobody. */
+  #boundWork(run: Run, work: RunWork): RunWork {
+    const { maxTakeovers = DEFAULT_RUN_MAX_TAKEOVERS } = this.#options
+    if (run.takeovers <= maxTakeovers) return work
+    run.abort(RunAbort.workerLost(run.takeovers))
+    return run.takeovers === maxTakeovers + 1 ? work : () => Promise.reject(run.signal.reason)
   }
 
   async #rebuilt(run: Run, rebuild: RebuildWork): Promise<RunWork> {
@@ -303,7 +314,8 @@ export class RunRegistry implements AsyncDisposable {
         if (!(error instanceof LogClosedError)) throw error
       })
       if (epoch !== undefined) {
-        const run = this.#runOf(runId, { log, record: { ...stored.record, epoch }, taken: true })
+        const takeover = stored.record.epoch === 0 ? FIRST_TAKEOVER : await countTakeover(log)
+        const run = this.#runOf(runId, { log, record: { ...stored.record, epoch }, takeover })
         this.#node.add(run)
         return run
       }
@@ -382,7 +394,7 @@ export class RunRegistry implements AsyncDisposable {
 
   #runOf(
     runId: string,
-    { log, record, taken }: { log: Run['log']; record: RunRecord; taken?: boolean },
+    { log, record, takeover }: { log: Run['log']; record: RunRecord; takeover?: Takeover },
   ): Run {
     const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS, meter = NO_RUN_METER } = this.#options
     const onUnread = (run: Run) => this.#node.onUnread(run)
@@ -395,7 +407,7 @@ export class RunRegistry implements AsyncDisposable {
       clock,
       meter,
       onUnread,
-      ...(taken === undefined ? {} : { taken }),
+      ...(takeover === undefined ? {} : { takeover }),
     })
   }
 

@@ -25,6 +25,7 @@ import { type RunEnd, type RunOutcome, runEnd } from './run-end.ts'
 import { RunAbort, RunSuspendedError } from './run-error.ts'
 import { NO_RUN_METER, type RunMeter } from './run-meter.ts'
 import { type RunRecord, viewOfRecord } from './run-record.ts'
+import { noTakeovers, type Takeover } from './takeovers.ts'
 
 /** Gives each task that has none its final state, and answers what the run came to. */
 export type SettleTasks = (error: string, code: TaskErrorCode) => RunOutcome
@@ -46,8 +47,8 @@ export interface RunOptions {
   /** The `source` of its events. */
   readonly source: string
   readonly clock: Clock
-  /** Whether it was accepted by another process, or by an earlier start of this one. Default: by its epoch. */
-  readonly taken?: boolean
+  /** There where it was begun, or at least accepted, by another node. Default: it was not, or by an earlier start of this one. */
+  readonly takeover?: Takeover
   /** Default: nothing is counted. */
   readonly meter?: RunMeter
   /** Called when its last reader has left. */
@@ -111,7 +112,12 @@ export class Run implements KnownRun {
 
   /** Whether it is to be taken over before anything is done for it. */
   get taken(): boolean {
-    return this.#options.taken ?? this.resumed
+    return this.#options.takeover !== undefined || this.resumed
+  }
+
+  /** How many nodes it was taken from in a row, and has come no further since. */
+  get takeovers(): number {
+    return this.#options.takeover?.times ?? 0
   }
 
   get status(): RunStatus {
@@ -259,8 +265,14 @@ export class Run implements KnownRun {
 
   /** For its owner: what an earlier process began is this one's. From now on the appends of that one are refused. */
   async takeOver(): Promise<void> {
-    await this.note({ [RECORD]: JSON.stringify(this.#record) })
+    await this.note({ [RECORD]: JSON.stringify(this.#record), ...this.#options.takeover?.attributes })
     this.#obeyCancel()
+  }
+
+  /** For its owner: it lets go of the run in good order, so that who is next need not fear it. */
+  async letGo(): Promise<void> {
+    const attributes = noTakeovers(this.log)
+    if (attributes !== undefined) await this.log.append([], { attributes, epoch: this.#record.epoch })
   }
 
   /** For its owner: hears of what others note with its log, until the answer is called. Needed where there are others. */
@@ -320,7 +332,9 @@ export class Run implements KnownRun {
   async finish(outcome: RunOutcome, fallback?: FinalRunStatus): Promise<void> {
     const { reason } = this.signal
     const { source, clock } = this.#options
-    const status = reason instanceof RunAbort ? reason.status : fallback
+    // What is lost with its nodes ends by the counts, too, where it has any.
+    const lostStatus = outcome.totalTasks === 0 ? 'failed' : undefined
+    const status = reason instanceof RunAbort ? (reason.status ?? lostStatus) : fallback
     this.#end ??= runEnd(this.id, this.#record, outcome, { at: clock.now(), status })
     // A run is kept for a day; what kept its tasks need not be.
     this.#settleTasks = undefined

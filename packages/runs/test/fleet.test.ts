@@ -9,8 +9,10 @@ import { cancelRun } from '../src/cancel-run.ts'
 import type { RunWork } from '../src/execute-run.ts'
 import { RedisRunIndex } from '../src/redis/index.ts'
 import { RunElsewhereError } from '../src/run-error.ts'
+import { readRunPast } from '../src/run-past.ts'
 import { RunRegistry } from '../src/run-registry.ts'
 import type { RunRegistryOptions } from '../src/run-registry-options.ts'
+import { TaskBoard } from '../src/task-board.ts'
 import { anyRun, eventsOf, heldWork, never, succeeded, typesOf, untilStopped } from './runs-under-test.ts'
 import { DISKS } from './stores-under-test.ts'
 
@@ -29,7 +31,8 @@ async function openPlace(url: string, prefix: string) {
     redis,
     async node(work: RunWork, options: Partial<RunRegistryOptions> & { concurrency?: number } = {}) {
       const { concurrency, ...rest } = options
-      const shared = { redis, prefix, name: 'worker' }
+      const own = await RedisConnections.open({ url })
+      const shared = { redis: own, prefix, name: 'worker' }
       const index = new RedisRunIndex(shared)
       const queue = await BullRunQueue.open({
         ...shared,
@@ -45,12 +48,25 @@ async function openPlace(url: string, prefix: string) {
         onError: (error) => void errors.push(error),
         ...rest,
       })
+      let killed = false
       closing.push(async () => {
+        if (killed) return
         await runs.close()
         await queue[Symbol.asyncDispose]()
         await index[Symbol.asyncDispose]()
+        await own[Symbol.asyncDispose]()
       })
-      return { runs, errors, queue, recover: () => runs.recover(() => work) }
+      return {
+        runs,
+        errors,
+        queue,
+        recover: () => runs.recover(() => work),
+        /** For the others it is as if the process were killed. */
+        kill() {
+          killed = true
+          return own[Symbol.asyncDispose]()
+        },
+      }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(closing.map((close) => close()))
@@ -160,6 +176,58 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     const known = await first.runs.find(run.id)
     expect((await eventsOf(await known.openLog())).at(-1)).toMatchObject({ data: { status: 'failed' } })
   })
+
+  it('gives up a run that no node survives, once it was taken over in vain as often as is allowed', async () => {
+    await using place = await newPlace()
+    const deaths: (() => Promise<void>)[] = []
+    const [survivable, deadly] = ['a', 'b'].map((id) => ({ id, name: id, source: 'worker' }))
+    if (survivable === undefined || deadly === undefined) throw new Error('no tasks')
+    const nodeThatDies = async () => {
+      const begun = Promise.withResolvers<void>()
+      const node = await place.node(
+        async (run) => {
+          const past = run.resumed ? await readRunPast(run.log) : undefined
+          const tasks = [survivable, deadly]
+          const board = new TaskBoard(run, tasks, { clock: systemClock, maxEventBytes: 131_072, past })
+          if (run.signal.aborted) return board.finish()
+          const first = board.goOn('a', true)
+          if (first !== undefined && run.takeovers === 1) {
+            await board.start('a', first)
+            board.complete('a', { status: 200, headers: {}, body: 'done', truncated: false })
+          }
+          const attempt = board.goOn('b', true)
+          if (attempt === undefined) return board.finish()
+          await board.start('b', attempt)
+          begun.resolve()
+          return never(run)
+        },
+        { maxTakeovers: 2 },
+      )
+      await node.recover()
+      deaths.push(node.kill)
+      return begun.promise
+    }
+    const here = await place.node(never)
+    const { id } = await here.runs.submit({ ...anywhere, totalTasks: 2 }, never)
+    // The second to take it comes further with it, and so counts as the first.
+    for (let n = 0; n < 4; n++) {
+      await nodeThatDies()
+      await deaths.at(-1)?.()
+    }
+    void nodeThatDies()
+    await expect
+      .poll(async () => (await here.runs.find(id)).view(), { timeout: 20_000 })
+      .toMatchObject({ status: 'partial', successCount: 1, errorCount: 1 })
+    const events = await eventsOf(await (await here.runs.find(id)).openLog())
+    expect(events.slice(-4).map(({ type }) => type)).toEqual([
+      'task_error',
+      'progress',
+      'aggregated_result',
+      'complete',
+    ])
+    expect(events.filter(({ type }) => type === 'task_start')).toHaveLength(5)
+    expect(events.at(-1)).toMatchObject({ data: { errors: [{ taskId: 'b', code: 'worker_lost' }] } })
+  }, 60_000)
 
   it('starts one run for a key, at whichever nodes it is used at once', async () => {
     await using place = await newPlace()

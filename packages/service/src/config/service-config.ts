@@ -151,6 +151,12 @@ export const serviceConfig = {
   RUN_MAX_EVENTS: Type.Integer({ minimum: 100, default: 100_000, description: 'Events kept of a run.' }),
   RUN_MAX_AGE_MS: Milliseconds(86_400_000, 'How long a finished run is kept.', 0),
   RUN_MAX_COUNT: Type.Integer({ minimum: 0, default: 10_000, description: 'Finished runs that are kept.' }),
+  RUN_MAX_TAKEOVERS: Type.Integer({
+    minimum: 0,
+    default: 5,
+    description:
+      'In a cluster: how often a run is taken over from a node that is gone while it comes no further; then what is unfinished of it fails.',
+  }),
   DISCONNECT_GRACE_MS: Milliseconds(
     10_000,
     'How long a run with `onDisconnect: "cancel"` waits for a reader to come back.',
