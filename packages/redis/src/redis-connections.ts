@@ -12,6 +12,7 @@ import {
 import { connectFirst } from './first-connection.ts'
 import { Pulse } from './pulse.ts'
 import { RedisUnavailableError, toRedisError } from './redis-error.ts'
+import { type ConnectionKind, NO_REDIS_METER, type RedisMeter } from './redis-meter.ts'
 import type { RedisNotice } from './redis-notice.ts'
 import type { RedisScript } from './redis-script.ts'
 import { parseRedisUrl, type RedisAddress } from './redis-target.ts'
@@ -35,6 +36,8 @@ export interface RedisConnectionsInit {
   readonly timeoutMs?: number
   /** What is to be logged: Redis is waited for, came back, or should be set up otherwise. */
   readonly onNotice?: (notice: RedisNotice) => void
+  /** Default: nothing is counted. */
+  readonly meter?: RedisMeter
   /** Ends the waiting for a Redis that is not there. */
   readonly signal?: AbortSignal
   /** Default: the machine's. */
@@ -61,6 +64,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #clock: Clock
   readonly #availability: Availability
   readonly #pulse: Pulse
+  readonly #meter: RedisMeter
   readonly #defined = new Set<RedisScript<unknown>['name']>()
   readonly #blocking = new Set<RedisClient>()
   #closed: Promise<void> | undefined
@@ -71,12 +75,14 @@ export class RedisConnections implements AsyncDisposable {
     settings: ConnectionSettings
     clock: Clock
     isSharded: boolean
+    meter: RedisMeter
     onNotice: (notice: RedisNotice) => void
   }) {
-    const { client, settings, clock, isSharded, onNotice } = init
+    const { client, settings, clock, isSharded, meter, onNotice } = init
     this.#client = client
     this.#settings = settings
     this.#clock = clock
+    this.#meter = meter
     this.publishCommand = isSharded ? 'SPUBLISH' : 'PUBLISH'
     this.#availability = new Availability(() => clock.now(), 'not yet connected')
     this.#pulse = new Pulse({ client, clock, availability: this.#availability })
@@ -87,7 +93,10 @@ export class RedisConnections implements AsyncDisposable {
     this.subscriptions = new Subscriptions({
       isSharded,
       routes: client instanceof Cluster ? new ClusterRoutes(client) : singleRoutes,
-      connect: (address) => connectSubscriber({ ...settings, name: `${settings.name}-subscriber` }, address),
+      connect: (address) => {
+        const named = { ...settings, name: `${settings.name}-subscriber` }
+        return counted(connectSubscriber(named, address), 'subscriber', meter)
+      },
       clock,
       onFault: (reason) =>
         onNotice({ level: 'warn', message: 'a subscriber of Redis has a fault', fields: { reason } }),
@@ -107,6 +116,7 @@ export class RedisConnections implements AsyncDisposable {
    */
   static async open(init: RedisConnectionsInit): Promise<RedisConnections> {
     const { clock = systemClock, random = Math.random, onNotice = () => undefined } = init
+    const { meter = NO_REDIS_METER } = init
     const settings: ConnectionSettings = {
       target: parseRedisUrl(init.url),
       name: init.name ?? PREFIX,
@@ -114,7 +124,7 @@ export class RedisConnections implements AsyncDisposable {
       random,
       ...(init.ca === undefined ? {} : { ca: init.ca }),
     }
-    const client = connectCommands(settings)
+    const client = counted(connectCommands(settings), 'commands', meter)
     try {
       const { isSharded } = await connectFirst({
         client,
@@ -124,7 +134,7 @@ export class RedisConnections implements AsyncDisposable {
         onNotice,
         signal: init.signal,
       })
-      return new RedisConnections({ client, settings, clock, isSharded, onNotice })
+      return new RedisConnections({ client, settings, clock, isSharded, meter, onNotice })
     } catch (error) {
       client.disconnect()
       throw error
@@ -154,8 +164,11 @@ export class RedisConnections implements AsyncDisposable {
   async call<T>(work: (redis: RedisClient) => Promise<T>, options: CallOptions = {}): Promise<T> {
     const deadline = this.#clock.elapsed() + this.#settings.timeoutMs
     for (let attempt = 1; ; attempt += 1) {
+      const sentMs = this.#clock.elapsed()
       try {
-        return await work(this.#client)
+        const answer = await work(this.#client)
+        this.#meter.answered(this.#clock.elapsed() - sentMs)
+        return answer
       } catch (cause) {
         const { status } = this
         const error = toRedisError(cause, status.state === 'down' ? status.reason : undefined)
@@ -234,7 +247,7 @@ export class RedisConnections implements AsyncDisposable {
   }
 
   #keep(client: RedisClient): void {
-    this.#blocking.add(client)
+    this.#blocking.add(counted(client, 'blocking', this.#meter))
     client.once('end', () => this.#blocking.delete(client))
   }
 
@@ -243,6 +256,16 @@ export class RedisConnections implements AsyncDisposable {
       if (client instanceof Redis) leaveFor(master, client)
     this.subscriptions.leaveFor(master)
   }
+}
+
+/** The same, whose reconnects are counted. */
+function counted<T extends RedisClient>(client: T, kind: ConnectionKind, meter: RedisMeter): T {
+  let wasReady = false
+  client.on('ready', () => {
+    if (wasReady) meter.reconnected(kind)
+    wasReady = true
+  })
+  return client
 }
 
 async function disconnected(client: RedisClient): Promise<void> {

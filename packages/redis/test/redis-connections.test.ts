@@ -3,7 +3,7 @@ import { freePort, startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
 import Type from 'typebox'
 import { expect, test } from 'vitest'
-import { nextDown, nextUp, openNoticed } from './noticed.ts'
+import { nextDown, nextInterruption, nextUp, openNoticed } from './noticed.ts'
 
 const file = new URL('./scripts/add.lua', import.meta.url)
 const ADD = defineScript({ name: 'add', file, answer: Type.Tuple([Type.Integer(), Type.String()]) })
@@ -91,6 +91,30 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
     expect(redis.status.state).toBe('up')
     expect(await redis.call((client) => client.incr('n'))).toBe(1)
     expect(messages()).toEqual(expect.arrayContaining(['Redis is away', 'Redis is back']))
+  })
+
+  test('have it counted how long answers take, and which connections are made anew', async () => {
+    await using server = await startRedis()
+    const reconnected: string[] = []
+    const tookMs: number[] = []
+    const meter = {
+      reconnected: (kind: string) => void reconnected.push(kind),
+      answered: (ms: number) => void tookMs.push(ms),
+    }
+    await using redis = await RedisConnections.open({ url: server.url, meter })
+    await redis.subscriptions.subscribe('channel', () => undefined).ready
+    const blocking = redis.createBlocking('test')
+    await blocking.ping()
+    expect([reconnected, tookMs]).toEqual([[], []])
+    await redis.call((client) => client.incr('n'))
+    expect(tookMs).toEqual([expect.any(Number)])
+    const isBack = nextInterruption(redis)
+    await server.kill()
+    await expect(redis.call((client) => client.incr('n'))).rejects.toThrow(RedisUnavailableError)
+    expect(tookMs).toHaveLength(1)
+    await server.restart()
+    await isBack
+    await expect.poll(() => new Set(reconnected)).toEqual(new Set(['commands', 'subscriber', 'blocking']))
   })
 
   test('try again over a restart what may be done twice', async () => {

@@ -4,6 +4,7 @@ import { ClusterMetrics } from './cluster-metrics.ts'
 import { ErrorRate } from './error-rate.ts'
 import { EventLoopDelay } from './event-loop-delay.ts'
 import { Metrics } from './metrics.ts'
+import { RedisMetrics } from './redis-metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
 import { RunMetrics } from './run-metrics.ts'
 import { StoreMetrics } from './store-metrics.ts'
@@ -21,6 +22,7 @@ export class ServiceMetrics {
   readonly runs: RunMetrics
   readonly store: StoreMetrics
   readonly cluster: ClusterMetrics
+  readonly redis: RedisMetrics
 
   constructor(clock: Clock) {
     this.errorRate = new ErrorRate(clock)
@@ -30,6 +32,7 @@ export class ServiceMetrics {
     this.runs = new RunMetrics(this.registry)
     this.store = new StoreMetrics(this.registry)
     this.cluster = new ClusterMetrics(this.registry)
+    this.redis = new RedisMetrics(this.registry)
     this.#addOwn()
   }
 

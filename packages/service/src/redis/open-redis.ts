@@ -3,6 +3,7 @@ import type { Clock } from '@tributary/protocol'
 import { RedisConnections } from '@tributary/redis'
 import type { FastifyBaseLogger } from 'fastify'
 import { fromVariable } from '../config/config-error.ts'
+import type { ServiceMetrics } from '../metrics/service-metrics.ts'
 
 /** The variables that say which Redis, and how it is reached. */
 export interface RedisConfig {
@@ -16,6 +17,7 @@ export interface OpenRedisOptions {
   /** What the server's CLIENT LIST calls the connections. */
   readonly name: string
   readonly logger: FastifyBaseLogger
+  readonly metrics: ServiceMetrics
   readonly clock: Clock
   readonly random: () => number
 }
@@ -23,10 +25,10 @@ export interface OpenRedisOptions {
 /** Connects to the Redis of the configuration, and waits for it where it is not there. @throws ConfigError */
 export async function openRedis(config: RedisConfig, options: OpenRedisOptions): Promise<RedisConnections> {
   const { REDIS_TLS_CA_FILE: caFile } = config
-  const { name, logger, clock, random } = options
+  const { name, logger, metrics, clock, random } = options
   const ca =
     caFile === undefined ? undefined : await fromVariable('REDIS_TLS_CA_FILE', () => readFile(caFile, 'utf8'))
-  return fromVariable('REDIS_URL', () =>
+  const redis = await fromVariable('REDIS_URL', () =>
     RedisConnections.open({
       url: config.REDIS_URL,
       ...(ca === undefined ? {} : { ca }),
@@ -34,8 +36,11 @@ export async function openRedis(config: RedisConfig, options: OpenRedisOptions):
       name: `tributary-${name}`,
       timeoutMs: config.REDIS_TIMEOUT_MS,
       onNotice: ({ level, message, fields }) => logger[level](fields, message),
+      meter: metrics.redis,
       clock,
       random,
     }),
   )
+  metrics.redis.watch(redis)
+  return redis
 }
