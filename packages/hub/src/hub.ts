@@ -216,8 +216,8 @@ export class Hub implements AsyncDisposable {
   }
 
   /**
-   * Joins a group on the open stream: it misses nothing that is published after the answer, which is whether there is
-   * such a connection.
+   * Joins a group on the open stream: it misses nothing that is published after the answer, which is whether this node has
+   * such a connection; `nodeOf` says which has it.
    *
    * @throws ProblemError `store_unavailable` where what is for the group cannot be heard of; it has not joined then.
    */
@@ -226,7 +226,7 @@ export class Hub implements AsyncDisposable {
     return connection !== undefined && (await this.#connections.join(connection, group))
   }
 
-  /** Leaves a group on the open stream, at once. Answers whether there is such a connection. */
+  /** Leaves a group on the open stream, at once. Answers whether this node has such a connection. */
   async removeFromGroup(connectionId: string, group: string): Promise<boolean> {
     const connection = this.#index.get(connectionId)
     if (connection !== undefined) this.#connections.leave(connection, group)
@@ -239,10 +239,10 @@ export class Hub implements AsyncDisposable {
   }
 
   /**
-   * Gives a connection other rights on the open stream, as where its user has a new token. Roles and metadata take the
+   * Gives a connection of this node other rights on the open stream, as where its user has a new token. Roles and metadata take the
    * place of those it had, and it leaves the groups that it may not be in; what it stays in goes on without a gap.
    * It ends when the new credential does. What is taken from it is at once; what it has beyond that, once it is answered
-   * whether there is such a connection.
+   * whether this node has such a connection.
    *
    * @throws ProblemError `store_unavailable` where what is for its new roles cannot be heard of.
    */
@@ -273,7 +273,7 @@ export class Hub implements AsyncDisposable {
     return this.local.closeAll(reason)
   }
 
-  /** Sends all a heartbeat now, and says how many outboxes took it. */
+  /** Sends all of all nodes a heartbeat now, and says how many there are, how many outboxes took it, and who was silent. */
   sendHealthCheck() {
     return this.#nodes.beat()
   }
@@ -360,7 +360,7 @@ export class Hub implements AsyncDisposable {
     return (await this.#registry.ofUser(userId)).length
   }
 
-  /** What of its connections does not fit together. Looks at each: for whoever asks now and then. */
+  /** What of this node's connections does not fit together. Looks at each: for whoever asks now and then. */
   faults(): ConsistencyFault[] {
     return hubFaults({ index: this.#index, streams: this.#connections.streams, now: this.#clock.now() })
   }
@@ -392,6 +392,7 @@ export class Hub implements AsyncDisposable {
     }
   }
 
+  /** What this node has counted. */
   stats(): HubStats {
     return {
       activeConnections: this.#index.size,
@@ -414,7 +415,7 @@ export class Hub implements AsyncDisposable {
   }
 
   /**
-   * Takes no more connections, and ends those there are, to be resumed elsewhere: over a time where they are many, so
+   * Takes no more connections at this node, and ends those there are, to be resumed elsewhere: over a time where they are many, so
    * that not all come back at once. Polls that wait are answered in between. What is published is still delivered.
    *
    * @param overMs the longest it may take. @param limit aborted when there is no more time.
