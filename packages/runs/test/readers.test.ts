@@ -3,7 +3,7 @@ import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { ReaderMarks } from '../src/reader-marks.ts'
-import { anyRun, heldWork, never, openRuns } from './runs-under-test.ts'
+import { anyRun, heldWork, never, openRuns, until } from './runs-under-test.ts'
 import { DISKS } from './stores-under-test.ts'
 
 /** Resolves with the next change of a log's attributes. */
@@ -106,6 +106,7 @@ describe('RunRegistry, for readers who leave', () => {
     await before.runs.close()
     const again = await openRuns({ clock, store, disconnectGraceMs: 10_000 })
     await again.runs.recover(() => heldWork().work)
+    await until(() => again.runs.runningCount === 1)
     clock.advance(10_000)
     const found = await again.runs.find(left.id)
     await found.ended

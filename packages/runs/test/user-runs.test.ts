@@ -57,10 +57,11 @@ describe('RunRegistry, with a limit of runs for each user', () => {
     const clock = new FakeClock()
     const store = new MemoryEventStore({ clock })
     await using crashed = await openRuns({ clock, store })
-    await crashed.runs.start(anyRun(), untilStopped)
+    const { id } = await crashed.runs.start(anyRun(), untilStopped)
     await using again = await openRuns({ clock, store, quota: new LocalUserQuota({ maxHolds: 1 }) })
     await expect(again.runs.start(anyRun(), untilStopped)).rejects.toMatchObject(limited)
     await again.runs.recover(() => async () => succeeded())
+    await (await again.runs.find(id)).ended
     await until(() => again.runs.runningCount === 0)
     await again.runs.start(anyRun(), untilStopped)
   })
