@@ -65,7 +65,12 @@ export interface OnceKey {
 export type OnceAnswer =
   | { readonly replayed: false; readonly entries: readonly LogEntry[] }
   /** The key was there: nothing was appended. `first` is what the first of the batch got then; none of an empty one. */
-  | { readonly replayed: true; readonly first: Position | undefined }
+  | {
+      readonly replayed: true
+      readonly first: Position | undefined
+      /** There where what was asked for waits to be stored, and has no place yet. */
+      readonly waits?: true
+    }
 
 /** Where a reader goes on, and what it is told first. */
 export interface StartingPoint {

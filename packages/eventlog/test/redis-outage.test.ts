@@ -89,7 +89,7 @@ describeWithRedisServers('while Redis is away, a log', () => {
     const once = { key: 'k', fingerprint: 'f', windowMs: HOUR_MS }
     const send = () => a.log.appendOnce([event('once', 'group:a')], once, { bridges: true })
     expect(await send()).toMatchObject({ replayed: false, entries: [{ provisional: true }] })
-    expect(await send()).toEqual({ replayed: true, first: undefined })
+    expect(await send()).toEqual({ replayed: true, first: undefined, waits: true })
     await expect(
       a.log.appendOnce([event('other', 'group:a')], { ...once, fingerprint: 'g' }, { bridges: true }),
     ).rejects.toMatchObject({ code: 'once_conflict' })

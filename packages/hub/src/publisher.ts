@@ -107,7 +107,8 @@ export class Publisher {
       .catch(orConflict)
     if (answer.replayed) {
       const id = answer.first === undefined ? null : log.idOf(answer.first)
-      return { success: true, id, delivered: 0, replayed: true }
+      const receipt = { success: true, id, delivered: 0, replayed: true } as const
+      return answer.waits === true ? { ...receipt, degraded: true } : receipt
     }
     const [entry] = answer.entries
     return entry === undefined ? this.#tell(event, audience) : receiptOf(entry, fanOut)

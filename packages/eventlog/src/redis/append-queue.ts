@@ -265,6 +265,12 @@ export class AppendQueue {
   /** @param refusal what it is refused with where it is not taken over. */
   #bridge(pending: Pending, refusal: unknown): void {
     this.#byK.delete(pending.k)
+    const entries = pending.entries.filter((entry) => entry !== undefined)
+    // Only its answer was lost: whoever follows has been told of it, or will be.
+    if (entries.length > 0 && entries.length === pending.request.drafts.length) {
+      pending.resolve({ kind: 'appended', entries })
+      return
+    }
     try {
       const bridged = this.#options.bridge(pending.request, pending.k, pending.again)
       if (bridged === undefined) pending.reject(refusal)

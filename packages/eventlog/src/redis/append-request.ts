@@ -17,7 +17,13 @@ export interface AppendRequest {
 /** What came of it. */
 export type Appended =
   | { readonly kind: 'appended'; readonly entries: readonly LogEntry[] }
-  | { readonly kind: 'known'; readonly n: number; readonly ms: number }
+  | {
+      readonly kind: 'known'
+      readonly n: number
+      readonly ms: number
+      /** There where it waits to be stored. */
+      readonly waits?: true
+    }
 
 export interface AppendArguments {
   readonly life: string

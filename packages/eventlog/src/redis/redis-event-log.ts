@@ -195,8 +195,9 @@ export class RedisEventLog implements EventLog {
     this.#refuse()
     const appended = await this.#append({ drafts: batch.map(storedDraft), once, bridges })
     if (appended.kind === 'appended') return { replayed: false, entries: appended.entries }
-    const { n, ms } = appended
-    return { replayed: true, first: n === 0 ? undefined : { ms, n } }
+    const { n, ms, waits } = appended
+    const first = n === 0 ? undefined : { ms, n }
+    return waits === true ? { replayed: true, first, waits } : { replayed: true, first }
   }
 
   async close(terminal: Append, options: AppendOptions = {}): Promise<LogEntry> {
@@ -379,7 +380,8 @@ export class RedisEventLog implements EventLog {
     const [draft] = drafts
     // A key may stand alone: of what is told, and not stored.
     if (drafts.length > 1 || (draft === undefined && once === undefined)) return undefined
-    if (once !== undefined && this.#buffer.hasKey(once, this.name)) return { kind: 'known', n: 0, ms: 0 }
+    if (once !== undefined && this.#buffer.hasKey(once, this.name))
+      return { kind: 'known', n: 0, ms: 0, waits: true }
     if (!this.#buffer.add({ request, k, again })) return undefined
     if (draft === undefined) return { kind: 'appended', entries: [] }
     const origin = formatOrigin({ node: this.#store.node, count: k })
