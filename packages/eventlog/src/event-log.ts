@@ -126,6 +126,11 @@ export interface ReadableLog {
   readonly head: Position
   /** Whether the terminal event has been appended. */
   readonly closed: boolean
+  /**
+   * What was handed on as `provisional` and has not been told with its place since, in order: whoever was not live then
+   * takes it when it is, for what comes behind it would else overtake it. Absent where the log never has any.
+   */
+  readonly provisional?: readonly LogEntry[]
   /** The id that a position has in this log. */
   idOf(position: Position): string
   /** Where a reader with this cursor goes on. A gap may be told too wide; it is never missing. */

@@ -79,6 +79,21 @@ describeWithRedisServers('while Redis is away, a log', () => {
     await vi.waitFor(() => expect(a.heard.at(-1)).toMatchObject({ position: { n: 102 } }))
   })
 
+  it('keeps what waits for who comes meanwhile, until it has its place', { timeout: LIMIT_MS }, async () => {
+    await using redis = await startRedis()
+    await using a = await node(redis, LIMITS)
+    await redis.kill()
+    await a.isAway()
+    for (const data of [1, 2]) await bridged(a.log, data)
+    expect(a.log.provisional).toEqual(a.heard)
+    await redis.restart()
+    // Nothing overtakes what waits.
+    await expect.poll(() => a.log.append([event('last', 'group:a')]), { timeout: BACK_MS }).toHaveLength(1)
+    expect(dataOf(await readAll(a.log))).toEqual([1, 2, 'last'])
+    await vi.waitFor(() => expect(dataOf(a.stored())).toEqual([1, 2, 'last']), BACK_MS)
+    expect(a.log.provisional).toEqual([])
+  })
+
   it('sends once what was asked for once, also when it had been stored without an answer', {
     timeout: LIMIT_MS,
   }, async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { RedisEventStore } from '@tributary/eventlog/redis'
 import { systemClock } from '@tributary/protocol'
 import { RedisConnections } from '@tributary/redis'
@@ -15,7 +16,7 @@ const BACK_MS = 10_000
 /** A hub whose sends may wait while Redis is away. */
 async function node(redis: RedisServer) {
   const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000 })
-  const outage = { maxEvents: 100, maxBytes: 100_000 }
+  const outage = { maxEvents: 10_000, maxBytes: 1_000_000 }
   const store = new RedisEventStore({ connections, prefix: 'outage', outage })
   const streams = new StreamServer({ clock: systemClock })
   const hub = await Hub.open({ store, streams })
@@ -82,6 +83,32 @@ describeWithRedisServers('while Redis is away, a hub', () => {
       expect(sink.types).not.toContain('disconnected')
     }
     await a.hub.probe()
+  })
+
+  it('misses nothing that is sent while its readers find their places in a Redis that has lost everything', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis()
+    await using a = await node(redis)
+    const readers = await Promise.all(Array.from({ length: 20 }, () => a.connect({ groups: ['g'] })))
+    const sent: number[] = []
+    const send = async () => {
+      sent.push(sent.length)
+      await a.hub.sendToGroup('g', 'e', sent.length - 1)
+    }
+    await send()
+    await redis.kill()
+    await vi.waitFor(() => expect(a.connections.status.state).toBe('down'), BACK_MS)
+    await send()
+    const restarted = redis.restart()
+    // At the pace of a busy publisher, so that some is sent at each step of coming back.
+    for (; a.store.health.status !== 'ok'; await pause(1)) await send()
+    await restarted
+    for (const { sink } of readers) {
+      await vi.waitFor(() => expect(sink.received.at(-1)).toBe(sent.length - 1), BACK_MS)
+      expect(sink.received).toEqual(sent)
+      expect(sink.types.filter((type) => type === 'gap')).toHaveLength(1)
+    }
   })
 
   it('marks what it sends until its reader has passed all that it was sent before', {

@@ -88,8 +88,7 @@ export class LogReader {
       this.#catchUp()
       return
     }
-    this.#state = 'live'
-    this.#completeAtEnd()
+    this.#goLive()
   }
 
   stop(): void {
@@ -276,8 +275,13 @@ export class LogReader {
       if (headAtRead.n > this.#position.n) this.#moveTo(headAtRead)
       if (log.head.n <= this.#position.n) break
     }
-    this.#state = 'live'
     stream.countReplayed(stream.eventsSent - sentBefore)
+    this.#goLive()
+  }
+
+  #goLive(): void {
+    this.#state = 'live'
+    for (const entry of this.#options.log.provisional ?? []) this.offer(entry)
     this.#completeAtEnd()
   }
 

@@ -33,6 +33,8 @@ export interface FollowerHost {
   rewind(place: LogPlace): void
   /** Stores what waits for that, before anything else is handed on. */
   flush(): Promise<void>
+  /** All that was stored before the comparison began has been handed on. */
+  onCompared(): void
   /** Loads what the log is now. Answers where it stands; `undefined` where there is none any more. */
   reload(): Promise<LogPlace | undefined>
   /** Nobody knows for now when what was appended will be handed on. */
@@ -330,6 +332,7 @@ export class LogFollower {
         followed.completeFromN = this.#comparedN
         this.#joining.delete(followed)
       }
+      host.onCompared()
       isDone = !this.#hasMissed
     } finally {
       this.#goOn(isDone)

@@ -42,6 +42,11 @@ export class OutageBuffer {
     return true
   }
 
+  /** What those that wait are known by. */
+  get waiting(): ReadonlySet<number> {
+    return new Set(this.#items.map(({ k }) => k))
+  }
+
   /** Whether one with this key waits. @throws OnceConflictError where it is for something else. */
   hasKey({ key, fingerprint }: OnceKey, log: string): boolean {
     const known = this.#items.find(({ request }) => request.once?.key === key)

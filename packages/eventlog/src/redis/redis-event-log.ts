@@ -113,6 +113,8 @@ export class RedisEventLog implements EventLog {
   #attributesVersion: number
   #place: LogPlace
   readonly #buffer: OutageBuffer
+  // Handed on without a place, and not with one yet.
+  #provisional: LogEntry[] = []
   #isFlushing = false
   #dropped = false
   #cancelSync: (() => void) | undefined
@@ -164,6 +166,10 @@ export class RedisEventLog implements EventLog {
 
   get closed(): boolean {
     return this.#place.closed
+  }
+
+  get provisional(): readonly LogEntry[] {
+    return this.#provisional
   }
 
   get attributes(): ReadonlyMap<string, string> {
@@ -306,6 +312,8 @@ export class RedisEventLog implements EventLog {
 
   async #append(request: AppendRequest) {
     const beganMs = this.#store.elapsed()
+    // What waits is stored first: else this would stand before what readers had earlier.
+    if (!request.bridges && this.#buffer.size > 0) await this.#follower.sync()
     const appended = await this.#appends.add(request)
     this.#store.onStored?.(this.#store.elapsed() - beganMs)
     return appended
@@ -392,6 +400,7 @@ export class RedisEventLog implements EventLog {
       origin,
       provisional: true,
     }
+    this.#provisional.push(entry)
     this.#follower.pause()
     this.#listeners.tell([entry])
     return { kind: 'appended', entries: [entry] }
@@ -447,6 +456,7 @@ export class RedisEventLog implements EventLog {
   #handOn(entries: readonly LogEntry[], place: LogPlace): void {
     this.#move(place)
     for (const entry of entries) this.#history.add(entry)
+    this.#forgetHandedOn(entries)
     try {
       this.#listeners.tell(entries)
     } catch (error) {
@@ -456,7 +466,25 @@ export class RedisEventLog implements EventLog {
     if (place.closed) this.#history.clearFrames()
   }
 
+  /** What waits no more has been handed on with its place, or is lost with the log that it was in. */
+  #forgetStored(): void {
+    if (this.#provisional.length === 0) return
+    const { waiting } = this.#buffer
+    this.#provisional = this.#provisional.filter(({ origin }) => waiting.has(countOf(origin)))
+  }
+
+  /** These have their places now, and so has all that this node appended before them. */
+  #forgetHandedOn(entries: readonly LogEntry[]): void {
+    if (this.#provisional.length === 0) return
+    const own = entries
+      .map(({ origin }) => parseOrigin(origin))
+      .filter((origin) => origin?.node === this.#store.node)
+    const last = own.at(-1)?.count ?? 0
+    this.#provisional = this.#provisional.filter(({ origin }) => countOf(origin) > last)
+  }
+
   #rewind(place: LogPlace): void {
+    this.#forgetStored()
     this.#rewindListeners.tell()
     this.#history.reset(place.head)
     this.#move(place)
@@ -545,6 +573,7 @@ export class RedisEventLog implements EventLog {
       onEphemeral: (message) => this.#ephemerals.take(message),
       rewind: (place) => this.#rewind(place),
       flush: () => this.#flush(),
+      onCompared: () => this.#forgetStored(),
       reload: () => this.#reload(),
       onSuspect: () => this.#appends.release(),
       compare: (args) => ask(SYNC, this.#keys, args),
@@ -564,4 +593,8 @@ export class RedisEventLog implements EventLog {
     const own = node === this.#store.node ? this.#appends.entryAt(count, index, position) : undefined
     return own ?? storedEntry(head, json, position, this.idOf(position))
   }
+}
+
+function countOf(origin: string | undefined): number {
+  return parseOrigin(origin)?.count ?? 0
 }
