@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '@tributary/protocol'
 import type { RedisClient, RedisConnections } from '@tributary/redis'
-import { type Job, type JobsOptions, Queue, WaitingError, Worker } from 'bullmq'
+import { DelayedError, type Job, type JobsOptions, Queue, WaitingError, Worker } from 'bullmq'
+import { RunElsewhereError } from '../run-error.ts'
 import type { ExecuteRun, QueuedRun, RunHold, RunQueue, RunRest } from '../run-queue.ts'
 import { HeldJob } from './held-job.ts'
 import { runQueueKeys } from './redis-keys.ts'
@@ -16,6 +17,8 @@ const STALLED_CHECKS = 4
 const ANY_NUMBER = 1_000_000
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
+/** How long a run stays away that its node leaves to another, in ms. It may come to the same again: never longer. */
+const ELSEWHERE_MS = 200
 
 export interface BullRunQueueOptions {
   readonly redis: RedisConnections
@@ -178,6 +181,10 @@ export class BullRunQueue implements RunQueue {
       if (rest === 'ended') return
       await job.moveToWait(token)
       throw new WaitingError()
+    } catch (error) {
+      if (!(error instanceof RunElsewhereError)) throw error
+      await job.moveToDelayed(this.#clock.now() + ELSEWHERE_MS, token)
+      throw new DelayedError()
     } finally {
       this.#locks.delete(runId)
     }
