@@ -54,6 +54,18 @@ describeWithRedisServers('what the README says of a cluster', () => {
     await expect.poll(() => reader.output.match(/^event: hello$/gm)?.length, { timeout: 10_000 }).toBe(2)
   })
 
+  it('lets a task call the sample API of any worker, whichever carries it out', async () => {
+    const workers = /workers +(.+)/.exec(cluster.output)?.[1]?.trim().split(/ +/) ?? []
+    expect(workers).toHaveLength(2)
+    const tasks = workers.map((worker, at) => ({ id: `w${at}`, url: `${worker}/api/sample/users/1` }))
+    const answer = await fetch(`${url}/api/sse-proxy/reactive/parallel-tasks/sse-emitter`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer test-token', 'content-type': 'application/json' },
+      body: JSON.stringify({ tasks }),
+    })
+    expect(await answer.text()).toContain('"status":"succeeded","totalTasks":2,"successCount":2')
+  })
+
   it('brings back a gateway that is killed as it says, while its reader goes on at the other', async () => {
     const [, pid] = /kill -9 (\d+)/.exec(cluster.output) ?? []
     process.kill(Number(pid), 'SIGKILL')

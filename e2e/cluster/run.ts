@@ -77,13 +77,24 @@ Ctrl-C ends all, and removes what they have stored.
 
 async function main(): Promise<void> {
   const options = readOptions()
+  const workerPorts = new Map<string, number>()
+  for (let number = 1; number <= options.workers; number++) {
+    const name = `worker-${number}`
+    workerPorts.set(name, await portOf(name))
+  }
   const starting = Cluster.start({
     ...options,
     redisPort: await portOf('redis'),
-    portOf,
+    portOf: async (name) => workerPorts.get(name) ?? portOf(name),
     comeBackMs: COME_BACK_MS,
-    // nginx on this machine says who asked it.
-    env: { HOST: '127.0.0.1', TRUSTED_PROXIES: '127.0.0.1', ...given() },
+    env: {
+      HOST: '127.0.0.1',
+      // nginx on this machine says who asked it.
+      TRUSTED_PROXIES: '127.0.0.1',
+      // A task may call the sample API of any worker, whichever of them carries it out.
+      OUTBOUND_ALLOW: Array.from(workerPorts.values(), (port) => `127.0.0.1:${port}`).join(),
+      ...given(),
+    },
     onLine: show,
     onFailure: (fault) =>
       void process.stderr.write(`tributary: ${fault.split(':\n', 1).join()}; it is started again\n`),
@@ -95,7 +106,7 @@ async function main(): Promise<void> {
 /** What is set for the services, in the environment that this was started in. Addresses are given out here. */
 function given(): Record<string, string> {
   const ours =
-    /^(AUTH|CORS|DRAIN|HEARTBEAT|HISTORY|LOG|MAX|NODE_LEASE|OUTBOUND|RATE|REDIS_OUTAGE|RELAY|RETRY|RUN|STREAM|TASK|UPSTREAM)_/
+    /^(AUTH|CONNECT|CONNECTION|CONSISTENCY|CORS|DISCONNECT|DRAIN|HANDLERS|HEADERS|HEARTBEAT|HISTORY|IDEMPOTENCY|IDLE|LOG|MAX|NODE_LEASE|OUTBOUND|OUTBOX|PRESENCE|RATE|REDIS_OUTAGE|REDIS_TIMEOUT|RELAY|REQUEST|RETRY|RUN|RUNS|SENSITIVE|STREAM|TASK|UPSTREAM|WEBHOOK|WORKER_SECRET)(_|$)/
   return Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>
       value !== undefined && ours.test(name) ? [[name, value]] : [],
