@@ -49,6 +49,8 @@ export interface AppendOptions extends BridgeOptions {
    * one is refused. Default: not checked.
    */
   readonly epoch?: number
+  /** What the same append was known by when it failed before: `StoreUnavailableError.unsettled`. It is done once. */
+  readonly again?: string | undefined
 }
 
 /** What makes an append happen once, however often it is asked for. */

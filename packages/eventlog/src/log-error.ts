@@ -40,12 +40,18 @@ const STORE_RETRY_AFTER_S = 5
 export class StoreUnavailableError extends ProblemError {
   /** Why, for people, and what to do. */
   readonly reason: string
+  /**
+   * What an append is known by that may have been done, as no answer came: who tries it again says so with
+   * `AppendOptions.again`, lest it be done twice. Absent where it was surely not done.
+   */
+  readonly unsettled: string | undefined
 
-  constructor(reason: string, cause?: unknown) {
+  constructor(reason: string, cause?: unknown, unsettled?: string) {
     super('store_unavailable', `Nothing can be stored now: ${reason}`, {
       retryAfterS: STORE_RETRY_AFTER_S,
       cause,
     })
     this.reason = reason
+    this.unsettled = unsettled
   }
 }

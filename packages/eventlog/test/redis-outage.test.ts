@@ -1,8 +1,8 @@
 import { RedisConnections } from '@tributary/redis'
-import { type RedisServer, startRedis } from '@tributary/testkit'
+import { type RedisServer, startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it, vi } from 'vitest'
-import type { EventLog, LogEntry } from '../src/index.ts'
+import { type EventLog, type LogEntry, StoreUnavailableError } from '../src/index.ts'
 import { RedisEventStore, type RedisEventStoreOptions } from '../src/redis/index.ts'
 import { dataOf, event, HOUR_MS, KEEP_ALL, numbersOf, readAll } from './log-fixture.ts'
 
@@ -10,7 +10,7 @@ const LIMIT_MS = 20_000
 const BACK_MS = 10_000
 
 /** A node that hears of a group. */
-async function node(redis: RedisServer, outage?: RedisEventStoreOptions['outage']) {
+async function node(redis: Pick<RedisServer, 'url'>, outage?: RedisEventStoreOptions['outage']) {
   const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000 })
   const store = new RedisEventStore({
     connections,
@@ -125,6 +125,52 @@ describeWithRedisServers('while Redis is away, a log', () => {
     await vi.waitFor(() => expect(a.stored()).toHaveLength(200), BACK_MS)
     expect(new Set(dataOf(a.stored())).size).toBe(200)
     expect(numbersOf(await readAll(a.log))).toEqual(Array.from({ length: 200 }, (_, i) => i + 1))
+  })
+
+  it('does once what it gave up on without an answer and is asked for again, in a log that is heard or not', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis()
+    await using proxy = await TcpProxy.start(redis.port)
+    await using a = await node({ url: `redis://127.0.0.1:${proxy.port}` })
+    const run = await a.store.open('run:1', { ...KEEP_ALL, runId: '1' })
+    const batch = (name: string) => [event(`${name}1`, 'group:a'), event(`${name}2`, 'group:a')]
+    /** Done, and not answered, as the connection ended. */
+    const giveUp = async (work: () => Promise<unknown>, isDone: () => Promise<unknown>) => {
+      proxy.loseAnswers()
+      const failing = work().catch((error: unknown) => error)
+      await vi.waitFor(isDone)
+      proxy.refuse()
+      const error = await failing
+      proxy.restore()
+      if (!(error instanceof StoreUnavailableError)) throw error
+      expect(error.unsettled).toMatch(/\.\d+$/)
+      await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), BACK_MS)
+      return { again: error.unsettled }
+    }
+    await using b = await node(redis)
+    const seen = await b.store.open('run:1', { ...KEEP_ALL, runId: '1' })
+    const lengthOf = (log: EventLog, length: number) => async () =>
+      expect(await readAll(log)).toHaveLength(length)
+
+    for (const [log, there] of [
+      [a.log, b.log],
+      [run, seen],
+    ] as const) {
+      const options = { epoch: 1, attributes: { at: 'first' } }
+      const first = await giveUp(() => log.append(batch('first'), options), lengthOf(there, 2))
+      await log.append([event('second', 'group:a')])
+      const entries = await log.append(batch('first'), { ...options, ...first })
+      expect(numbersOf(entries)).toEqual([1, 2])
+      expect(dataOf(await readAll(there))).toEqual(['first1', 'first2', 'second'])
+    }
+    const end = event('end')
+    const closing = await giveUp(
+      () => run.close(end),
+      () => expect.poll(async () => (await b.store.list({ prefix: 'run:1' }))[0]?.closed).toBe(true),
+    )
+    expect((await run.close(end, closing)).position.n).toBe(4)
+    await expect(run.close(end)).rejects.toMatchObject({ code: 'log_closed' })
   })
 
   it('refuses everything where nothing may wait, and what may not', { timeout: LIMIT_MS }, async () => {

@@ -54,6 +54,35 @@ describe('PatientLog', () => {
     expect(await typesOf(log)).toEqual(['a'])
   })
 
+  it('tries again by its name what may have been done, until that is known', async () => {
+    const { clock, log, patient } = await openLog()
+    const asked: (string | undefined)[] = []
+    const loseAnswers = (again: string | undefined) => {
+      asked.push(again)
+      if (asked.length % 3 !== 0) throw new StoreUnavailableError('no answer came', undefined, 'node.1')
+    }
+    const [append, close] = [log.append.bind(log), log.close.bind(log)]
+    log.append = async (batch, options) => {
+      loseAnswers(options?.again)
+      return append(batch, options)
+    }
+    log.close = async (terminal, options) => {
+      loseAnswers(options?.again)
+      return close(terminal, options)
+    }
+    const appending = patient.append([event('a')], {})
+    for (let i = 0; i < 2; i++) {
+      await settle()
+      clock.advance(1_000)
+    }
+    await appending
+    for (let i = 0; i < 2; i++) await expect(patient.close(event('complete'), {})).rejects.toThrow()
+    await patient.close(event('complete'), {})
+    const names = [undefined, 'node.1', 'node.1']
+    expect(asked).toEqual([...names, ...names])
+    expect(await typesOf(log)).toEqual(['a', 'complete'])
+  })
+
   it('lets no terminal event pass what waits', async () => {
     const { clock, disk, log, patient } = await openLog()
     disk.full = true

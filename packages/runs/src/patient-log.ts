@@ -14,7 +14,7 @@ const MAX_WAITING = 10_000
 
 interface Waiting {
   readonly batch: readonly Append[]
-  readonly options: AppendOptions
+  options: AppendOptions
   readonly resolve: (entries: readonly LogEntry[]) => void
   readonly reject: (error: unknown) => void
 }
@@ -32,6 +32,8 @@ export class PatientLog {
   #stall: PromiseWithResolvers<void> | undefined
   #cancelRetry: (() => void) | undefined
   #given: { readonly up: unknown } | undefined
+  /** The terminal event, where it may have been appended. */
+  #unsettledEnd: string | undefined
 
   /** @param onRefused told of each append that the log refused for good, before who appended is. */
   constructor(log: EventLog, clock: Clock, onRefused: (error: unknown) => void = () => undefined) {
@@ -55,7 +57,7 @@ export class PatientLog {
         throw error
       }
       if (this.#given !== undefined) throw this.#given.up
-      return this.#wait(batch, options)
+      return this.#wait(batch, triedAgain(options, error))
     })
   }
 
@@ -67,8 +69,9 @@ export class PatientLog {
   async close(terminal: Append, options: AppendOptions): Promise<void> {
     if (this.#given !== undefined) throw this.#given.up
     if (this.#waiting.length > 0) throw new StoreUnavailableError('earlier events wait')
-    await this.#log.close(terminal, options).catch((error: unknown) => {
-      if (!(error instanceof StoreUnavailableError)) this.#onRefused(error)
+    await this.#log.close(terminal, { ...options, again: this.#unsettledEnd }).catch((error: unknown) => {
+      if (error instanceof StoreUnavailableError) this.#unsettledEnd = error.unsettled ?? this.#unsettledEnd
+      else this.#onRefused(error)
       throw error
     })
   }
@@ -102,7 +105,10 @@ export class PatientLog {
       try {
         first.resolve(await this.#log.append(first.batch, first.options))
       } catch (error) {
-        if (error instanceof StoreUnavailableError) break
+        if (error instanceof StoreUnavailableError) {
+          first.options = triedAgain(first.options, error)
+          break
+        }
         this.#onRefused(error)
         first.reject(error)
       }
@@ -118,4 +124,9 @@ export class PatientLog {
     this.#stall?.resolve()
     this.#stall = undefined
   }
+}
+
+/** One that may have been done is known by its name, so that it does not stand twice. */
+function triedAgain(options: AppendOptions, { unsettled }: StoreUnavailableError): AppendOptions {
+  return unsettled === undefined ? options : { ...options, again: unsettled }
 }

@@ -39,11 +39,12 @@ export interface AppendQueueOptions {
   /** Sends it. @throws RedisUnavailableError where it may be tried again. */
   readonly send: (request: AppendRequest, k: number, again: boolean) => Promise<AppendAnswer>
   readonly entryOf: (request: AppendRequest, index: number, position: Position, k: number) => LogEntry
-  /** Whether an answered append is about to be handed on here. */
-  readonly awaitsHandOn: (request: AppendRequest) => boolean
+  /** Whether an answered append, which ends there, is about to be handed on here. */
+  readonly awaitsHandOn: (request: AppendRequest, last: Position) => boolean
   /** Told of an append that waits for that, or waits no more. */
   readonly onAnswered: (request: AppendRequest, answered: AnsweredAppend) => void
-  readonly failure: (error: unknown) => unknown
+  /** @param k of the append, where that may have been done. */
+  readonly failure: (error: unknown, k?: number) => unknown
   /** Takes over what cannot be sent now; `undefined` where that is refused. @throws what it is refused with */
   readonly bridge: (request: AppendRequest, k: number, again: boolean) => Appended | undefined
   /** Whether it is known that nothing can be sent now. */
@@ -80,9 +81,9 @@ export class AppendQueue {
   add(request: AppendRequest): Promise<Appended> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed.error)
     const { promise, resolve, reject } = Promise.withResolvers<Appended>()
-    this.#lastK += 1
+    if (request.againK === undefined) this.#lastK += 1
     const pending: Pending = {
-      k: this.#lastK,
+      k: request.againK ?? this.#lastK,
       request,
       done: promise.then(
         () => undefined,
@@ -92,7 +93,7 @@ export class AppendQueue {
       reject,
       entries: [],
       failures: [],
-      again: false,
+      again: request.againK !== undefined,
       first: undefined,
     }
     this.#byK.set(pending.k, pending)
@@ -229,7 +230,7 @@ export class AppendQueue {
     const count = request.drafts.length
     const last = count === 0 ? undefined : { ms: answer.first.ms, n: answer.first.n + count - 1 }
     const isHandedOn = count > 0 && pending.entries.filter((entry) => entry !== undefined).length === count
-    const isWaiting = last !== undefined && !isHandedOn && this.#options.awaitsHandOn(request)
+    const isWaiting = last !== undefined && !isHandedOn && this.#options.awaitsHandOn(request, last)
     if (isWaiting) this.#awaiting.set(last.n, pending)
     this.#options.onAnswered(request, { last, isWaiting, attributesVersion: answer.attributesVersion })
     if (!isWaiting) this.#finish(pending)
@@ -254,12 +255,13 @@ export class AppendQueue {
   }
 
   #reject(pending: Pending, error: unknown): void {
+    const failure = this.#options.failure(error, pending.again ? pending.k : undefined)
     if (error instanceof RedisUnavailableError && pending.request.bridges && this.#closed === undefined) {
-      this.#bridge(pending, this.#options.failure(error))
+      this.#bridge(pending, failure)
       return
     }
     this.#byK.delete(pending.k)
-    pending.reject(this.#options.failure(error))
+    pending.reject(failure)
   }
 
   /** @param refusal what it is refused with where it is not taken over. */

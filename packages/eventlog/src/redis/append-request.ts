@@ -10,6 +10,8 @@ export interface AppendRequest {
   readonly options?: AppendOptions | undefined
   readonly once?: OnceKey
   readonly closes?: boolean
+  /** Its number, where it failed before and may have been done. */
+  readonly againK?: number | undefined
   /** Whether it may be handed on here while Redis is away. */
   readonly bridges?: boolean
 }

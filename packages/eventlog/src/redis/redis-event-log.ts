@@ -186,10 +186,15 @@ export class RedisEventLog implements EventLog {
   }
 
   async append(batch: readonly Append[], options: AppendOptions = {}): Promise<readonly LogEntry[]> {
-    this.#refuse()
+    this.#refuse(options)
     const drafts = batch.map(storedDraft)
     if (drafts.length === 0 && options.attributes === undefined && options.epoch === undefined) return []
-    const appended = await this.#append({ drafts, options, bridges: options.bridges === true })
+    const appended = await this.#append({
+      drafts,
+      options,
+      againK: this.#ownCount(options.again),
+      bridges: options.bridges === true,
+    })
     return appended.kind === 'appended' ? appended.entries : []
   }
 
@@ -207,8 +212,10 @@ export class RedisEventLog implements EventLog {
   }
 
   async close(terminal: Append, options: AppendOptions = {}): Promise<LogEntry> {
-    this.#refuse()
-    const appended = await this.#append({ drafts: [storedDraft(terminal)], options, closes: true })
+    this.#refuse(options)
+    const drafts = [storedDraft(terminal)]
+    const againK = this.#ownCount(options.again)
+    const appended = await this.#append({ drafts, options, againK, closes: true })
     const [entry] = appended.kind === 'appended' ? appended.entries : []
     if (entry === undefined) throw new Error('a batch of one is empty')
     return entry
@@ -306,8 +313,23 @@ export class RedisEventLog implements EventLog {
     this.#appends.close(error)
   }
 
-  #refuse(): void {
-    if (this.closed || this.#dropped) throw new LogClosedError(this.name)
+  #refuse({ again }: AppendOptions = {}): void {
+    // What may have been done may be what closed it.
+    const isClosed = this.closed && again === undefined
+    if (isClosed || this.#dropped) throw new LogClosedError(this.name)
+  }
+
+  /** The number of an append of ours by its name. */
+  #ownCount(origin: string | undefined): number | undefined {
+    const { node, count } = parseOrigin(origin) ?? {}
+    return node === this.#store.node ? count : undefined
+  }
+
+  #failure(error: unknown, k?: number): unknown {
+    const { node, failure } = this.#store
+    const known = failure(error)
+    if (k === undefined || !(known instanceof StoreUnavailableError)) return known
+    return new StoreUnavailableError(known.reason, known.cause, formatOrigin({ node, count: k }))
   }
 
   async #append(request: AppendRequest) {
@@ -320,7 +342,7 @@ export class RedisEventLog implements EventLog {
   }
 
   #appendQueue(): AppendQueue {
-    const { failure, after, elapsed, retryMs } = this.#store
+    const { after, elapsed, retryMs } = this.#store
     return new AppendQueue({
       send: (request, k, again) => this.#send(request, k, again),
       entryOf: ({ drafts }, index, position, k) => {
@@ -329,9 +351,10 @@ export class RedisEventLog implements EventLog {
         const origin = formatOrigin({ node: this.#store.node, count: k })
         return { ...placedEntry(draft, position, this.idOf(position)), origin }
       },
-      awaitsHandOn: ({ drafts }) => drafts.some(({ topics }) => this.#follower.hearsOf(topics)),
+      awaitsHandOn: ({ drafts }, last) =>
+        last.n > this.head.n && drafts.some(({ topics }) => this.#follower.hearsOf(topics)),
       onAnswered: (request, answered) => this.#onAnswered(request, answered),
-      failure,
+      failure: (error, k) => this.#failure(error, k),
       bridge: (request, k, again) => this.#bridge(request, k, again),
       isDown: () => this.#store.unreachable() !== undefined,
       isBridging: () => this.#buffer.size > 0,
