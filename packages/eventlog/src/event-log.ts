@@ -13,6 +13,8 @@ export interface LogEntry {
   readonly topics: readonly Topic[]
   /** By whom it was appended, and as which of his: `<node>.<count>`. Where nodes share the log. */
   readonly origin?: string
+  /** What else it may have been handed on as: by the key that it was asked for with, and by this node of it. */
+  readonly aliases?: readonly string[]
   /**
    * Handed on while the store is away, and to be stored once it is back: then it is told again, with the same origin.
    * Its position is that of the last before it.

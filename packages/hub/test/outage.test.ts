@@ -111,6 +111,55 @@ describeWithRedisServers('while Redis is away, a hub', () => {
     }
   })
 
+  it('gives each reader once what is asked for at two nodes under one key, wherever it comes back', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using a = await node(redis)
+    await using b = await node(redis)
+    const groups = ['g']
+    const readers = await Promise.all([a, b, a, b].map((each) => each.connect({ groups })))
+    const [, , fromA, fromB] = readers
+    const send = ({ hub }: typeof a, key: string) => hub.sendToGroup('g', 'e', key, { once: { key } })
+    const { id } = await send(a, 'before')
+    const all = readers.map(({ sink }) => sink)
+    await vi.waitFor(() => expect(all.map(({ received }) => received)).toEqual(Array(4).fill(['before'])))
+    await redis.kill()
+    for (const { connections } of [a, b])
+      await vi.waitFor(() => expect(connections.status.state).toBe('down'), BACK_MS)
+    expect(await send(b, 'before')).toEqual({ success: true, id, delivered: 0, replayed: true })
+    const waits = { success: true, degraded: true, id: null }
+    for (const [first, second, key] of [
+      [a, b, 1],
+      [b, a, 2],
+      [a, b, 3],
+    ] as const) {
+      expect(await send(first, `${key}`)).toEqual({ ...waits, delivered: 2 })
+      expect(await send(second, `${key}`)).toEqual({ ...waits, delivered: 2 })
+      expect(await send(first, `${key}`)).toEqual({ ...waits, delivered: 0, replayed: true })
+    }
+    for (const each of [a, b]) each.hub.local.sendHealthCheck()
+    for (const each of [fromA, fromB]) each?.leave()
+    await redis.restart()
+    for (const { store } of [a, b])
+      await vi.waitFor(() => expect(store.health).toEqual({ status: 'ok' }), BACK_MS)
+    const moved = await Promise.all([
+      b.connect({ groups, lastEventId: fromA?.sink.lastEventId ?? '' }),
+      a.connect({ groups, lastEventId: fromB?.sink.lastEventId ?? '' }),
+    ])
+    await send(a, 'after')
+    const stayed = all.slice(0, 2)
+    await vi.waitFor(() => {
+      for (const { received } of stayed) expect(received.at(-1)).toBe('after')
+      for (const { sink } of moved) expect(sink.received.at(-1)).toBe('after')
+    }, BACK_MS)
+    for (const { received } of stayed) expect(received).toEqual(['before', '1', '2', '3', 'after'])
+    for (const { sink } of moved) expect(sink.received).toEqual(['after'])
+    const late = await b.connect({ groups, lastEventId: id ?? '' })
+    await vi.waitFor(() => expect(late.sink.received).toHaveLength(4))
+    expect(late.sink.received.toSorted()).toEqual(['1', '2', '3', 'after'])
+  })
+
   it('marks what it sends until its reader has passed all that it was sent before', {
     timeout: LIMIT_MS,
   }, async () => {

@@ -1,7 +1,7 @@
 /** Who appended an entry, and as which of his. */
 export interface Origin {
   readonly node: string
-  /** From 1, rising. */
+  /** From 1, rising; 0 where it is no node, but stands for a key. */
   readonly count: number
 }
 

@@ -1,6 +1,7 @@
 import type { Topic } from '@tributary/protocol'
 import type { AppendOptions, LogEntry, OnceKey, Retention } from '../event-log.ts'
 import { indexedTopics, NO_TOPIC } from '../log-window.ts'
+import { keyMark } from './keyed-entries.ts'
 import { type LogKeys, MAX_TOLD_TOPICS } from './redis-keys.ts'
 import { type StoredDraft, storedHead } from './stored-entry.ts'
 
@@ -40,6 +41,11 @@ export interface AppendArguments {
   readonly retention: (topic: Topic) => Retention
 }
 
+/** What a single entry is known by that was asked for with a key. */
+export function markOf({ drafts, once }: AppendRequest): string | undefined {
+  return once === undefined || drafts.length > 1 ? undefined : keyMark(once)
+}
+
 /** Places that a log remembers, to tell cursors of another by. */
 const TRAIL_LENGTH = 4_096
 
@@ -69,7 +75,7 @@ export function appendArguments(request: AppendRequest, given: AppendArguments):
   for (const [name, value] of attributes) args.push(name, value === null ? '0' : '1', value ?? '')
   args.push(drafts.length)
   for (const draft of drafts) {
-    args.push(...entryArguments(draft, storedHead(draft, origin), { keys, retention }))
+    args.push(...entryArguments(draft, storedHead(draft, origin, markOf(request)), { keys, retention }))
   }
   return args
 }

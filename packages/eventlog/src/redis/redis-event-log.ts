@@ -31,8 +31,9 @@ import { placedEntry } from '../log-entry.ts'
 import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../log-error.ts'
 import { answeredView } from './answered-view.ts'
 import { type AnsweredAppend, type AppendAnswer, AppendQueue } from './append-queue.ts'
-import { type Appended, type AppendRequest, appendArguments } from './append-request.ts'
+import { type Appended, type AppendRequest, appendArguments, markOf } from './append-request.ts'
 import { EphemeralMessages } from './ephemeral-messages.ts'
+import { KeyedEntries } from './keyed-entries.ts'
 import type { LogFields } from './log-fields.ts'
 import { type FollowerHost, LogFollower, type LogPlace } from './log-follower.ts'
 import type { ToldEntry } from './log-message.ts'
@@ -107,6 +108,7 @@ export class RedisEventLog implements EventLog {
   readonly #follower: LogFollower
   readonly #ephemerals: EphemeralMessages
   readonly #history: RecentHistory
+  readonly #keyed = new KeyedEntries()
   #life: string
   #zero: Position
   #attributes: Map<string, string>
@@ -345,11 +347,13 @@ export class RedisEventLog implements EventLog {
     const { after, elapsed, retryMs } = this.#store
     return new AppendQueue({
       send: (request, k, again) => this.#send(request, k, again),
-      entryOf: ({ drafts }, index, position, k) => {
-        const draft = drafts[index]
+      entryOf: (request, index, position, k) => {
+        const draft = request.drafts[index]
+        const mark = markOf(request)
         if (draft === undefined) throw new RangeError(`a batch has no entry ${index}`)
         const origin = formatOrigin({ node: this.#store.node, count: k })
-        return { ...placedEntry(draft, position, this.idOf(position)), origin }
+        const entry = { ...placedEntry(draft, position, this.idOf(position)), origin }
+        return mark === undefined ? entry : this.#keyed.aliased({ ...entry, aliases: [mark] })
       },
       awaitsHandOn: ({ drafts }, last) =>
         last.n > this.head.n && drafts.some(({ topics }) => this.#follower.hearsOf(topics)),
@@ -413,14 +417,20 @@ export class RedisEventLog implements EventLog {
     if (drafts.length > 1 || (draft === undefined && once === undefined)) return undefined
     if (once !== undefined && this.#buffer.hasKey(once, this.name))
       return { kind: 'known', n: 0, ms: 0, waits: true }
+    const known = once === undefined ? undefined : this.#keyed.placeOf(once, this.#store.now())
+    if (known !== undefined) return { kind: 'known', ...known }
     if (!this.#buffer.add({ request, k, again })) return undefined
     if (draft === undefined) return { kind: 'appended', entries: [] }
     const origin = formatOrigin({ node: this.#store.node, count: k })
     const now = { ms: Math.trunc(this.#store.now()), n: this.head.n }
+    const mark = markOf(request)
+    if (mark !== undefined) this.#keyed.bridge(mark, origin)
+    const marks = mark === undefined ? [origin] : [origin, mark]
     const entry: LogEntry = {
-      ...placedEntry(draft, now, `${this.idOf(this.head)}~${origin}`),
+      ...placedEntry(draft, now, [this.idOf(this.head), ...marks].join('~')),
       position: this.head,
       origin,
+      ...(mark === undefined ? {} : { aliases: [mark] }),
       provisional: true,
     }
     this.#provisional.push(entry)
@@ -478,7 +488,10 @@ export class RedisEventLog implements EventLog {
 
   #handOn(entries: readonly LogEntry[], place: LogPlace): void {
     this.#move(place)
-    for (const entry of entries) this.#history.add(entry)
+    for (const entry of entries) {
+      this.#history.add(entry)
+      this.#keyed.place(entry)
+    }
     this.#forgetHandedOn(entries)
     try {
       this.#listeners.tell(entries)
@@ -503,13 +516,18 @@ export class RedisEventLog implements EventLog {
       .map(({ origin }) => parseOrigin(origin))
       .filter((origin) => origin?.node === this.#store.node)
     const last = own.at(-1)?.count ?? 0
-    this.#provisional = this.#provisional.filter(({ origin }) => countOf(origin) > last)
+    const aliases = new Set(entries.flatMap((entry) => entry.aliases ?? []))
+    // Or another node has stored it.
+    this.#provisional = this.#provisional.filter(
+      ({ origin = '' }) => countOf(origin) > last && !aliases.has(origin),
+    )
   }
 
   #rewind(place: LogPlace): void {
     this.#forgetStored()
     this.#rewindListeners.tell()
     this.#history.reset(place.head)
+    this.#keyed.forgetPlaces()
     this.#move(place)
     this.#appends.release()
   }
@@ -564,7 +582,7 @@ export class RedisEventLog implements EventLog {
     while (!answer.isAtEnd) {
       const position = placeOf(answer.text())
       const [text, json] = [answer.text(), answer.text()]
-      entries.push(storedEntry(text, json, position, this.idOf(position)))
+      entries.push(this.#keyed.aliased(storedEntry(text, json, position, this.idOf(position))))
     }
     if (this.#follower.isIdle && head.n > this.head.n) this.#move({ head, origin: '', closed })
     return { entries, hasMore, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
@@ -614,7 +632,7 @@ export class RedisEventLog implements EventLog {
   #toldEntry({ position, index, head, json }: ToldEntry, origin: string): LogEntry {
     const { node, count } = parseOrigin(origin) ?? { node: '', count: 0 }
     const own = node === this.#store.node ? this.#appends.entryAt(count, index, position) : undefined
-    return own ?? storedEntry(head, json, position, this.idOf(position))
+    return own ?? this.#keyed.aliased(storedEntry(head, json, position, this.idOf(position)))
   }
 }
 

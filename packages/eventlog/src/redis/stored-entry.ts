@@ -16,6 +16,7 @@ const StoredHead = Type.Object({
   metadata: Type.Optional(Metadata),
   conflate: Type.Optional(Type.String()),
   origin: Type.Optional(Type.String()),
+  mark: Type.Optional(Type.String()),
   audience: Type.Optional(
     Type.Object({
       all: Type.Optional(Type.Literal(true)),
@@ -44,9 +45,10 @@ export interface StoredDraft extends EntryDraft {
   readonly head: string
 }
 
-/** What is stored of a draft beside its data, with who appends it. */
-export function storedHead({ head }: StoredDraft, origin: string): string {
-  return `{"origin":${JSON.stringify(origin)},${head.slice(1)}`
+/** What is stored of a draft beside its data, with who appends it, and what its key makes it known by. */
+export function storedHead({ head }: StoredDraft, origin: string, mark?: string): string {
+  const known = JSON.stringify({ origin, mark })
+  return `${known.slice(0, -1)},${head.slice(1)}`
 }
 
 /** @throws as `entryDraft` */
@@ -65,9 +67,10 @@ export function storedDraft({ event, audience }: Append): StoredDraft {
 
 /** The entry of what was stored. @throws RedisReplyError where it was none of ours. */
 export function storedEntry(head: string, json: string, position: Position, id: string): LogEntry {
-  const { origin, ...said } = parsedHead(head)
+  const { origin, mark, ...said } = parsedHead(head)
   const entry = placedEntry(draftOf(said, json), position, id)
-  return origin === undefined ? entry : { ...entry, origin }
+  if (origin === undefined) return entry
+  return mark === undefined ? { ...entry, origin } : { ...entry, origin, aliases: [mark] }
 }
 
 /** What an ephemeral event was told as. @throws as `storedEntry` */
