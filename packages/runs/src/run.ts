@@ -18,6 +18,7 @@ import {
   type RunView,
   type TaskErrorCode,
 } from '@tributary/protocol'
+import { caughtUp } from './caught-up.ts'
 import type { KnownRun } from './known-run.ts'
 import { PatientLog } from './patient-log.ts'
 import { type ReaderMarks, readUntil } from './reader-marks.ts'
@@ -263,9 +264,14 @@ export class Run implements KnownRun {
     this.#begun = true
   }
 
-  /** For its owner: what an earlier process began is this one's. From now on the appends of that one are refused. */
+  /**
+   * For its owner: what an earlier process began is this one's. From now on the appends of that one are refused, and all
+   * that it did append is known here.
+   */
   async takeOver(): Promise<void> {
     await this.note({ [RECORD]: JSON.stringify(this.#record), ...this.#options.takeover?.attributes })
+    // Only now it is the last that there is: what was known before may lack what that one stored since.
+    await caughtUp(this.log, { clock: this.#options.clock, end: this.#suspend.promise })
     this.#obeyCancel()
   }
 
