@@ -43,9 +43,7 @@ export class HubPresence {
     for (const ofPlace of Map.groupBy(announcements, ({ place }) => place).values()) this.#queue.push(ofPlace)
     while (this.#telling < Math.min(CONCURRENCY, this.#queue.length)) {
       this.#telling += 1
-      void this.#tellQueued().finally(() => {
-        this.#telling -= 1
-      })
+      void this.#tellQueued()
     }
   }
 
@@ -83,6 +81,8 @@ export class HubPresence {
         this.#sweepIn(RETRY_MS)
       }
     }
+    // In the turn that found the queue empty: what is put there in a later one would wait for the next.
+    this.#telling -= 1
   }
 
   async #tellPlace(ofPlace: readonly Announcement[]): Promise<void> {
