@@ -1,17 +1,18 @@
-import type { EventLog } from '@tributary/eventlog'
-import type { Attributes } from './run.ts'
+import type { AppendOptions, EventLog } from '@tributary/eventlog'
 
 /** The attribute that says how often a run was taken over in vain, and where its log ended then: `<times> <n>`. */
 const TAKEOVERS = 'takeovers'
 /** Events that a task has anew with each executor. A run that comes no further than these kills whoever takes it. */
 const REPEATED: ReadonlySet<string> = new Set(['task_start', 'task_retry', 'task_progress'])
 
+type NoteWithLog = NonNullable<AppendOptions['attributes']>
+
 /** That a run is taken over from a node that is gone. */
 export interface Takeover {
   /** This one, and those before it since which the run has come no further. */
   readonly times: number
   /** What is to be noted of it with the log. */
-  readonly attributes: Attributes
+  readonly attributes: NoteWithLog
 }
 
 /** Of a run that waited for its first node. */
@@ -25,7 +26,7 @@ export async function countTakeover(log: EventLog): Promise<Takeover> {
 }
 
 /** Forgets those that were counted: what to note where a node lets go of a run in good order. */
-export function noTakeovers(log: EventLog): Attributes | undefined {
+export function noTakeovers(log: EventLog): NoteWithLog | undefined {
   return log.attributes.has(TAKEOVERS) ? { [TAKEOVERS]: null } : undefined
 }
 
