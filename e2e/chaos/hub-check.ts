@@ -126,8 +126,8 @@ class ReaderCheck {
 
   #takeEvent({ id, key }: Extract<HubNote, { kind: 'event' }>): void {
     const publish = this.#byKey.get(key)
-    // One that was not stored when it came has no place in the order yet.
-    const isUnplaced = publish?.isDegraded === true && id.includes('~') && this.#standsAtLast(id)
+    // One that was not stored when it came has no place in the order yet, and bears that of its reader.
+    const isUnplaced = publish?.isDegraded === true && id.includes('~') && !publish.ids.includes(placeOf(id))
     const earlier = this.#seen.get(key)
     if (earlier !== undefined && !this.#mayComeAgain(earlier))
       this.#say(`got ${key} twice: at ${earlier.id} and at ${id}`)
@@ -147,10 +147,6 @@ class ReaderCheck {
   /** Where the log was found to have lost something. */
   #mayComeAgain(earlier: Sighting): boolean {
     return this.#options.losing !== undefined && this.#rewinds > earlier.rewinds
-  }
-
-  #standsAtLast(id: string): boolean {
-    return this.#last === undefined || numberOf(id) === numberOf(this.#last)
   }
 
   /** An acknowledged event came at its id, or a gap says that it did not. */

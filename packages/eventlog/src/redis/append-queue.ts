@@ -72,6 +72,7 @@ export class AppendQueue {
   readonly #again: Pending[] = []
   #isRetrying = false
   #lastK = 0
+  #handedOnN = 0
   #closed: { readonly error: unknown } | undefined
 
   constructor(options: AppendQueueOptions) {
@@ -121,6 +122,7 @@ export class AppendQueue {
 
   /** Everything up to here has been handed on. */
   handedOn(n: number): void {
+    this.#handedOnN = n
     for (const [lastN, pending] of this.#awaiting) if (lastN <= n) this.#finish(pending)
   }
 
@@ -267,8 +269,10 @@ export class AppendQueue {
   /** @param refusal what it is refused with where it is not taken over. */
   #bridge(pending: Pending, refusal: unknown): void {
     this.#byK.delete(pending.k)
-    const entries = pending.entries.filter((entry) => entry !== undefined)
-    // Only its answer was lost: whoever follows has been told of it, or will be.
+    const entries = pending.entries
+      .filter((entry) => entry !== undefined)
+      .filter(({ position }) => position.n <= this.#handedOnN)
+    // Only its answer was lost: whoever follows has been told of it.
     if (entries.length > 0 && entries.length === pending.request.drafts.length) {
       pending.resolve({ kind: 'appended', entries })
       return
