@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as passed } from 'node:timers/promises'
 import { EventCollector, type RedisServer, startRedis } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -167,6 +168,30 @@ describeWithRedisServers('workers of one Redis', () => {
     expectKept(loggedBy(there), api, [death])
     expect(loggedBy(here)).toEqual(loggedBy(there))
   })
+
+  it('keep their runs when Redis is away for longer than a lease, and no task is called twice or lost', async () => {
+    const startNext = newFleet()
+    await using api = await startCountingApi()
+    await using first = await startNext()
+    await using other = await startNext()
+    const { runId } = await first.start({ tasks: tasksOf(api), concurrency: CONCURRENCY })
+    await using reader = await first.read(runId)
+    await api.called('/held-post', 2)
+    await expect.poll(() => viewOf(other, runId)).toMatchObject({ status: 'running' })
+    const { successCount } = await viewOf(first, runId)
+    await expect.poll(async () => Number((await viewOf(other, runId)).successCount)).toBeGreaterThan(0)
+    expect(Number(successCount)).toBeGreaterThan(0)
+    await redis.kill()
+    // The time of a lease is what this is about.
+    await passed(2 * LEASE_MS)
+    api.release('/held')
+    await redis.restart()
+    await reader.waitFor('complete', 30_000)
+    expect(ofTasks(loggedBy(reader), 'task_error')).toEqual([])
+    for (const [path, count] of api.calls)
+      if (path.startsWith('/held')) expect([path, count]).toEqual([path, 1])
+    expect(await viewOf(other, runId)).toMatchObject({ status: 'succeeded', successCount: 20 })
+  }, 60_000)
 
   it('answer the stream of a run with its POST wherever it is executed', async () => {
     const startNext = newFleet({ RUNS_CONCURRENCY: '1' })

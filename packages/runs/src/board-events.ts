@@ -1,6 +1,7 @@
 import type { LogEntry } from '@tributary/eventlog'
 import type { RunEvents, RunEventType } from '@tributary/protocol'
-import type { Attributes, Run } from './run.ts'
+import type { Run } from './run.ts'
+import type { Attributes } from './run-attributes.ts'
 
 /** Appends the events of a run's tasks in order, without anyone waiting for each; the end waits for them all. */
 export class BoardEvents {

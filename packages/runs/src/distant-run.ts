@@ -11,6 +11,8 @@ export interface DistantRunOptions {
   readonly runId: string
   readonly record: RunRecord
   readonly lastEventId: string | undefined
+  /** Whether the node that executes it is away. Default: it is not. */
+  readonly unreachable?: boolean
   readonly openLog: () => Promise<EventLog>
   /** Tell the node that executes it of readers here. */
   readonly marks: ReaderMarks
@@ -50,7 +52,10 @@ export class DistantRun implements KnownRun {
   }
 
   get status(): RunStatus {
-    return this.#record.ended?.status ?? (this.#record.epoch === 0 ? 'accepted' : 'running')
+    const { ended, epoch } = this.#record
+    if (ended !== undefined) return ended.status
+    if (epoch === 0) return 'accepted'
+    return this.#options.unreachable ? 'unreachable' : 'running'
   }
 
   /** Resolves only while it is held. */

@@ -6,10 +6,12 @@ import type { ReaderMarks } from './reader-marks.ts'
 import type { Run } from './run.ts'
 import type { IndexedRun, RunIndex } from './run-index.ts'
 import { DEFAULT_LIST_LIMIT, isWanted, pageOfRuns, parseListCursor, type RunPage } from './run-list.ts'
+import type { RunQueue } from './run-queue.ts'
 import type { RunRecords } from './run-records.ts'
 
 export interface KnownRunsOptions {
   readonly index: RunIndex
+  readonly queue: RunQueue
   readonly records: RunRecords
   readonly marks: ReaderMarks
   /** A run that this node works at. */
@@ -45,7 +47,8 @@ export class KnownRuns {
     const newest = { userId, after: after === undefined ? undefined : parseListCursor(after) }
     const views: RunView[] = []
     for await (const page of this.#options.index.newest(newest)) {
-      const told = await Promise.all(page.map((run) => this.#viewOf(run)))
+      const unreachable = await this.#unreachable(page)
+      const told = await Promise.all(page.map((run) => this.#viewOf(run, unreachable)))
       for (const view of told) if (view !== undefined && isWanted(view, query)) views.push(view)
       if (views.length > limit) break
     }
@@ -59,17 +62,25 @@ export class KnownRuns {
     const indexed = await index.find(runId)
     if (indexed === undefined || indexed === 'gone') return indexed
     // It may have begun here meanwhile.
-    return own(runId) ?? this.#knownRun(indexed)
+    return own(runId) ?? this.#knownRun(indexed, await this.#unreachable([indexed]))
   }
 
-  async #knownRun(indexed: IndexedRun): Promise<KnownRun | undefined> {
+  /** Of those that go on elsewhere. */
+  #unreachable(page: readonly IndexedRun[]): Promise<ReadonlySet<string>> {
+    const { queue, own } = this.#options
+    const distant = page.filter(({ runId, record }) => record.ended === undefined && own(runId) === undefined)
+    return queue.unreachable(distant.map(({ runId }) => runId))
+  }
+
+  async #knownRun(indexed: IndexedRun, unreachable: ReadonlySet<string>): Promise<KnownRun | undefined> {
     const { runId } = indexed
     if (indexed.record.ended !== undefined) return this.#endedRun(indexed)
     const { records, marks } = this.#options
     const stored = await records.read(runId)
     if (stored === undefined) return undefined
     if (stored.closed) return this.#endedRun(stored)
-    return new DistantRun({ ...stored, marks, openLog: () => records.openLog(runId) })
+    const openLog = () => records.openLog(runId)
+    return new DistantRun({ ...stored, marks, openLog, unreachable: unreachable.has(runId) })
   }
 
   #endedRun(indexed: IndexedRun): EndedRun {
@@ -81,8 +92,8 @@ export class KnownRuns {
     })
   }
 
-  async #viewOf(indexed: IndexedRun): Promise<RunView | undefined> {
-    const run = this.#options.own(indexed.runId) ?? (await this.#knownRun(indexed))
+  async #viewOf(indexed: IndexedRun, unreachable: ReadonlySet<string>): Promise<RunView | undefined> {
+    const run = this.#options.own(indexed.runId) ?? (await this.#knownRun(indexed, unreachable))
     return run?.view()
   }
 }

@@ -44,6 +44,10 @@ export class LocalRunQueue implements RunQueue {
     return []
   }
 
+  async unreachable(): Promise<ReadonlySet<string>> {
+    return new Set()
+  }
+
   async pause(): Promise<void> {
     this.#paused = true
     for (const cancel of this.#retries) cancel()

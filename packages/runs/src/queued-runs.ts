@@ -1,5 +1,5 @@
 import type { EventLog } from '@tributary/eventlog'
-import { RECORD } from './run.ts'
+import { RECORD } from './run-attributes.ts'
 import { parseRunRecord } from './run-record.ts'
 
 export interface QueuedRunsOptions {

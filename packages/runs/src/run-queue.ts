@@ -30,6 +30,8 @@ export interface RunQueue extends AsyncDisposable {
   hurry(run: QueuedRun): Promise<boolean>
   /** Which of these neither wait for a node nor are held by one: as where Redis lost what it had acknowledged. */
   missing(runIds: readonly string[]): Promise<readonly string[]>
+  /** Of which of these the node that executes them is away, and no other has them yet. */
+  unreachable(runIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Takes no more. What is under way goes on. */
   pause(): Promise<void>
 }

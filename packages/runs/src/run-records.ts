@@ -1,6 +1,6 @@
 import type { EventLog, EventStore, LogSummary, Retention } from '@tributary/eventlog'
 import { formatEventId } from '@tributary/protocol'
-import { RECORD, REQUEST } from './run.ts'
+import { RECORD, REQUEST } from './run-attributes.ts'
 import { parseRunRecord, type RunRecord } from './run-record.ts'
 
 /** Begins the name of each run's log. */

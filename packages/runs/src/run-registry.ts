@@ -12,7 +12,8 @@ import { MissingRuns } from './missing-runs.ts'
 import { NodeRuns } from './node-runs.ts'
 import { QueuedRuns } from './queued-runs.ts'
 import { ReaderMarks } from './reader-marks.ts'
-import { CANCELLED, REQUEST, Run } from './run.ts'
+import { Run } from './run.ts'
+import { CANCELLED, REQUEST } from './run-attributes.ts'
 import { RunAbort, RunElsewhereError } from './run-error.ts'
 import type { RunIndex } from './run-index.ts'
 import type { RunPage } from './run-list.ts'
@@ -74,7 +75,13 @@ export class RunRegistry implements AsyncDisposable {
       onEnded: () => (fleet === undefined ? this.sweep() : Promise.resolve()),
       onError: (error, runId) => this.#report(error, runId),
     })
-    this.#known = new KnownRuns({ index, records, marks: this.#marks, own: (runId) => this.#node.get(runId) })
+    this.#known = new KnownRuns({
+      index,
+      queue,
+      records,
+      marks: this.#marks,
+      own: (runId) => this.#node.get(runId),
+    })
     this.#missing = new MissingRuns({ index, queue, records })
     this.#queued = new QueuedRuns({
       onTaken: (userId, runId) => {

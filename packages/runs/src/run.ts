@@ -1,6 +1,5 @@
 import {
   type Append,
-  type AppendOptions,
   type EventLog,
   LogClosedError,
   type LogEntry,
@@ -22,6 +21,7 @@ import { caughtUp } from './caught-up.ts'
 import type { KnownRun } from './known-run.ts'
 import { PatientLog } from './patient-log.ts'
 import { type ReaderMarks, readUntil } from './reader-marks.ts'
+import { type Attributes, CANCELLED, RECORD } from './run-attributes.ts'
 import { type RunEnd, type RunOutcome, runEnd } from './run-end.ts'
 import { RunAbort, RunSuspendedError } from './run-error.ts'
 import { NO_RUN_METER, type RunMeter } from './run-meter.ts'
@@ -31,13 +31,8 @@ import { noTakeovers, type Takeover } from './takeovers.ts'
 /** Gives each task that has none its final state, and answers what the run came to. */
 export type SettleTasks = (error: string, code: TaskErrorCode) => RunOutcome
 
-/** What a run keeps with its log, beside its events: set, or taken away where `null`. */
-export type Attributes = NonNullable<AppendOptions['attributes']>
-
-/** The attributes that are the run's own: what it is, what it was asked for, and why it was cancelled. */
-export const RECORD = 'run'
-export const REQUEST = 'request'
-export const CANCELLED = 'cancelled'
+/** How often it is noted at most how far a run is, in ms. */
+const NOTE_COUNTS_MS = 1_000
 
 export interface RunOptions {
   readonly runId: string
@@ -70,6 +65,8 @@ export class Run implements KnownRun {
   #readers = 0
   #begun = false
   #suspended = false
+  #isShared = false
+  #cancelNote: (() => void) | undefined
   #unmark: (() => void) | undefined
   #settleTasks: SettleTasks | undefined
   /** Decided once, whatever becomes of the append. */
@@ -226,7 +223,18 @@ export class Run implements KnownRun {
 
   /** Notes how far the run is, for whoever asks. */
   count(counts: { totalTasks?: number; successCount: number; errorCount: number }): void {
-    if (this.#end === undefined) this.#record = { ...this.#record, ...counts }
+    if (this.#end !== undefined) return
+    this.#record = { ...this.#record, ...counts }
+    if (this.#isShared) this.#noteLater()
+  }
+
+  /** For who asks other nodes. */
+  #noteLater(): void {
+    this.#cancelNote ??= this.#options.clock.after(NOTE_COUNTS_MS, () => {
+      this.#cancelNote = undefined
+      if (this.#end === undefined)
+        this.note({ [RECORD]: JSON.stringify(this.#record) }).catch(() => undefined)
+    })
   }
 
   /** For whoever keeps its tasks: what to call where the work cannot give them their final states itself. */
@@ -283,6 +291,7 @@ export class Run implements KnownRun {
 
   /** For its owner: hears of what others note with its log, until the answer is called. Needed where there are others. */
   watch(): () => void {
+    this.#isShared = true
     const following = this.log.follow()
     // Where the store is away, the log follows once it is back.
     following.ready?.then(
@@ -291,6 +300,7 @@ export class Run implements KnownRun {
     )
     const unlisten = this.log.onAttributes(() => this.#obeyCancel())
     return () => {
+      this.#cancelNote?.()
       unlisten()
       following.end()
     }

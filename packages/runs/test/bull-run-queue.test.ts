@@ -1,7 +1,10 @@
+import { setTimeout as passed } from 'node:timers/promises'
 import { RedisConnections } from '@tributary/redis'
-import { describeWithRedis } from '@tributary/testkit/vitest'
+import { startRedis } from '@tributary/testkit'
+import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
 import { BullRunQueue, type BullRunQueueOptions } from '../src/bullmq/index.ts'
+import { runQueueKeys } from '../src/bullmq/redis-keys.ts'
 import { Executor, runQueueContract } from './run-queue-contract.ts'
 
 /** Quick enough for a test, and still longer than this machine pauses. */
@@ -93,11 +96,10 @@ describeWithRedis('BullRunQueue', (redis) => {
       return 'unfinished'
     })
     await node.queue.add({ runId: 'run_1', userId: 'ann' })
-    // As after a time in which it could not be renewed.
-    const lockOf = async () => (await node.redis.call((client) => client.keys(`*${prefix}*run_1:lock`)))[0]
-    await expect.poll(lockOf).toBeDefined()
-    const lock = (await lockOf()) ?? ''
-    await node.redis.call((client) => client.set(lock, 'another'))
+    const { owners } = runQueueKeys(prefix, 'worker')
+    await expect.poll(() => node.redis.call((client) => client.hexists(owners, 'run_1'))).toBe(1)
+    // As after a time in which this node was frozen.
+    await node.redis.call((client) => client.hset(owners, 'run_1', 'another'))
     expect(await lost.promise).toBe('run_1')
     await node.queue.pause()
   })
@@ -116,4 +118,39 @@ describeWithRedis('BullRunQueue', (redis) => {
     expect(await executor.until(3)).toEqual(['run_1', 'run_3', 'run_2'])
     executor.rest('run_2')
   })
+})
+
+describeWithRedisServers('BullRunQueue without Redis for longer than a lock', () => {
+  it('leaves runs to the node that has them and lives, and gives those of a dead one to another', async () => {
+    await using server = await startRedis({ persistent: true })
+    const [prefix, lives, dies, takes] = ['test', new Executor(), new Executor(), new Executor()]
+    await using owner = await openNode(server.url, prefix)
+    owner.queue.take(lives.execute)
+    await owner.queue.add({ runId: 'run_1', userId: 'ann' })
+    await owner.queue.hold({ runId: 'run_2', userId: 'ann' }, lives.execute)
+    await lives.until(2)
+    const dead = await openNode(server.url, prefix)
+    await dead.queue.hold({ runId: 'run_3', userId: 'ann' }, dies.execute)
+    await using other = await openNode(server.url, prefix)
+    other.queue.take(takes.execute)
+    await dead.cut()
+    await server.kill()
+    // The time of a lock is what this is about.
+    await passed(2 * LOCK_MS)
+    await server.restart()
+    await expect.poll(() => other.queue.unreachable(['run_1', 'run_2'])).toEqual(new Set())
+    while (!takes.begun.includes('run_3') && !lives.begun.includes('run_3')) await passed(50)
+    const stateOf = async (runId: string) =>
+      owner.redis.call((client) =>
+        client.zscore(`${runQueueKeys(prefix, 'worker').bullPrefix}:worker:delayed`, runId),
+      )
+    for (const runId of ['run_1', 'run_2']) {
+      await expect.poll(() => stateOf(runId), { timeout: 10_000 }).not.toBeNull()
+    }
+    expect([...lives.begun, ...takes.begun].toSorted()).toEqual(['run_1', 'run_2', 'run_3'])
+    for (const executor of [lives, takes]) for (const runId of executor.begun) executor.rest(runId)
+    const runIds = ['run_1', 'run_2', 'run_3']
+    await expect.poll(() => other.queue.missing(runIds), { timeout: 10_000 }).toEqual(runIds)
+    expect([...lives.begun, ...takes.begun].toSorted()).toEqual(runIds)
+  }, 40_000)
 })

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { systemClock } from '@tributary/protocol'
+import { type Clock, systemClock } from '@tributary/protocol'
 import { LocalUserQuota } from '@tributary/quota'
 import { RedisConnections } from '@tributary/redis'
+import { FakeClock } from '@tributary/testkit'
 import { describeWithRedis } from '@tributary/testkit/vitest'
-import { Queue } from 'bullmq'
 import { expect, it } from 'vitest'
 import { BullRunQueue } from '../src/bullmq/index.ts'
-import { runQueueKeys } from '../src/bullmq/redis-keys.ts'
 import { cancelRun } from '../src/cancel-run.ts'
 import type { RunWork } from '../src/execute-run.ts'
 import { RedisRunIndex } from '../src/redis/index.ts'
@@ -31,23 +30,18 @@ async function openPlace(url: string, prefix: string) {
   return {
     store,
     redis,
-    /** Gives a run that is held by a node to the next, as where that one is frozen. */
-    async passOn(runId: string) {
-      const { bullPrefix } = runQueueKeys(prefix, 'worker')
-      const queue = await redis.call(
-        async (connection) => new Queue('worker', { connection, prefix: bullPrefix }),
-      )
-      await (await queue.getJob(runId))?.promote()
-      await queue.close()
-    },
-    async node(work: RunWork, options: Partial<RunRegistryOptions> & { concurrency?: number } = {}) {
-      const { concurrency, ...rest } = options
+    async node(
+      work: RunWork,
+      options: Partial<RunRegistryOptions> & { concurrency?: number; queueClock?: Clock } = {},
+    ) {
+      const { concurrency, queueClock = systemClock, ...rest } = options
       const own = await RedisConnections.open({ url })
       const shared = { redis: own, prefix, name: 'worker' }
       const index = new RedisRunIndex(shared)
       const queue = await BullRunQueue.open({
         ...shared,
         lockMs: LOCK_MS,
+        clock: queueClock,
         ...(concurrency === undefined ? {} : { concurrency }),
       })
       const errors: unknown[] = []
@@ -165,18 +159,21 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
   it('fences a node that had a run before: it is put down there, and ends as the other says', async () => {
     await using place = await newPlace()
     const stale = heldWork()
-    const first = await place.node(never)
+    const frozen = new FakeClock()
+    const first = await place.node(never, { queueClock: frozen })
     const run = await first.runs.start({ ...anyRun(1), request: {} }, stale.work)
     const step = { step: 1, totalSteps: 2, progress: 50 }
     await run.emit('progress', step)
     const next = heldWork()
     const other = await place.node(next.work)
     await other.recover()
-    // As where the first was frozen: its job comes to the other.
-    await other.queue.add({ runId: run.id, userId: 'ann' })
-    await place.passOn(run.id)
+    const statusOf = async () => (await other.runs.find(run.id)).status
+    expect(await statusOf()).toBe('running')
+    await expect.poll(statusOf, { interval: 5, timeout: 10_000 }).toBe('unreachable')
     const taken = await next.begun
     expect(taken.id).toBe(run.id)
+    expect(await statusOf()).toBe('running')
+    frozen.advance(LOCK_MS)
     await run.suspended
     expect(run.signal.aborted).toBe(true)
     await expect(run.emit('progress', step)).rejects.toMatchObject({ code: 'run_suspended' })

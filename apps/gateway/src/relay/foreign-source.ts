@@ -132,13 +132,16 @@ export class ForeignSource implements Source {
       if (progress.begun) {
         throw new SourceError(
           'worker_lost',
-          `The gateway was restarted meanwhile, and a ${method} is not sent twice`,
+          `The gateway that read it ended meanwhile, and a ${method} is not sent twice`,
         )
       }
       await progress.noteBegun()
     } else if (progress.appended && progress.cursor === undefined) {
       const why = 'which sends no event ids to resume it by'
-      throw new SourceError('worker_lost', `The gateway was restarted in the midst of the stream, ${why}`)
+      throw new SourceError(
+        'worker_lost',
+        `The gateway that read it ended in the midst of the stream, ${why}`,
+      )
     }
   }
 }

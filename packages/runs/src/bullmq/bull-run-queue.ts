@@ -5,6 +5,7 @@ import { RunElsewhereError } from '../run-error.ts'
 import type { ExecuteRun, QueuedRun, RunHold, RunQueue, RunRest } from '../run-queue.ts'
 import { HeldJob } from './held-job.ts'
 import { runQueueKeys } from './redis-keys.ts'
+import { RunOwners } from './run-owners.ts'
 import { UserTurns } from './user-turns.ts'
 
 /** How long a node may say nothing before its runs go to others, in ms. */
@@ -45,21 +46,25 @@ export class BullRunQueue implements RunQueue {
   readonly #queue: Queue
   readonly #worker: Worker
   readonly #turns: UserTurns
+  readonly #owners: RunOwners
   readonly #lockMs: number
   readonly #clock: Clock
-  /** Of the jobs that the worker executes here. */
-  readonly #locks = new Map<string, AbortController>()
+  /** Runs that are executed here by a job that is not this node's any more, as where Redis was away for too long. */
+  readonly #unlocked = new Set<string>()
   readonly #held = new Set<Promise<void>>()
   #taker: ExecuteRun | undefined
+  #paused = false
 
   private constructor(options: BullRunQueueOptions, connection: RedisClient) {
     const { redis, prefix, name, concurrency = DEFAULT_RUNS_CONCURRENCY, clock = systemClock } = options
     const { lockMs = DEFAULT_RUN_LOCK_MS, onError = () => undefined } = options
-    const { bullPrefix, turns } = runQueueKeys(prefix, name)
+    const keys = runQueueKeys(prefix, name)
+    const { bullPrefix, turns } = keys
     this.#options = options
     this.#lockMs = lockMs
     this.#clock = clock
     this.#turns = new UserTurns(redis, turns)
+    this.#owners = new RunOwners({ redis, keys, clock, leaseMs: lockMs })
     this.#queue = new Queue(name, { connection, prefix: bullPrefix })
     this.#worker = new Worker(name, (job, token) => this.#process(job, token), {
       connection: redis.createBlocking(`queue-${name}`),
@@ -76,7 +81,7 @@ export class BullRunQueue implements RunQueue {
     this.#queue.on('error', onError)
     this.#worker.on('error', onError)
     this.#worker.on('lockRenewalFailed', (runIds) => {
-      for (const runId of runIds) this.#locks.get(runId)?.abort()
+      for (const runId of runIds) if (this.#owners.has(runId)) this.#unlocked.add(runId)
     })
   }
 
@@ -94,10 +99,19 @@ export class BullRunQueue implements RunQueue {
   }
 
   async hold(run: QueuedRun, execute: ExecuteRun): Promise<void> {
-    await this.#addJob(run, { delay: this.#lockMs })
+    const { runId } = run
+    const isOurs = (await this.#owners.take(runId)) === 0
+    try {
+      await this.#addJob(run, { delay: this.#lockMs })
+    } catch (error) {
+      await this.#owners.release(runId)
+      throw error
+    }
+    if (!isOurs) return
     const { redis } = this.#options
     const job = new HeldJob({
-      runId: run.runId,
+      runId,
+      lost: this.#owners.lost(runId),
       queue: this.#queue,
       redis,
       clock: this.#clock,
@@ -120,13 +134,16 @@ export class BullRunQueue implements RunQueue {
     const job = await redis.call(() => this.#queue.getJob(run.runId))
     const state = await job?.getState()
     if (job === undefined || (state !== 'prioritized' && state !== 'waiting')) return false
+    const { runId } = run
+    if (this.#owners.has(runId) || (await this.#owners.take(runId)) > 0) return false
     try {
       await job.remove()
     } catch {
       // A node took it in this moment.
+      await this.#owners.release(runId)
       return false
     }
-    await this.#turns.leave(run.runId, false)
+    await this.#turns.leave(runId, false)
     await this.hold(run, execute)
     return true
   }
@@ -139,7 +156,12 @@ export class BullRunQueue implements RunQueue {
     return runIds.filter((_, n) => found[n] === 0)
   }
 
+  unreachable(runIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#owners.unreachable(runIds)
+  }
+
   async pause(): Promise<void> {
+    this.#paused = true
     if (this.#taker !== undefined) await this.#worker.pause(true)
   }
 
@@ -147,6 +169,7 @@ export class BullRunQueue implements RunQueue {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker.close()
     await Promise.all(this.#held)
+    this.#owners[Symbol.dispose]()
     await this.#queue.close()
   }
 
@@ -171,28 +194,53 @@ export class BullRunQueue implements RunQueue {
   async #process(job: Job, token: string | undefined): Promise<void> {
     const { id: runId } = job
     if (runId === undefined || this.#taker === undefined) throw new Error('a job without an id, or a taker')
-    const lock = new AbortController()
-    this.#locks.set(runId, lock)
-    try {
-      await this.#turns.leave(runId, true)
-      const rest = await this.#taker({ runId, lost: lock.signal })
-      // What is lost is another's job.
-      if (lock.signal.aborted) throw new WaitingError()
-      if (rest === 'ended') return
+    if (this.#paused) {
+      // It was asked for before.
       await job.moveToWait(token)
       throw new WaitingError()
-    } catch (error) {
+    }
+    const waitMs = await this.#mayTakeAfter(runId)
+    if (waitMs > 0) {
+      await job.moveToDelayed(this.#clock.now() + waitMs, token)
+      throw new DelayedError()
+    }
+    const lost = this.#owners.lost(runId)
+    const rest = await this.#taken(runId, this.#taker, lost).catch(async (error: unknown) => {
       if (!(error instanceof RunElsewhereError)) throw error
       await job.moveToDelayed(this.#clock.now() + ELSEWHERE_MS, token)
       throw new DelayedError()
+    })
+    if (!this.#unlocked.delete(runId) && !lost.aborted) {
+      if (rest === 'ended') return
+      await job.moveToWait(token)
+    } else if (!lost.aborted) {
+      // Its job waits for nobody now, or for another to see that the run has ended.
+      await (rest === 'ended' ? job.remove() : job.promote()).catch(() => undefined)
+    }
+    throw new WaitingError()
+  }
+
+  /** In ms; 0: this node has the run. */
+  async #mayTakeAfter(runId: string): Promise<number> {
+    if (!this.#owners.has(runId)) return this.#owners.take(runId)
+    // It is executed here still, though its job was lost: that comes back until it has ended.
+    this.#unlocked.add(runId)
+    return this.#lockMs
+  }
+
+  async #taken(runId: string, execute: ExecuteRun, lost: AbortSignal): Promise<RunRest> {
+    try {
+      await this.#turns.leave(runId, true)
+      return await execute({ runId, lost })
     } finally {
-      this.#locks.delete(runId)
+      await this.#owners.release(runId)
     }
   }
 
   async #execute(job: HeldJob, execute: ExecuteRun): Promise<void> {
     const { onError = () => undefined } = this.#options
     const rest = await settled(job, execute)
+    await this.#owners.release(job.runId)
     if (rest === 'failed') onError(new Error(`The run ${job.runId} could not be executed here`))
     const resting = rest === 'ended' ? job.end() : job.giveBack(rest === 'failed' ? FIRST_RETRY_MS : 0)
     await resting.catch(onError)

@@ -8,6 +8,8 @@ const PUSHES = 3
 
 export interface HeldJobOptions {
   readonly runId: string
+  /** Aborted where another node has the run. */
+  readonly lost: AbortSignal
   readonly queue: Queue
   readonly redis: RedisConnections
   readonly clock: Clock
@@ -22,7 +24,6 @@ export interface HeldJobOptions {
 export class HeldJob implements RunHold {
   readonly runId: string
   readonly #options: HeldJobOptions
-  readonly #lost = new AbortController()
   readonly #stopPushing: () => void
 
   constructor(options: HeldJobOptions) {
@@ -33,7 +34,7 @@ export class HeldJob implements RunHold {
   }
 
   get lost(): AbortSignal {
-    return this.#lost.signal
+    return this.#options.lost
   }
 
   /** The run has ended: nobody needs to take it. */
@@ -47,6 +48,7 @@ export class HeldJob implements RunHold {
   /** Another is to take it, at once or after a while. */
   async giveBack(delayMs: number): Promise<void> {
     this.#stopPushing()
+    if (this.lost.aborted) return
     const job = await this.#job()
     if (delayMs === 0) await job?.promote().catch(() => undefined)
     else await job?.changeDelay(delayMs).catch(() => undefined)
@@ -57,16 +59,11 @@ export class HeldJob implements RunHold {
     if (redis.status.state !== 'up') return
     try {
       const job = await this.#job()
-      if (job === undefined || !(await job.isDelayed())) return this.#lose()
-      await job.changeDelay(leaseMs)
+      // Where another node has it in this moment, that one sees that this one lives, and delays it again.
+      if (await job?.isDelayed()) await job?.changeDelay(leaseMs)
     } catch {
-      // Redis is away, or somebody took the job in this moment: the next push tells which.
+      // Redis is away, or somebody took the job in this moment: there is a next push.
     }
-  }
-
-  #lose(): void {
-    this.#stopPushing()
-    this.#lost.abort()
   }
 
   #job(): Promise<Job | undefined> {

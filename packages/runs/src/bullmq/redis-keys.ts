@@ -4,10 +4,14 @@ export interface RunQueueKeys {
   readonly bullPrefix: string
   /** Whose turn is next. */
   readonly turns: string
+  /** Hash of the nodes that have a run, by run. */
+  readonly owners: string
+  /** Sorted set of these runs by the time until which their nodes are believed to live, in ms. */
+  readonly owned: string
 }
 
 /** @param name of the queue: one for each service. */
 export function runQueueKeys(prefix: string, name: string): RunQueueKeys {
   const tag = `${prefix}:{runs:${name}}`
-  return { bullPrefix: tag, turns: `${tag}:turns` }
+  return { bullPrefix: tag, turns: `${tag}:turns`, owners: `${tag}:owners`, owned: `${tag}:owned` }
 }

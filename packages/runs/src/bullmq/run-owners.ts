@@ -1,0 +1,101 @@
+import { type Clock, newRunId } from '@tributary/protocol'
+import type { RedisConnections } from '@tributary/redis'
+import type { RunQueueKeys } from './redis-keys.ts'
+import { releaseRunScript, renewRunsScript, takeRunScript, unreachableRunsScript } from './scripts.ts'
+
+/** How often a node says that it lives within the time of its lease. */
+const RENEWALS = 3
+/** How long what no owner renews is kept, in ms: until then somebody takes it, or looks for it. */
+const KEPT_MS = 3_600_000
+const AGAIN = { again: true }
+
+export interface RunOwnersOptions {
+  readonly redis: RedisConnections
+  readonly keys: RunQueueKeys
+  readonly clock: Clock
+  /** How long a node may say nothing before its runs go to others, in ms. */
+  readonly leaseMs: number
+}
+
+/**
+ * Which node has which run. It outlives the locks of BullMQ, which are gone after a time without Redis: who had a run
+ * before has it after that, unless another took it meanwhile.
+ */
+export class RunOwners implements Disposable {
+  readonly #options: RunOwnersOptions
+  readonly #keys: string[]
+  readonly #node = newRunId()
+  readonly #own = new Map<string, AbortController>()
+  readonly #ends: (() => void)[]
+  #heardMs: number
+  #patientUntilMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: RunOwnersOptions) {
+    const { redis, keys, clock, leaseMs } = options
+    this.#options = options
+    this.#keys = [keys.owners, keys.owned]
+    this.#heardMs = clock.elapsed()
+    const renew = () => void this.#renew().catch(() => undefined)
+    this.#ends = [clock.every(leaseMs / RENEWALS, renew), redis.onUp(renew)]
+  }
+
+  has(runId: string): boolean {
+    return this.#own.has(runId)
+  }
+
+  /** Answers 0 where the run is this node's now; else after how many ms to ask again. */
+  async take(runId: string): Promise<number> {
+    const { redis, leaseMs } = this.#options
+    const args = [runId, this.#node, leaseMs]
+    const waitMs = await redis.run(takeRunScript, this.#keys, [...args, Math.ceil(this.#patienceMs())], AGAIN)
+    this.#hear()
+    if (waitMs === 0) this.#own.set(runId, new AbortController())
+    return waitMs
+  }
+
+  /** Aborted where another has a run that was taken here. */
+  lost(runId: string): AbortSignal {
+    return this.#own.get(runId)?.signal ?? AbortSignal.abort()
+  }
+
+  /** This node has done with it. */
+  async release(runId: string): Promise<void> {
+    this.#own.delete(runId)
+    // Where that cannot be said, it is found when the time of the lease is over.
+    await this.#options.redis
+      .run(releaseRunScript, this.#keys, [runId, this.#node], AGAIN)
+      .catch(() => undefined)
+  }
+
+  /** Of which of these the owner is away. */
+  async unreachable(runIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (runIds.length === 0) return new Set()
+    const { redis, keys } = this.#options
+    return new Set(await redis.run(unreachableRunsScript, [keys.owned], runIds, AGAIN))
+  }
+
+  [Symbol.dispose](): void {
+    for (const end of this.#ends) end()
+  }
+
+  async #renew(): Promise<void> {
+    const { redis, leaseMs } = this.#options
+    const runIds = [...this.#own.keys()]
+    const lost = await redis.run(renewRunsScript, this.#keys, [this.#node, leaseMs, KEPT_MS, ...runIds])
+    this.#hear()
+    for (const runId of lost) this.#own.get(runId)?.abort()
+  }
+
+  /** Where this node has not heard of Redis for long, others may not have either: they get the time of a lease to say that they live. */
+  #patienceMs(): number {
+    const { clock, leaseMs } = this.#options
+    const now = clock.elapsed()
+    if (now - this.#heardMs > (2 * leaseMs) / RENEWALS) this.#patientUntilMs = now + leaseMs
+    return Math.max(0, this.#patientUntilMs - now)
+  }
+
+  #hear(): void {
+    this.#patienceMs()
+    this.#heardMs = this.#options.clock.elapsed()
+  }
+}
