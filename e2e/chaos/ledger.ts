@@ -10,7 +10,7 @@ export interface PublishRecord {
   readonly topic: string
   /** The id of each answer that acknowledged it: one, and one more for each time it was sent again after that. */
   readonly ids: string[]
-  /** Whether it was answered that it is only taken for later, which acknowledges nothing. */
+  /** Whether it was, or may have been, only taken for later, which acknowledges nothing. */
   isDegraded?: boolean
 }
 

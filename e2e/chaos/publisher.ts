@@ -88,6 +88,8 @@ export class Publisher {
         if (replayed && delivered !== 0) this.#options.onFault(`${record.key} at ${id} was delivered again`)
         return answer
       }
+      // Without an answer it may have been taken for later all the same.
+      record.isDegraded = true
       await delay(this.#options.random.int(50, 200))
     }
     return undefined
@@ -114,10 +116,7 @@ export class Publisher {
     const text = await answer.text()
     if (answer.status >= 500 || LATER.has(answer.status)) return undefined
     const said: { id?: unknown; delivered?: unknown; degraded?: unknown } = JSON.parse(text)
-    if (answer.status === 202 && said.degraded === true) {
-      record.isDegraded = true
-      return undefined
-    }
+    if (answer.status === 202 && said.degraded === true) return undefined
     if (answer.status === 200 && typeof said.id === 'string' && typeof said.delivered === 'number') {
       const replayed = answer.headers.get('idempotent-replayed') === 'true'
       return { id: said.id, delivered: said.delivered, replayed }
