@@ -54,7 +54,7 @@ export class RedisSessionOwners implements SessionOwners, Disposable {
     const { redis, prefix, clock } = options
     this.#keys = new ServiceKeys(prefix)
     this.#quick = new QuickCalls({ redis, clock })
-    this.#end = redis.onUp(() => void this.#tell())
+    this.#end = redis.onUp(() => void this.#tell().catch(() => undefined))
   }
 
   async claim(sessionId: string, principal: Principal): Promise<void> {
@@ -83,10 +83,13 @@ export class RedisSessionOwners implements SessionOwners, Disposable {
   }
 
   async #ask(sessionId: string, principal: Principal): Promise<[SessionClaim, string] | undefined> {
+    return this.#quick.run(CLAIM_SESSION, [this.#keys.session(sessionId)], this.#claimArguments(principal))
+  }
+
+  #claimArguments(principal: Principal): (string | number)[] {
     const isAdmin = ownerSeenBy(principal) === undefined
     const may = isAdmin ? 'admin' : principal.method === 'anonymous' ? 'anonymous' : 'user'
-    const args = [principal.userId, may, ANONYMOUS_PREFIX, this.#options.keepMs]
-    return this.#quick.run(CLAIM_SESSION, [this.#keys.session(sessionId)], args)
+    return [principal.userId, may, ANONYMOUS_PREFIX, this.#options.keepMs]
   }
 
   /** Not awaited: what is too many goes a moment later. */
@@ -107,11 +110,13 @@ export class RedisSessionOwners implements SessionOwners, Disposable {
     }
   }
 
-  /** Tells what was named while Redis was away. What is another's by now is lost. */
+  /** Tells what was named while Redis was away. What is another's by now is lost. Where Redis goes away again, it is told then. */
   async #tell(): Promise<void> {
+    const { redis } = this.#options
     for (const [sessionId, principal] of [...this.#untold.entries()]) {
-      const [claim] = (await this.#ask(sessionId, principal)) ?? []
-      if (claim === undefined) return
+      // Nobody waits for this: it may take longer, and does not heed that there was no answer a moment ago.
+      const keys = [this.#keys.session(sessionId)]
+      const [claim] = await redis.run(CLAIM_SESSION, keys, this.#claimArguments(principal), { again: true })
       this.#untold.delete(sessionId)
       if (claim !== 'others') continue
       this.#known.delete(sessionId)
