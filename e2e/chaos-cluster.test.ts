@@ -1,7 +1,7 @@
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it, type TestContext } from 'vitest'
 import { runChaos } from './chaos/chaos.ts'
-import { ALL_CLUSTER_FAULTS, type ClusterFaultKind } from './chaos/cluster-fault.ts'
+import { type ClusterFaultKind, HELD_CLUSTER_FAULTS } from './chaos/cluster-fault.ts'
 import { ClusterWorld } from './chaos/cluster-world.ts'
 import { findNginx } from './nginx-process.ts'
 
@@ -35,10 +35,10 @@ describeWithRedisServers('the chaos of a cluster', () => {
     return { ...result, told: [`CHAOS_SEED=${seed}`, ...lines, `kept in ${result.folder}`].join('\n') }
   }
 
-  it('keeps every promise while its nodes, its Redis and its nginx are killed, stopped and cut off', {
+  it('keeps every promise while nodes are killed, and cut off from Redis', {
     timeout: LIMIT_MS,
   }, async (context) => {
-    const { rounds, failed, told } = await play(context, ROUNDS, ALL_CLUSTER_FAULTS)
+    const { rounds, failed, told } = await play(context, ROUNDS, HELD_CLUSTER_FAULTS)
     expect(failed.length, told).toBe(0)
     expect(rounds).toHaveLength(ROUNDS)
     // Rounds without load would pass, too.

@@ -61,6 +61,6 @@ export async function healthOf({ url }: Place): Promise<{ status: number; body: 
 }
 
 /** Of an event of such a send. */
-export function numberOf({ data }: CollectedEvent): number {
+function numberOf({ data }: CollectedEvent): number {
   return typeof data === 'object' && data !== null && 'n' in data ? Number(data.n) : Number.NaN
 }
