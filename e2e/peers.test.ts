@@ -102,7 +102,11 @@ describe('a peer that does not read', () => {
     expect(largestOutbox).toMatchObject({ connectionId: connection.connectionId })
     expect(oldest.connectionId).toBe(connection.connectionId)
     const url = `${gateway.url}/api/sse/managed/connections/${connection.connectionId}`
-    expect(await (await fetch(url, { method: 'DELETE' })).json()).toEqual({ success: true, closed: 1 })
+    expect(await (await fetch(url, { method: 'DELETE' })).json()).toEqual({
+      success: true,
+      closed: 1,
+      local: { closed: 1 },
+    })
     expect(connection.state).toBe('disconnecting')
     await expect.poll(() => hub.local.leavingConnections(), WAIT).toEqual([])
   })

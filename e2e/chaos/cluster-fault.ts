@@ -104,9 +104,6 @@ export const ALL_CLUSTER_FAULTS: Kinds = [
   ...kindsOf(() => true),
 ]
 
-/** What every commit must survive. The others still find what does not hold: by hand, see docs/cluster.md. */
-export const HELD_CLUSTER_FAULTS: Kinds = ['kill-gateway', 'kill-worker', 'cut-redis']
-
 /** Without those by which the store may lose something. */
 export const LOSSLESS_FAULTS: Kinds = ['kill-gateway', ...kindsOf((kind) => !LOSING.has(kind))]
 
