@@ -1,9 +1,11 @@
 import type { Clock } from '@tributary/protocol'
 import type { RedisConnections } from '@tributary/redis'
-import type { OutageLimits } from './outage-buffer.ts'
+import type { OutageLimits } from './append/outage-buffer.ts'
 
 /** How often a node compares what it has handed on of a log with what is there. */
 export const DEFAULT_SYNC_INTERVAL_MS = 2_000
+/** How many logs a node compares so in a second at most. */
+export const DEFAULT_SYNCS_MAX_PER_S = 500
 /** How often logs are trimmed by age. Any node does it for all. */
 export const DEFAULT_TRIM_INTERVAL_MS = 30_000
 /** How long an append that failed with its connection is tried again. */
@@ -21,6 +23,8 @@ export interface RedisEventStoreOptions {
   readonly clock?: Clock
   /** Default `DEFAULT_SYNC_INTERVAL_MS`. */
   readonly syncIntervalMs?: number
+  /** Beyond it the interval is longer for all. Default `DEFAULT_SYNCS_MAX_PER_S`. */
+  readonly syncsMaxPerS?: number
   /** Default `DEFAULT_TRIM_INTERVAL_MS`. */
   readonly trimIntervalMs?: number
   /** How long an append whose connection ended is tried again before it fails. Default `DEFAULT_RETRY_MS`. */

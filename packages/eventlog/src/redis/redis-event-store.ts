@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { systemClock } from '@tributary/protocol'
-import { type RedisClient, RedisReplyError, type RedisScript, RedisUnavailableError } from '@tributary/redis'
+import { RedisReplyError } from '@tributary/redis'
 import {
   DEFAULT_PAGE_LIMIT,
   type EventLog,
@@ -10,21 +8,24 @@ import {
   type OpenOptions,
   type StoreHealth,
 } from '../event-log.ts'
-import { StoreUnavailableError } from '../log-error.ts'
 import { MAX_EMPTY_TOPICS, TRIM_MEMORY_MS } from '../log-window.ts'
-import { type LogFields, logFields, summaryOf } from './log-fields.ts'
-import { DROP, OPEN, TRIM } from './log-scripts.ts'
-import { LogSubscriptions } from './log-subscriptions.ts'
-import { type LogStore, RedisEventLog } from './redis-event-log.ts'
+import { LogSubscriptions } from './follow/log-subscriptions.ts'
+import { SyncTurns } from './follow/sync-turns.ts'
+import { summaryOf } from './log-fields.ts'
+import { DROP, TRIM } from './log-scripts.ts'
+import type { LogStore, StoredLog } from './log-store.ts'
+import { RedisEventLog } from './redis-event-log.ts'
 import {
   DEFAULT_RETRY_MS,
   DEFAULT_SYNC_INTERVAL_MS,
+  DEFAULT_SYNCS_MAX_PER_S,
   DEFAULT_TAIL_MAX_BYTES,
   DEFAULT_TAIL_MAX_EVENTS,
   DEFAULT_TRIM_INTERVAL_MS,
   type RedisEventStoreOptions,
 } from './redis-event-store-options.ts'
-import { type LogKeys, RedisKeys } from './redis-keys.ts'
+import { RedisKeys } from './redis-keys.ts'
+import { closedError, randomId, StoreCalls } from './store-calls.ts'
 
 /** Logs that have ended and are in memory all the same, as their readers are about to read the end. */
 const ENDED_LOGS = 32
@@ -38,26 +39,32 @@ export class RedisEventStore implements EventStore {
   readonly durable = true
   readonly #options: RedisEventStoreOptions
   readonly #keys: RedisKeys
+  readonly #calls: StoreCalls
   readonly #logStore: LogStore
+  readonly #turns: SyncTurns<RedisEventLog>
   readonly #subscriptions: LogSubscriptions
   readonly #logs = new Map<string, RedisEventLog>()
   readonly #opening = new Map<string, Promise<RedisEventLog>>()
   readonly #dropping = new Map<string, Promise<void>>()
-  readonly #ended = new Set<RedisEventLog>()
+  readonly #ended = new Set<StoredLog>()
   readonly #ends: (() => void)[]
-  #closed = false
 
   constructor(options: RedisEventStoreOptions) {
-    const { connections, prefix, clock = systemClock } = options
+    const { connections, prefix } = options
+    const { syncIntervalMs = DEFAULT_SYNC_INTERVAL_MS, trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS } = options
+    const { syncsMaxPerS = DEFAULT_SYNCS_MAX_PER_S } = options
     this.#options = options
     this.#keys = new RedisKeys(prefix)
+    this.#calls = new StoreCalls(options)
     this.#subscriptions = new LogSubscriptions(connections.subscriptions)
     this.#logStore = this.#sharedByLogs()
-    const { syncIntervalMs = DEFAULT_SYNC_INTERVAL_MS, trimIntervalMs = DEFAULT_TRIM_INTERVAL_MS } = options
+    const { clock } = this.#calls
+    const elapsed = () => clock.elapsed()
+    this.#turns = new SyncTurns({ intervalMs: syncIntervalMs, maxPerS: syncsMaxPerS, elapsed })
     this.#ends = [
-      clock.every(syncIntervalMs, () => this.#sync()),
+      clock.every(this.#turns.everyMs, () => this.#turns.next()),
       clock.every(trimIntervalMs, () => void this.trim()),
-      connections.onUp(() => this.#sync()),
+      connections.onUp(() => this.#onUp()),
     ]
   }
 
@@ -93,12 +100,13 @@ export class RedisEventStore implements EventStore {
   }
 
   async trim(): Promise<void> {
-    const { clock = systemClock, onError } = this.#options
+    const { onError } = this.#options
+    const { clock } = this.#calls
     const names = [...this.#logs.keys()]
     for (const log of this.#logs.values()) log.trim(clock.now())
     const next = async () => {
       for (let name = names.pop(); name !== undefined; name = names.pop()) {
-        if (!this.#closed) await this.#trim(name).catch((error: unknown) => onError?.(error))
+        if (!this.#calls.isClosed) await this.#trim(name).catch((error: unknown) => onError?.(error))
       }
     }
     await Promise.all(Array.from({ length: TRIM_AT_ONCE }, next))
@@ -113,12 +121,12 @@ export class RedisEventStore implements EventStore {
     const min = after < prefix ? `[${prefix}` : `(${after}`
     // No byte of UTF-8 is as high.
     const max = prefix === '' ? '+' : Buffer.concat([Buffer.from(`[${prefix}`), Buffer.from([0xff])])
-    const names = await this.#ask((redis) =>
+    const names = await this.#calls.ask((redis) =>
       redis.zrangebylex(logs, prefix === '' && after === '' ? '-' : min, max, 'LIMIT', 0, limit),
     )
     const found = await Promise.all(
       names.map(async (name) => {
-        const fields = await this.#fields(this.#keys.log(name), [])
+        const fields = await this.#calls.fields(this.#keys.log(name))
         return fields === undefined ? [] : [summaryOf(name, fields)]
       }),
     )
@@ -126,12 +134,13 @@ export class RedisEventStore implements EventStore {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
+    if (this.#calls.isClosed) return
     await this.#settled()
-    this.#closed = true
+    this.#calls.close()
     for (const end of this.#ends) end()
     for (const log of this.#logs.values()) log.end(closedError())
     this.#subscriptions.close()
+    this.#turns.clear()
     this.#logs.clear()
     this.#ended.clear()
   }
@@ -147,14 +156,14 @@ export class RedisEventStore implements EventStore {
 
   async #open(name: string, options: OpenOptions): Promise<RedisEventLog> {
     const keys = this.#keys.log(name)
-    await this.#ask((redis) => redis.zadd(this.#keys.logs, 0, name))
+    await this.#calls.ask((redis) => redis.zadd(this.#keys.logs, 0, name))
     const { runId = '', attributes = {} } = options
-    const args = [randomId(), this.#logStore.clock(), runId, '1', ...Object.entries(attributes).flat()]
-    const fields = await this.#fields(keys, args)
+    const fields = await this.#calls.make(keys, runId, attributes)
     if (fields === undefined) throw new RedisReplyError(`the log ${name} was not made`)
     if (fields.head.n > 0) await this.#trim(name)
     const log = new RedisEventLog(name, keys, fields, options, this.#logStore)
     this.#logs.set(name, log)
+    this.#turns.add(log)
     if (fields.closed) this.#onClosed(log)
     return log
   }
@@ -164,55 +173,28 @@ export class RedisEventStore implements EventStore {
     await this.#opening.get(name)?.catch(() => undefined)
     const keys = this.#keys.log(name)
     const log = this.#logs.get(name)
-    await this.#run(DROP, keys, [connections.publishCommand, keys.whole])
+    await this.#calls.again(DROP, keys, [connections.publishCommand, keys.whole])
     log?.drop()
     if (log !== undefined) this.#forget(log)
-    await this.#ask((redis) => redis.zrem(this.#keys.logs, name))
+    await this.#calls.ask((redis) => redis.zrem(this.#keys.logs, name))
   }
 
   async #trim(name: string): Promise<void> {
     const keys = this.#keys.log(name)
-    const args = [this.#logStore.clock(), TRIM_MEMORY_MS, MAX_EMPTY_TOPICS, TRIM_SLICE]
-    while ((await this.#run(TRIM, keys, args)) === 1);
-  }
-
-  /** @param args of the script `open`; none to open no log that is not there. */
-  async #fields(keys: LogKeys, args: readonly string[]): Promise<LogFields | undefined> {
-    return logFields(await this.#run(OPEN, keys, args.length === 0 ? ['', '', '', '0'] : args))
-  }
-
-  async #run<T>(script: RedisScript<T>, keys: LogKeys, args: readonly (string | number)[]): Promise<T> {
-    if (this.#closed) throw closedError()
-    try {
-      return await this.#options.connections.run(script, keys.all, args, { again: true })
-    } catch (error) {
-      throw this.#failure(error)
-    }
-  }
-
-  async #ask<T>(work: (redis: RedisClient) => Promise<T>): Promise<T> {
-    if (this.#closed) throw closedError()
-    try {
-      return await this.#options.connections.call(work, { again: true })
-    } catch (error) {
-      throw this.#failure(error)
-    }
-  }
-
-  #failure(error: unknown): unknown {
-    if (this.#closed) return closedError()
-    return error instanceof RedisUnavailableError ? new StoreUnavailableError(error.reason, error) : error
+    const args = [this.#calls.time(), TRIM_MEMORY_MS, MAX_EMPTY_TOPICS, TRIM_SLICE]
+    while ((await this.#calls.again(TRIM, keys, args)) === 1);
   }
 
   #sharedByLogs(): LogStore {
-    const { connections, clock: given, onStored, onError = () => undefined } = this.#options
+    const { connections, onStored, onError = () => undefined } = this.#options
     const { retryMs = DEFAULT_RETRY_MS, outage } = this.#options
     const { tailMaxEvents = DEFAULT_TAIL_MAX_EVENTS, tailMaxBytes = DEFAULT_TAIL_MAX_BYTES } = this.#options
-    const clock = given ?? systemClock
+    const calls = this.#calls
+    const { clock, time, failure, unreachable } = calls
     return {
       node: randomId(),
       publish: connections.publishCommand,
-      clock: () => (given === undefined ? '' : String(Math.trunc(given.now()))),
+      clock: time,
       now: () => clock.now(),
       elapsed: () => clock.elapsed(),
       after: (delayMs, callback) => clock.after(delayMs, callback),
@@ -220,40 +202,33 @@ export class RedisEventStore implements EventStore {
       outage,
       tailMaxEvents,
       tailMaxBytes,
-      ask: (script, keys, args) => this.#run(script, keys, args),
-      run: async (script, keys, args) => {
-        if (this.#closed) throw closedError()
-        return await connections.run(script, keys.all, args)
-      },
-      tell: async (channels, message) => {
-        if (this.#closed) throw closedError()
-        const isSharded = connections.publishCommand === 'SPUBLISH'
-        await connections.call((redis) =>
-          Promise.all(
-            channels.map((one) => (isSharded ? redis.spublish(one, message) : redis.publish(one, message))),
-          ),
-        )
-      },
-      reload: (keys, makes) => this.#fields(keys, makes ? [randomId(), this.#logStore.clock(), '', '1'] : []),
-      failure: (error) => this.#failure(error),
-      unreachable: () => {
-        if (this.#closed) return closedError()
-        const { status } = connections
-        return status.state === 'up' ? undefined : new StoreUnavailableError(status.reason)
-      },
+      ask: (script, keys, args) => calls.again(script, keys, args),
+      run: (script, keys, args) => calls.once(script, keys, args),
+      tell: (channels, message) => calls.publish(channels, message),
+      reload: (keys, makes) => (makes ? calls.make(keys, '', {}) : calls.fields(keys)),
+      failure,
+      unreachable,
       subscriptions: (log, keys, listener) => this.#subscriptions.of(log, keys, listener),
       onStored,
       onError,
+      onMoved: (log) => this.#onMoved(log),
       onClosed: (log) => this.#onClosed(log),
     }
   }
 
-  #sync(): void {
-    for (const log of this.#logs.values()) log.sync()
+  /** What waits is stored at once; the others come in their turn, those that have missed something by themselves. */
+  #onUp(): void {
+    for (const log of this.#logs.values()) if (log.bufferedCount > 0) log.sync()
+    this.#turns.hasten()
+  }
+
+  #onMoved(log: StoredLog): void {
+    const known = this.#logs.get(log.name)
+    if (known === log) this.#turns.moved(known)
   }
 
   /** Keeps the newest few of those that have ended. */
-  #onClosed(log: RedisEventLog): void {
+  #onClosed(log: StoredLog): void {
     this.#ended.add(log)
     for (const oldest of this.#ended) {
       if (this.#ended.size <= ENDED_LOGS) return
@@ -261,16 +236,11 @@ export class RedisEventStore implements EventStore {
     }
   }
 
-  #forget(log: RedisEventLog): void {
+  #forget(log: StoredLog): void {
     this.#ended.delete(log)
-    if (this.#logs.get(log.name) === log) this.#logs.delete(log.name)
+    const known = this.#logs.get(log.name)
+    if (known === undefined || known !== log) return
+    this.#logs.delete(log.name)
+    this.#turns.delete(known)
   }
-}
-
-function closedError(): StoreUnavailableError {
-  return new StoreUnavailableError('the store is closed')
-}
-
-function randomId(): string {
-  return randomBytes(9).toString('base64url')
 }

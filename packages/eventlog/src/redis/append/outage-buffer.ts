@@ -1,5 +1,5 @@
-import type { OnceKey } from '../event-log.ts'
-import { OnceConflictError } from '../log-error.ts'
+import type { OnceKey } from '../../event-log.ts'
+import { OnceConflictError } from '../../log-error.ts'
 import type { AppendRequest } from './append-request.ts'
 
 /** An append that was handed on here and is to be stored. */

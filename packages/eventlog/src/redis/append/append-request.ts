@@ -1,9 +1,9 @@
 import type { Topic } from '@tributary/protocol'
-import type { AppendOptions, LogEntry, OnceKey, Retention } from '../event-log.ts'
-import { indexedTopics, NO_TOPIC } from '../log-window.ts'
+import type { AppendOptions, LogEntry, OnceKey, Retention } from '../../event-log.ts'
+import { indexedTopics, NO_TOPIC } from '../../log-window.ts'
+import { type LogKeys, MAX_TOLD_TOPICS } from '../redis-keys.ts'
+import { type StoredDraft, storedHead } from '../stored-entry.ts'
 import { keyMark } from './keyed-entries.ts'
-import { type LogKeys, MAX_TOLD_TOPICS } from './redis-keys.ts'
-import { type StoredDraft, storedHead } from './stored-entry.ts'
 
 /** What is asked to be appended. */
 export interface AppendRequest {

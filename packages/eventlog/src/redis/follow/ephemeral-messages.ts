@@ -1,8 +1,8 @@
 import { RedisUnavailableError } from '@tributary/redis'
-import { type EphemeralEvent, EphemeralListeners, type Telling, type Told } from '../ephemeral-event.ts'
+import { type EphemeralEvent, EphemeralListeners, type Telling, type Told } from '../../ephemeral-event.ts'
+import { type LogKeys, MAX_TOLD_TOPICS } from '../redis-keys.ts'
+import { storedDraft, toldDraft } from '../stored-entry.ts'
 import { formatEphemeral, parseEphemeral } from './log-message.ts'
-import { type LogKeys, MAX_TOLD_TOPICS } from './redis-keys.ts'
-import { storedDraft, toldDraft } from './stored-entry.ts'
 
 export interface EphemeralMessagesInit {
   /** Names this process among all that tell. */

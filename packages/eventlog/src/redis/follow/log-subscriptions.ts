@@ -1,9 +1,9 @@
 import type { Subscriptions } from '@tributary/redis'
-import type { LogKeys } from './redis-keys.ts'
+import type { LogKeys } from '../redis-keys.ts'
 import { TopicSubscriptions } from './topic-subscriptions.ts'
 
 /** Who is told when messages on one of its channels are missed. */
-interface ChannelOwner {
+export interface ChannelOwner {
   onChannel(channel: string, isThere: boolean): void
 }
 

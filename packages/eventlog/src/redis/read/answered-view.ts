@@ -1,6 +1,6 @@
 import type { Position } from '@tributary/protocol'
-import type { LogView, TopicView } from '../cursor-location.ts'
-import type { AnswerReader } from './script-answer.ts'
+import type { LogView, TopicView } from '../../cursor-location.ts'
+import type { AnswerReader } from '../script-answer.ts'
 
 /** What of a topic a script answered: as much as a cursor is judged by. */
 interface TopicFacts {

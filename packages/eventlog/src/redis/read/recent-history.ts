@@ -1,6 +1,6 @@
 import type { Cursor, Position, Topic } from '@tributary/protocol'
-import type { LogEntry, Page, ReadOptions, StartingPoint } from '../event-log.ts'
-import { RecentTail, type RecentTailOptions } from '../recent-tail.ts'
+import type { LogEntry, Page, ReadOptions, StartingPoint } from '../../event-log.ts'
+import { RecentTail, type RecentTailOptions } from '../../recent-tail.ts'
 
 /** Positions that are known to be of the log; about as many as a reader is likely to come back with. */
 const MAX_KNOWN = 8_192

@@ -1,24 +1,9 @@
 import type { Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
-import type { LogEntry } from '../event-log.ts'
-import { StoreUnavailableError } from '../log-error.ts'
+import type { LogEntry } from '../../event-log.ts'
+import { StoreUnavailableError } from '../../log-error.ts'
 import type { Appended, AppendRequest } from './append-request.ts'
-
-/** An append that is under way. */
-interface Pending {
-  readonly k: number
-  readonly request: AppendRequest
-  readonly done: Promise<void>
-  readonly resolve: (appended: Appended) => void
-  readonly reject: (error: unknown) => void
-  /** Those that were handed on already; the others are made when it is answered. */
-  readonly entries: (LogEntry | undefined)[]
-  readonly failures: unknown[]
-  /** Whether it was sent before, and may have been done. */
-  again: boolean
-  /** There once it is answered. */
-  first: Position | undefined
-}
+import { type EntryOf, PendingAppend } from './pending-append.ts'
 
 /** What the script answered: where the batch begins, or what came of its key. */
 export type AppendAnswer =
@@ -38,7 +23,7 @@ export interface AnsweredAppend {
 export interface AppendQueueOptions {
   /** Sends it. @throws RedisUnavailableError where it may be tried again. */
   readonly send: (request: AppendRequest, k: number, again: boolean) => Promise<AppendAnswer>
-  readonly entryOf: (request: AppendRequest, index: number, position: Position, k: number) => LogEntry
+  readonly entryOf: EntryOf
   /** Whether an answered append, which ends there, is about to be handed on here. */
   readonly awaitsHandOn: (request: AppendRequest, last: Position) => boolean
   /** Told of an append that waits for that, or waits no more. */
@@ -65,11 +50,11 @@ const LAST_WAIT_MS = 400
  */
 export class AppendQueue {
   readonly #options: AppendQueueOptions
-  readonly #byK = new Map<number, Pending>()
+  readonly #byK = new Map<number, PendingAppend>()
   // By the number of their last entry: answered, and not handed on yet.
-  readonly #awaiting = new Map<number, Pending>()
+  readonly #awaiting = new Map<number, PendingAppend>()
   // To be sent again, in order; and what comes meanwhile.
-  readonly #again: Pending[] = []
+  readonly #again: PendingAppend[] = []
   #isRetrying = false
   #lastK = 0
   #handedOnN = 0
@@ -81,41 +66,26 @@ export class AppendQueue {
 
   add(request: AppendRequest): Promise<Appended> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed.error)
-    const { promise, resolve, reject } = Promise.withResolvers<Appended>()
     if (request.againK === undefined) this.#lastK += 1
-    const pending: Pending = {
-      k: request.againK ?? this.#lastK,
-      request,
-      done: promise.then(
-        () => undefined,
-        () => undefined,
-      ),
-      resolve,
-      reject,
-      entries: [],
-      failures: [],
-      again: request.againK !== undefined,
-      first: undefined,
-    }
+    const pending = new PendingAppend(request.againK ?? this.#lastK, request, this.#options.entryOf)
     this.#byK.set(pending.k, pending)
     if (request.bridges && this.#options.isBridging())
       this.#bridge(pending, new StoreUnavailableError('too much waits already'))
     else if (this.#isRetrying) this.#again.push(pending)
     else void this.#send(pending)
-    return promise
+    return pending.answer
   }
 
   /** The entry of an append of ours that is handed on now; `undefined` where nobody waits for it. */
   entryAt(k: number, index: number, position: Position): LogEntry | undefined {
-    const pending = this.#byK.get(k)
-    return pending === undefined ? undefined : this.#entryOf(pending, index, position)
+    return this.#byK.get(k)?.entryAt(index, position)
   }
 
   /** The same by its number, of an append that is answered. */
   answeredEntryAt(position: Position): LogEntry | undefined {
     for (const pending of this.#awaiting.values()) {
       const index = position.n - (pending.first?.n ?? 0)
-      if (index >= 0 && index < pending.request.drafts.length) return this.#entryOf(pending, index, position)
+      if (index >= 0 && index < pending.request.drafts.length) return pending.entryAt(index, position)
     }
     return undefined
   }
@@ -128,12 +98,7 @@ export class AppendQueue {
 
   /** A listener failed with one of these entries. Answers whether that is for somebody who appended it. */
   fail(entries: readonly LogEntry[], error: unknown): boolean {
-    for (const pending of this.#byK.values()) {
-      if (!pending.entries.some((own) => own !== undefined && entries.includes(own))) continue
-      pending.failures.push(error)
-      return true
-    }
-    return false
+    return [...this.#byK.values()].some((pending) => pending.fail(entries, error))
   }
 
   /** What is answered waits no more: nobody knows when it will be handed on. */
@@ -149,14 +114,14 @@ export class AppendQueue {
 
   /** Resolves once those that are under way now are done, or have failed. */
   async settled(): Promise<void> {
-    await Promise.all([...this.#byK.values()].map(({ done }) => done))
+    await Promise.all([...this.#byK.values()].map(({ answer }) => answer.catch(() => undefined)))
   }
 
   get size(): number {
     return this.#byK.size
   }
 
-  async #send(pending: Pending): Promise<void> {
+  async #send(pending: PendingAppend): Promise<void> {
     try {
       this.#answered(pending, await this.#options.send(pending.request, pending.k, pending.again))
     } catch (error) {
@@ -166,7 +131,7 @@ export class AppendQueue {
     }
   }
 
-  #sendAgain(pending: Pending, error: RedisUnavailableError): void {
+  #sendAgain(pending: PendingAppend, error: RedisUnavailableError): void {
     pending.again ||= !error.isUnsent
     const at = this.#again.findIndex(({ k }) => k > pending.k)
     if (at === -1) this.#again.push(pending)
@@ -217,11 +182,11 @@ export class AppendQueue {
     return new Promise((resolve) => this.#options.after(ms, resolve))
   }
 
-  #shift(pending: Pending): void {
+  #shift(pending: PendingAppend): void {
     if (this.#again[0] === pending) this.#again.shift()
   }
 
-  #answered(pending: Pending, answer: AppendAnswer): void {
+  #answered(pending: PendingAppend, answer: AppendAnswer): void {
     const { request } = pending
     if (answer.kind === 'known') {
       this.#byK.delete(pending.k)
@@ -229,34 +194,22 @@ export class AppendQueue {
       return
     }
     pending.first = answer.first
-    const count = request.drafts.length
-    const last = count === 0 ? undefined : { ms: answer.first.ms, n: answer.first.n + count - 1 }
-    const isHandedOn = count > 0 && pending.entries.filter((entry) => entry !== undefined).length === count
-    const isWaiting = last !== undefined && !isHandedOn && this.#options.awaitsHandOn(request, last)
+    const { last } = pending
+    const isWaiting = last !== undefined && !pending.isHandedOn && this.#options.awaitsHandOn(request, last)
     if (isWaiting) this.#awaiting.set(last.n, pending)
     this.#options.onAnswered(request, { last, isWaiting, attributesVersion: answer.attributesVersion })
     if (!isWaiting) this.#finish(pending)
   }
 
-  #finish(pending: Pending): void {
-    const { first, request, failures } = pending
+  #finish(pending: PendingAppend): void {
+    const { first, last } = pending
     if (first === undefined) return
     this.#byK.delete(pending.k)
-    this.#awaiting.delete(first.n + request.drafts.length - 1)
-    const entries = request.drafts.map((_, index) =>
-      this.#entryOf(pending, index, { ms: first.ms, n: first.n + index }),
-    )
-    if (failures.length > 0) pending.reject(failures[0])
-    else pending.resolve({ kind: 'appended', entries })
+    if (last !== undefined) this.#awaiting.delete(last.n)
+    pending.finish(first)
   }
 
-  #entryOf(pending: Pending, index: number, position: Position): LogEntry {
-    const made = pending.entries[index] ?? this.#options.entryOf(pending.request, index, position, pending.k)
-    pending.entries[index] = made
-    return made
-  }
-
-  #reject(pending: Pending, error: unknown): void {
+  #reject(pending: PendingAppend, error: unknown): void {
     const failure = this.#options.failure(error, pending.again ? pending.k : undefined)
     if (error instanceof RedisUnavailableError && pending.request.bridges && this.#closed === undefined) {
       this.#bridge(pending, failure)
@@ -267,11 +220,9 @@ export class AppendQueue {
   }
 
   /** @param refusal what it is refused with where it is not taken over. */
-  #bridge(pending: Pending, refusal: unknown): void {
+  #bridge(pending: PendingAppend, refusal: unknown): void {
     this.#byK.delete(pending.k)
-    const entries = pending.entries
-      .filter((entry) => entry !== undefined)
-      .filter(({ position }) => position.n <= this.#handedOnN)
+    const entries = pending.entries.filter(({ position }) => position.n <= this.#handedOnN)
     // Only its answer was lost: whoever follows has been told of it.
     if (entries.length > 0 && entries.length === pending.request.drafts.length) {
       pending.resolve({ kind: 'appended', entries })

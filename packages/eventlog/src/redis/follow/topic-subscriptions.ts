@@ -1,6 +1,6 @@
 import type { Topic } from '@tributary/protocol'
 import type { Subscription } from '@tributary/redis'
-import type { LogKeys } from './redis-keys.ts'
+import type { LogKeys } from '../redis-keys.ts'
 
 /** What a node knows of a topic that it follows. */
 export interface FollowedTopic {

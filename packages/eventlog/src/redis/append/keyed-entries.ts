@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { formatOrigin, type Position } from '@tributary/protocol'
-import type { LogEntry, OnceKey } from '../event-log.ts'
+import type { LogEntry, OnceKey } from '../../event-log.ts'
 
 /** Keys that are known of each kind; about as many as somebody is likely to come back with. */
 const MAX_KNOWN = 8_192

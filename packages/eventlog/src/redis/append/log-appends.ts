@@ -1,0 +1,207 @@
+import { formatOrigin, parseOrigin, type Topic } from '@tributary/protocol'
+import type {
+  Append,
+  AppendOptions,
+  BridgeOptions,
+  LogEntry,
+  OnceAnswer,
+  OnceKey,
+  OpenOptions,
+} from '../../event-log.ts'
+import { placedEntry } from '../../log-entry.ts'
+import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../../log-error.ts'
+import { APPEND } from '../log-scripts.ts'
+import type { LogState } from '../log-state.ts'
+import type { LogStore } from '../log-store.ts'
+import type { LogKeys } from '../redis-keys.ts'
+import { AnswerReader } from '../script-answer.ts'
+import { storedDraft } from '../stored-entry.ts'
+import { type AnsweredAppend, type AppendAnswer, AppendQueue } from './append-queue.ts'
+import { type AppendRequest, appendArguments, markOf } from './append-request.ts'
+import type { KeyedEntries } from './keyed-entries.ts'
+import { OutageBridge } from './outage-bridge.ts'
+
+export interface LogAppendsInit {
+  readonly name: string
+  readonly keys: LogKeys
+  readonly options: OpenOptions
+  readonly state: LogState
+  readonly store: LogStore
+  readonly keyed: KeyedEntries
+  readonly isFollowed: () => boolean
+  /** Whether what is appended under one of these is about to be handed on here. */
+  readonly hearsOf: (topics: readonly Topic[]) => boolean
+  /** Hands on here what has no place yet, and has the log compared until it has one. */
+  readonly handOnUnstored: (entry: LogEntry) => void
+  /** Compares the log, and stores what waits before. */
+  readonly compare: () => Promise<void>
+  /** The same where what was appended is not handed on soon. */
+  readonly sync: () => void
+  /** The log is not there, or is another: finds it anew. @throws LogClosedError where it is gone for good. */
+  readonly findAnew: () => Promise<void>
+}
+
+/** An append that is not handed on so soon has a reason. */
+const HAND_ON_LIMIT_MS = 250
+
+/** What a node appends to a log, from the call until it is stored and handed on. */
+export class LogAppends {
+  /** What is under way. */
+  readonly queue: AppendQueue
+  /** What waits for Redis, handed on here already. */
+  readonly bridge: OutageBridge
+  readonly #init: LogAppendsInit
+  #cancelSync: (() => void) | undefined
+
+  constructor(init: LogAppendsInit) {
+    this.#init = init
+    const { name, state, store, keyed, handOnUnstored: handOn } = init
+    const send = (request: AppendRequest, k: number, again: boolean) => this.#send(request, k, again)
+    this.bridge = new OutageBridge({ name, state, store, keyed, send, handOn })
+    this.queue = this.#newQueue()
+  }
+
+  async append(batch: readonly Append[], options: AppendOptions): Promise<readonly LogEntry[]> {
+    this.refuse(options)
+    const drafts = batch.map(storedDraft)
+    if (drafts.length === 0 && options.attributes === undefined && options.epoch === undefined) return []
+    const appended = await this.#append({
+      drafts,
+      options,
+      againK: this.#ownCount(options.again),
+      bridges: options.bridges === true,
+    })
+    return appended.kind === 'appended' ? appended.entries : []
+  }
+
+  async appendOnce(
+    batch: readonly Append[],
+    once: OnceKey,
+    { bridges = false }: BridgeOptions,
+  ): Promise<OnceAnswer> {
+    this.refuse()
+    const appended = await this.#append({ drafts: batch.map(storedDraft), once, bridges })
+    if (appended.kind === 'appended') return { replayed: false, entries: appended.entries }
+    const { n, ms, waits } = appended
+    const first = n === 0 ? undefined : { ms, n }
+    return waits === true ? { replayed: true, first, waits } : { replayed: true, first }
+  }
+
+  async close(terminal: Append, options: AppendOptions): Promise<LogEntry> {
+    this.refuse(options)
+    const drafts = [storedDraft(terminal)]
+    const againK = this.#ownCount(options.again)
+    const appended = await this.#append({ drafts, options, againK, closes: true })
+    const [entry] = appended.kind === 'appended' ? appended.entries : []
+    if (entry === undefined) throw new Error('a batch of one is empty')
+    return entry
+  }
+
+  /** Resolves once what is under way is done, or has failed. */
+  async settled(): Promise<void> {
+    await this.queue.settled()
+    // What cannot be stored now is lost with this process, as whoever sent it was told.
+    await this.bridge.flush().catch(() => undefined)
+  }
+
+  /** Ends what is under way, as the store is closed. */
+  end(error: Error): void {
+    this.#cancelSync?.()
+    this.queue.close(error)
+  }
+
+  /** @throws LogClosedError where nothing more is taken. */
+  refuse({ again }: AppendOptions = {}): void {
+    const { state, name } = this.#init
+    // What may have been done may be what closed it.
+    const isClosed = state.closed && again === undefined
+    if (isClosed || state.isDropped) throw new LogClosedError(name)
+  }
+
+  /** The number of an append of ours by its name. */
+  #ownCount(origin: string | undefined): number | undefined {
+    const { node, count } = parseOrigin(origin) ?? {}
+    return node === this.#init.store.node ? count : undefined
+  }
+
+  #failure(error: unknown, k?: number): unknown {
+    const { node, failure } = this.#init.store
+    const known = failure(error)
+    if (k === undefined || !(known instanceof StoreUnavailableError)) return known
+    return new StoreUnavailableError(known.reason, known.cause, formatOrigin({ node, count: k }))
+  }
+
+  async #append(request: AppendRequest) {
+    const { elapsed, onStored } = this.#init.store
+    const beganMs = elapsed()
+    // What waits is stored first: else this would stand before what readers had earlier.
+    if (!request.bridges && this.bridge.size > 0) await this.#init.compare()
+    const appended = await this.queue.add(request)
+    onStored?.(elapsed() - beganMs)
+    return appended
+  }
+
+  #newQueue(): AppendQueue {
+    const { state, hearsOf, store, keyed } = this.#init
+    const { after, elapsed, retryMs, node } = store
+    return new AppendQueue({
+      send: (request, k, again) => this.#send(request, k, again),
+      entryOf: (request, index, position, k) => {
+        const draft = request.drafts[index]
+        const mark = markOf(request)
+        if (draft === undefined) throw new RangeError(`a batch has no entry ${index}`)
+        const origin = formatOrigin({ node, count: k })
+        const entry = { ...placedEntry(draft, position, state.idOf(position)), origin }
+        return mark === undefined ? entry : keyed.aliased({ ...entry, aliases: [mark] })
+      },
+      awaitsHandOn: ({ drafts }, last) =>
+        last.n > state.head.n && drafts.some(({ topics }) => hearsOf(topics)),
+      onAnswered: (request, answered) => this.#onAnswered(request, answered),
+      failure: (error, k) => this.#failure(error, k),
+      bridge: (request, k, again) => this.bridge.take(request, k, again),
+      isDown: () => store.unreachable() !== undefined,
+      isBridging: () => this.bridge.size > 0,
+      after,
+      elapsed,
+      retryMs,
+    })
+  }
+
+  async #send(request: AppendRequest, k: number, again: boolean): Promise<AppendAnswer> {
+    const { name, keys, options, state, store, findAnew } = this.#init
+    const { retention, maxBytes } = options
+    const { life } = state
+    const origin = formatOrigin({ node: store.node, count: k })
+    const { publish } = store
+    const given = { life, clock: store.clock(), origin, again, maxBytes, publish, keys, retention }
+    const answer = new AnswerReader(await store.run(APPEND, keys, appendArguments(request, given)))
+    const kind = answer.text()
+    if (kind === 'ok') {
+      return { kind: 'appended', first: answer.position(), attributesVersion: answer.number() }
+    }
+    if (kind === 'known') {
+      const { n, ms } = answer.position()
+      return { kind, n, ms }
+    }
+    if (kind === 'closed') throw new LogClosedError(name)
+    if (kind === 'stale') throw new StaleEpochError(name, request.options?.epoch ?? 0, answer.number())
+    if (kind === 'conflict') throw new OnceConflictError(name)
+    // Whoever else noticed may have found it already.
+    if (life === state.life) await findAnew()
+    return this.#send(request, k, again)
+  }
+
+  #onAnswered({ options, closes = false }: AppendRequest, answered: AnsweredAppend): void {
+    const { state, store, isFollowed, sync } = this.#init
+    const { last, isWaiting, attributesVersion } = answered
+    if (options?.attributes !== undefined) state.changed(attributesVersion, options.attributes)
+    if (!isFollowed() && last !== undefined) {
+      state.moveOn({ head: last, origin: '', closed: state.closed || closes })
+    }
+    if (!isWaiting) return
+    this.#cancelSync ??= store.after(HAND_ON_LIMIT_MS, () => {
+      this.#cancelSync = undefined
+      if (this.queue.size > 0) sync()
+    })
+  }
+}

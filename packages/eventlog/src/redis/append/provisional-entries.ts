@@ -1,0 +1,43 @@
+import { parseOrigin } from '@tributary/protocol'
+import type { LogEntry } from '../../event-log.ts'
+
+/** What was handed on here without a place, and not with one yet. */
+export class ProvisionalEntries {
+  readonly #node: string
+  #entries: LogEntry[] = []
+
+  constructor(node: string) {
+    this.#node = node
+  }
+
+  get all(): readonly LogEntry[] {
+    return this.#entries
+  }
+
+  add(entry: LogEntry): void {
+    this.#entries.push(entry)
+  }
+
+  /** What waits no more has been handed on with its place, or is lost with the log that it was in. */
+  forgetStored(waiting: () => ReadonlySet<number>): void {
+    if (this.#entries.length === 0) return
+    const still = waiting()
+    this.#entries = this.#entries.filter(({ origin }) => still.has(countOf(origin)))
+  }
+
+  /** These have their places now, and so has all that this node appended before them. */
+  forgetHandedOn(entries: readonly LogEntry[]): void {
+    if (this.#entries.length === 0) return
+    const own = entries
+      .map(({ origin }) => parseOrigin(origin))
+      .filter((origin) => origin?.node === this.#node)
+    const last = own.at(-1)?.count ?? 0
+    const aliases = new Set(entries.flatMap((entry) => entry.aliases ?? []))
+    // Or another node has stored it.
+    this.#entries = this.#entries.filter(({ origin = '' }) => countOf(origin) > last && !aliases.has(origin))
+  }
+}
+
+function countOf(origin: string | undefined): number {
+  return parseOrigin(origin)?.count ?? 0
+}

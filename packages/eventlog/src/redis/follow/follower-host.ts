@@ -1,0 +1,31 @@
+import type { Topic } from '@tributary/protocol'
+import type { LogEntry, Page } from '../../event-log.ts'
+import type { LogPlace, LogState } from '../log-state.ts'
+import type { ScriptAnswer } from '../script-answer.ts'
+import type { ToldEntry } from './log-message.ts'
+
+/** What a follower needs of its log. */
+export interface FollowerHost {
+  readonly state: LogState
+  /** Moves there, and tells these of what is new. */
+  handOn(entries: readonly LogEntry[], place: LogPlace): void
+  entryOf(told: ToldEntry, origin: string): LogEntry
+  onDropped(): void
+  /** Something was told that is in no log. */
+  onEphemeral(message: string): void
+  /** The log has not got what was handed on, or not any more: its readers find their places anew. */
+  rewind(place: LogPlace): void
+  /** Stores what waits for that, before anything else is handed on. */
+  flush(): Promise<void>
+  /** All that was stored before the comparison began has been handed on. */
+  onCompared(): void
+  /** Loads what the log is now. Answers where it stands; `undefined` where there is none any more. */
+  reload(): Promise<LogPlace | undefined>
+  /** Nobody knows for now when what was appended will be handed on. */
+  onSuspect(): void
+  compare(args: readonly (string | number)[]): Promise<ScriptAnswer>
+  readPage(afterN: number, upToN: number, topics: readonly Topic[] | undefined): Promise<Page>
+  /** Why nothing can be followed now; `undefined` where it can. */
+  unreachable(): Error | undefined
+  after(delayMs: number, callback: () => void): () => void
+}

@@ -1,0 +1,75 @@
+import type { Topic } from '@tributary/protocol'
+import type { LogEntry } from '../../event-log.ts'
+import { indexedTopics } from '../../log-window.ts'
+import type { ToldEntry } from './log-message.ts'
+import type { FollowedTopic, TopicSubscriptions } from './topic-subscriptions.ts'
+
+/** What of the followed topics of a log has been handed on here. */
+export class HandedOn {
+  readonly #subscriptions: TopicSubscriptions
+  // Everything of the followed topics up to here has been handed on, at the last comparison.
+  #comparedN: number
+
+  constructor(subscriptions: TopicSubscriptions, headN: number) {
+    this.#subscriptions = subscriptions
+    this.#comparedN = headN
+  }
+
+  get comparedN(): number {
+    return this.#comparedN
+  }
+
+  /** The log has been compared, and everything up to here been handed on. */
+  compared(n: number): void {
+    this.#comparedN = n
+  }
+
+  /** The log is another, and stands here. */
+  rewound(n: number): void {
+    this.#comparedN = n
+    for (const followed of this.#subscriptions.all()) {
+      followed.lastN = 0
+      if (followed.completeFromN !== undefined) followed.completeFromN = n
+    }
+  }
+
+  /** After which number all of these topics has been handed on; infinite where that is not so. */
+  completeFromN(topics: readonly Topic[] | undefined): number {
+    const { whole } = this.#subscriptions
+    if (whole !== undefined) return whole.completeFromN ?? Number.POSITIVE_INFINITY
+    if (topics === undefined) return Number.POSITIVE_INFINITY
+    let fromN = 0
+    for (const topic of topics) {
+      const n = this.#subscriptions.get(topic)?.completeFromN ?? Number.POSITIVE_INFINITY
+      if (n > fromN) fromN = n
+    }
+    return fromN
+  }
+
+  /** Up to which number nothing of a topic is missing here. */
+  knownN({ lastN, completeFromN = 0 }: FollowedTopic): number {
+    return Math.max(lastN, completeFromN, this.#comparedN)
+  }
+
+  /** Whether something of one of its topics was before it that has not been handed on. @param toldN comes with it. */
+  isBehindHole({ topics, position }: LogEntry, { previous }: ToldEntry, toldN: number): boolean {
+    const isKnown = (n: number, followed: FollowedTopic | undefined) =>
+      followed?.completeFromN === undefined || n <= Math.max(toldN, this.knownN(followed))
+    if (!isKnown(position.n - 1, this.#subscriptions.whole)) return true
+    return topics.some((topic, i) => !isKnown(previous[i] ?? 0, this.#subscriptions.get(topic)))
+  }
+
+  /** Notes an entry that is handed on. Answers whether it is followed. */
+  note({ topics, position: { n } }: LogEntry): boolean {
+    const { whole } = this.#subscriptions
+    if (whole !== undefined) whole.lastN = n
+    let isFollowed = whole !== undefined
+    for (const topic of indexedTopics(topics)) {
+      const followed = this.#subscriptions.get(topic)
+      if (followed === undefined) continue
+      followed.lastN = n
+      isFollowed = true
+    }
+    return isFollowed
+  }
+}

@@ -1,0 +1,94 @@
+import type { Topic } from '@tributary/protocol'
+import type { LogPlace } from '../log-state.ts'
+import { AnswerReader } from '../script-answer.ts'
+import type { FollowerHost } from './follower-host.ts'
+import type { HandedOn } from './handed-on.ts'
+import type { TopicSubscriptions } from './topic-subscriptions.ts'
+
+/** Whoever is further behind than so many pages lets its readers read by themselves. */
+const MAX_PAGES = 16
+
+/** Compares a log with what of it was handed on, and hands on what was not. */
+export class LogComparison {
+  readonly #host: FollowerHost
+  readonly #subscriptions: TopicSubscriptions
+  readonly #handedOn: HandedOn
+
+  constructor(host: FollowerHost, subscriptions: TopicSubscriptions, handedOn: HandedOn) {
+    this.#host = host
+    this.#subscriptions = subscriptions
+    this.#handedOn = handedOn
+  }
+
+  async run(): Promise<void> {
+    const { state } = this.#host
+    const { head, origin } = state.place
+    const args = [state.life, head.n, head.ms, origin, this.#handedOn.comparedN, state.attributesVersion]
+    const answer = new AnswerReader(await this.#host.compare(args))
+    if (answer.text() === 'ok') await this.#catchUp(answer)
+    else await this.#findAnew()
+  }
+
+  /** The log has turned out to be another. */
+  rewound(place: LogPlace): void {
+    this.#handedOn.rewound(place.head.n)
+    this.#host.rewind(place)
+  }
+
+  async #catchUp(answer: AnswerReader): Promise<void> {
+    const { state } = this.#host
+    const head = answer.position()
+    const closed = answer.flag()
+    const version = answer.number()
+    const attributes = new Map<string, string>()
+    for (let count = answer.number(); count > 0; count--) attributes.set(answer.text(), answer.text())
+    if (version !== state.attributesVersion) state.setAttributes(version, attributes)
+    const place = { head, origin: '', closed }
+    const topics = this.#changed(answer)
+    if (topics === undefined || topics.length > 0) await this.#readUpTo(place, topics)
+    if (head.n > state.head.n) this.#host.handOn([], place)
+    this.#handedOn.compared(head.n)
+  }
+
+  /** Those that have something that was not handed on; `undefined` for everything. */
+  #changed(answer: AnswerReader): Topic[] | undefined {
+    const topics: Topic[] = []
+    let isAny = false
+    while (!answer.isAtEnd) {
+      const topic = answer.text()
+      const lastN = answer.number()
+      isAny = true
+      const followed = this.#subscriptions.get(topic)
+      if (followed?.completeFromN !== undefined && lastN > this.#handedOn.knownN(followed)) topics.push(topic)
+    }
+    return isAny && this.#subscriptions.whole !== undefined ? undefined : topics
+  }
+
+  async #readUpTo(place: LogPlace, topics: readonly Topic[] | undefined): Promise<void> {
+    const host = this.#host
+    const { state } = host
+    const { head } = place
+    for (let pages = 0; state.head.n < head.n; pages++) {
+      const beforeN = state.head.n
+      const { entries, hasMore, lostUpTo } = await host.readPage(beforeN, head.n, topics)
+      // Each reader reads on by itself, and is told what is gone where it concerns it.
+      if (pages === MAX_PAGES || (lostUpTo !== undefined && lostUpTo.n > beforeN)) {
+        host.rewind(place)
+        return
+      }
+      for (const entry of entries) this.#handedOn.note(entry)
+      const last = entries.at(-1)
+      if (last !== undefined) {
+        const isEnd = last.position.n === head.n
+        host.handOn(entries, isEnd ? place : { head: last.position, origin: '', closed: state.closed })
+      }
+      if (!hasMore) return
+    }
+  }
+
+  async #findAnew(): Promise<void> {
+    const place = await this.#host.reload()
+    if (place === undefined) this.#host.onDropped()
+    else this.rewound(place)
+  }
+}

@@ -1,0 +1,55 @@
+import type { RedisScript } from '@tributary/redis'
+import type { OutageLimits } from './append/outage-buffer.ts'
+import type { ChannelOwner } from './follow/log-subscriptions.ts'
+import type { TopicSubscriptions } from './follow/topic-subscriptions.ts'
+import type { LogFields } from './log-fields.ts'
+import type { LogKeys } from './redis-keys.ts'
+import type { ScriptAnswer } from './script-answer.ts'
+
+/** A log as its store holds it. */
+export interface StoredLog extends ChannelOwner {
+  readonly name: string
+}
+
+type Run = (
+  script: RedisScript<ScriptAnswer>,
+  keys: LogKeys,
+  args: readonly (string | number)[],
+) => Promise<ScriptAnswer>
+
+/** What the logs of a store share. */
+export interface LogStore {
+  /** Names this process among all that append. */
+  readonly node: string
+  readonly publish: string
+  /** The time in ms, as scripts take it: '' for the server's. */
+  readonly clock: () => string
+  readonly now: () => number
+  readonly elapsed: () => number
+  readonly after: (delayMs: number, callback: () => void) => () => void
+  readonly retryMs: number
+  /** What may wait while Redis is away; `undefined` where nothing may. */
+  readonly outage: OutageLimits | undefined
+  readonly tailMaxEvents: number
+  readonly tailMaxBytes: number
+  /** Runs a script that does no harm if it is run twice. @throws StoreUnavailableError */
+  readonly ask: Run
+  /** Runs one once. @throws RedisUnavailableError */
+  readonly run: Run
+  /** Publishes a message once on each of these channels. @throws RedisUnavailableError */
+  readonly tell: (channels: readonly string[], message: string) => Promise<void>
+  /** Opens the log anew; `undefined` where there is none, and none is to be made. */
+  readonly reload: (keys: LogKeys, makes: boolean) => Promise<LogFields | undefined>
+  /** What an error of Redis is answered as. */
+  readonly failure: (error: unknown) => unknown
+  readonly unreachable: () => Error | undefined
+  readonly subscriptions: (
+    log: StoredLog,
+    keys: LogKeys,
+    listener: (message: string) => void,
+  ) => TopicSubscriptions
+  readonly onStored: ((tookMs: number) => void) | undefined
+  readonly onError: (error: unknown) => void
+  readonly onMoved: (log: StoredLog) => void
+  readonly onClosed: (log: StoredLog) => void
+}

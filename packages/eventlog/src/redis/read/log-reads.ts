@@ -1,0 +1,118 @@
+import type { Cursor, Topic } from '@tributary/protocol'
+import { locate, rangeOf } from '../../cursor-location.ts'
+import {
+  DEFAULT_PAGE_CHARS,
+  DEFAULT_PAGE_LIMIT,
+  type LogEntry,
+  type LogRange,
+  type OpenOptions,
+  type Page,
+  type ReadOptions,
+  type StartingPoint,
+} from '../../event-log.ts'
+import type { KeyedEntries } from '../append/keyed-entries.ts'
+import { LOCATE, READ } from '../log-scripts.ts'
+import type { LogState } from '../log-state.ts'
+import type { LogStore } from '../log-store.ts'
+import type { LogKeys } from '../redis-keys.ts'
+import { AnswerReader, placeOf } from '../script-answer.ts'
+import { storedEntry } from '../stored-entry.ts'
+import { answeredView } from './answered-view.ts'
+import { RecentHistory } from './recent-history.ts'
+
+export interface LogReadsInit {
+  readonly keys: LogKeys
+  readonly options: OpenOptions
+  readonly state: LogState
+  readonly store: LogStore
+  readonly keyed: KeyedEntries
+  readonly isFollowed: () => boolean
+  /** After which number all of these topics has been handed on here; infinite where that is not so. */
+  readonly completeFromN: (topics: readonly Topic[] | undefined) => number
+}
+
+/** What is read of a log: from memory what this node has handed on, the rest from Redis. */
+export class LogReads {
+  readonly history: RecentHistory
+  readonly #init: LogReadsInit
+
+  constructor(init: LogReadsInit) {
+    const { options, state, store } = init
+    this.#init = init
+    this.history = new RecentHistory(
+      {
+        ...(state.runId === undefined ? {} : { runId: state.runId }),
+        openedMs: state.zero.ms,
+        retention: options.retention,
+        maxEvents: store.tailMaxEvents,
+        maxBytes: store.tailMaxBytes,
+      },
+      state.head,
+    )
+  }
+
+  async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
+    const known = this.history.locate(cursor, this.#init.completeFromN(topics), topics)
+    if (known !== undefined) return known
+    const view = await this.#view(cursor, topics)
+    return view === undefined ? { after: this.#init.state.zero, gap: 'log_lost' } : locate(view, cursor)
+  }
+
+  async read(afterN: number, options: ReadOptions): Promise<Page> {
+    const { state, isFollowed, completeFromN } = this.#init
+    const known = this.history.read(afterN, completeFromN(options.topics), options)
+    if (known !== undefined) return known
+    // Who follows has what is later told: it would come twice.
+    const upToN = isFollowed() ? state.head.n : undefined
+    if (upToN !== undefined && afterN >= upToN) return { entries: [], hasMore: false }
+    return this.page(afterN, upToN, options)
+  }
+
+  async position(topics?: readonly Topic[]): Promise<LogRange> {
+    // At or before the last number there can be is the last there is.
+    const view = await this.#view({ kind: 'event', ms: 0, n: Number.MAX_SAFE_INTEGER - 1 }, topics)
+    return view === undefined ? { last: this.#init.state.zero } : rangeOf(view, topics === undefined)
+  }
+
+  /** A page as it is in Redis. @param upToN the last number that is read. Default: all there is. */
+  async page(afterN: number, upToN: number | undefined, options: ReadOptions): Promise<Page> {
+    const { keys, state, store, keyed, isFollowed } = this.#init
+    const { topics, limit = DEFAULT_PAGE_LIMIT, maxChars = DEFAULT_PAGE_CHARS } = options
+    const which = topics === undefined ? ['0'] : ['1', ...topics]
+    const answer = new AnswerReader(
+      await store.ask(READ, keys, [state.life, afterN, upToN ?? '', limit, maxChars, ...which]),
+    )
+    if (answer.text() !== 'ok') return { entries: [], hasMore: false }
+    const head = answer.position()
+    const closed = answer.flag()
+    const hasMore = answer.flag()
+    const lostUpTo = answer.position()
+    const entries: LogEntry[] = []
+    while (!answer.isAtEnd) {
+      const position = placeOf(answer.text())
+      const [text, json] = [answer.text(), answer.text()]
+      entries.push(keyed.aliased(storedEntry(text, json, position, state.idOf(position))))
+    }
+    if (!isFollowed()) state.moveOn({ head, origin: '', closed })
+    return { entries, hasMore, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
+  }
+
+  trim(nowMs: number): void {
+    const { options, state, store } = this.#init
+    const { maxBytes = Number.POSITIVE_INFINITY } = options
+    // So little is kept that more may be in memory, which would be read on.
+    if (maxBytes < 2 * store.tailMaxBytes) this.history.reset(state.head)
+    else this.history.trim(nowMs)
+  }
+
+  async #view(cursor: Cursor, topics: readonly Topic[] | undefined) {
+    const { keys, state, store, isFollowed } = this.#init
+    const asked = cursor.kind === 'time' ? ['time', cursor.ms, 0] : ['event', cursor.ms, cursor.n]
+    const which = topics === undefined ? ['0'] : ['1', ...new Set(topics)]
+    const answer = new AnswerReader(await store.ask(LOCATE, keys, [state.life, ...asked, ...which]))
+    if (answer.text() !== 'ok') return undefined
+    const view = answeredView(answer, state.runId)
+    if (!isFollowed()) state.moveOn({ head: view.head, origin: '', closed: view.closed })
+    return view
+  }
+}
