@@ -1,9 +1,13 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
+/** Of what a client has said on a connection, so much is remembered. */
+const MAX_SAID_CHARS = 4_096
+
 interface Link {
   readonly near: Socket
   readonly far: Socket
+  said: string
 }
 
 /** A TCP proxy on loopback that a test breaks what goes through it by. */
@@ -75,6 +79,13 @@ export class TcpProxy implements AsyncDisposable {
     this.#targetPort = port
   }
 
+  /** Says this to the target as if its client did, on each connection where that has said such a thing. Answers on how many. */
+  say(text: string, where: RegExp): number {
+    const links = [...this.#links].filter(({ said }) => where.test(said))
+    for (const { far } of links) far.write(text)
+    return links.length
+  }
+
   /** Resolves with the next bytes that come back from the target, also lost ones. */
   nextAnswer(): Promise<void> {
     return new Promise((resolve) => this.#waiters.add(resolve))
@@ -94,10 +105,11 @@ export class TcpProxy implements AsyncDisposable {
       return
     }
     const far = connect({ host: '127.0.0.1', port: this.#targetPort, noDelay: true })
-    const link = { near, far }
+    const link: Link = { near, far, said: '' }
     this.#links.add(link)
     far.on('error', () => near.resetAndDestroy())
     near.on('data', (bytes) => {
+      if (link.said.length < MAX_SAID_CHARS) link.said += bytes.toString('latin1')
       if (!this.#isSilent) far.write(bytes)
     })
     far.on('data', (bytes) => {

@@ -268,6 +268,10 @@ export class RedisEventLog implements EventLog, StoredLog {
       onDropped: () => this.drop(),
       onEphemeral: (message) => this.#ephemerals.take(message),
       rewind: (place) => this.#rewind(place),
+      onOvertaken: (topics, afterN) => {
+        this.#reads.overtaken.add(topics, afterN, this.head)
+        this.#rewindListeners.tell()
+      },
       flush: () => bridge.flush(),
       onCompared: () => bridge.forgetStored(),
       reload: () => this.#reload(),

@@ -15,6 +15,8 @@ export interface FollowerHost {
   onEphemeral(message: string): void
   /** The log has not got what was handed on, or not any more: its readers find their places anew. */
   rewind(place: LogPlace): void
+  /** Something of these topics after this number was lost on the way, and others have come since. */
+  onOvertaken(topics: readonly Topic[], afterN: number): void
   /** Stores what waits for that, before anything else is handed on. */
   flush(): Promise<void>
   /** All that was stored before the comparison began has been handed on. */

@@ -46,6 +46,15 @@ export class HandedOn {
     return fromN
   }
 
+  /** What of these topics lies before this number is not all here. */
+  overtaken(topics: readonly Topic[], n: number): void {
+    for (const topic of topics) {
+      const followed = this.#subscriptions.get(topic)
+      if (followed === undefined) continue
+      followed.completeFromN = n
+    }
+  }
+
   /** Up to which number nothing of a topic is missing here. */
   knownN({ lastN, completeFromN = 0 }: FollowedTopic): number {
     return Math.max(lastN, completeFromN, this.#comparedN)

@@ -45,6 +45,7 @@ export class LogComparison {
     if (version !== state.attributesVersion) state.setAttributes(version, attributes)
     const place = { head, origin: '', closed }
     const topics = this.#changed(answer)
+    if (topics !== undefined) await this.#findOvertaken(topics)
     if (topics === undefined || topics.length > 0) await this.#readUpTo(place, topics)
     if (head.n > state.head.n) this.#host.handOn([], place)
     this.#handedOn.compared(head.n)
@@ -62,6 +63,26 @@ export class LogComparison {
       if (followed?.completeFromN !== undefined && lastN > this.#handedOn.knownN(followed)) topics.push(topic)
     }
     return isAny && this.#subscriptions.whole !== undefined ? undefined : topics
+  }
+
+  /**
+   * Finds what was lost on the way and was overtaken by what is of other topics: it can no longer be handed on in order,
+   * so its readers are told of a gap.
+   */
+  async #findOvertaken(changed: readonly Topic[]): Promise<void> {
+    const { state } = this.#host
+    const upToN = state.head.n
+    const byKnownN = Map.groupBy(changed, (topic) => {
+      const followed = this.#subscriptions.get(topic)
+      return followed === undefined ? upToN : this.#handedOn.knownN(followed)
+    })
+    for (const [knownN, topics] of byKnownN) {
+      if (knownN >= upToN) continue
+      const { entries } = await this.#host.readPage(knownN, upToN, topics)
+      if (entries.length === 0) continue
+      this.#handedOn.overtaken(topics, upToN)
+      this.#host.onOvertaken(topics, knownN)
+    }
   }
 
   async #readUpTo(place: LogPlace, topics: readonly Topic[] | undefined): Promise<void> {

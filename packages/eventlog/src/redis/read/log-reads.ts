@@ -18,6 +18,7 @@ import type { LogKeys } from '../redis-keys.ts'
 import { AnswerReader, placeOf } from '../script-answer.ts'
 import { storedEntry } from '../stored-entry.ts'
 import { answeredView } from './answered-view.ts'
+import { OvertakenEntries } from './overtaken-entries.ts'
 import { RecentHistory } from './recent-history.ts'
 
 export interface LogReadsInit {
@@ -34,6 +35,7 @@ export interface LogReadsInit {
 /** What is read of a log: from memory what this node has handed on, the rest from Redis. */
 export class LogReads {
   readonly history: RecentHistory
+  readonly overtaken = new OvertakenEntries()
   readonly #init: LogReadsInit
 
   constructor(init: LogReadsInit) {
@@ -52,6 +54,10 @@ export class LogReads {
   }
 
   async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
+    return this.overtaken.judge(await this.#locate(cursor, topics), cursor, topics)
+  }
+
+  async #locate(cursor: Cursor, topics: readonly Topic[] | undefined): Promise<StartingPoint> {
     const known = this.history.locate(cursor, this.#init.completeFromN(topics), topics)
     if (known !== undefined) return known
     const view = await this.#view(cursor, topics)
