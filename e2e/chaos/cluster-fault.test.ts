@@ -1,5 +1,5 @@
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { Cluster } from '../cluster/cluster.ts'
 import { Turns } from '../cluster/turns.ts'
 import { findNginx } from '../nginx-process.ts'
@@ -8,6 +8,8 @@ import { CuttingProxy } from './cutting-proxy.ts'
 import { SeededRandom } from './seeded-random.ts'
 
 const RESTARTED = /process (\d+) is now (?!\1$)\d+$/
+/** How soon a gateway has found a Redis that is back. */
+const BACK_MS = 30_000
 const SOME_CONNECTIONS = /\b[1-9]\d* connections$/
 
 /** What each is seen to have done, in the words of its effect. */
@@ -75,13 +77,19 @@ describeWithRedisServers('the faults of the chaos of a cluster', () => {
     await cluster.redis.settled()
     await expect.poll(() => cluster.nodes.every(({ network }) => network.linkCount > 0)).toBe(true)
     // Somebody has to be there to be cut off.
-    const open = [readersProxy, publishersProxy].map(({ url }) =>
-      fetch(`${url}/api/sse/managed/connect?token=alice-token`),
-    )
-    for (const answer of await Promise.all(open)) expect(answer.status).toBe(200)
+    const open = await Promise.all([readersProxy, publishersProxy].map(({ url }) => connect(url)))
     const { act } = planFault(kind, new SeededRandom(1), targets)
     expect(await act()).toMatch(SEEN[kind])
     expect(said).toEqual([])
-    await Promise.all(open.map(async (answer) => (await answer).body?.cancel().catch(() => undefined)))
+    await Promise.all(open.map((answer) => answer.body?.cancel().catch(() => undefined)))
   })
 })
+
+/** A stream that is there: a gateway refuses those that come before it has found Redis again. */
+async function connect(url: string): Promise<Response> {
+  return vi.waitFor(async () => {
+    const answer = await fetch(`${url}/api/sse/managed/connect?token=alice-token`)
+    if (answer.status !== 200) throw new Error(`answered ${answer.status}: ${await answer.text()}`)
+    return answer
+  }, BACK_MS)
+}

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { RequestValidator } from './request-validator.ts'
 import { validationProblem } from './validation-problem.ts'
 
+const ACTIONS = 'body/action must be one of "health_check", "consistency_check", "force_disconnect".'
+
 /** What a sender of this body is told. */
 function detailOf(schema: unknown, body: unknown): string | undefined {
   const check = new RequestValidator().compile({
@@ -23,8 +25,8 @@ function detailOf(schema: unknown, body: unknown): string | undefined {
 describe('a body of several forms, each with a name', () => {
   it.each([
     [{ action: 'health_check' }, undefined],
-    [{ action: 'restart' }, 'body/action must be one of "health_check", "force_disconnect".'],
-    [{ action: 7 }, 'body/action must be one of "health_check", "force_disconnect".'],
+    [{ action: 'restart' }, ACTIONS],
+    [{ action: 7 }, ACTIONS],
     [{ action: 'force_disconnect' }, 'body/connectionId is required.'],
     [{ action: 'force_disconnect', connectionId: 5 }, 'body/connectionId must be a string.'],
     [{}, 'body/action is required.'],

@@ -35,8 +35,11 @@ export function validationProblem(error: ValidationError): ProblemError {
       },
     )
   }
-  const faults = innermostErrors(error.validation).map((one) => toFault(part, one))
-  const detail = faults.map(({ path, message }) => `${path} ${message}`).join(', or ')
+  const found = innermostErrors(error.validation).map((one) => toFault(part, one))
+  // Several forms of a body may miss the same.
+  const byText = new Map(found.map((fault) => [`${fault.path} ${fault.message}`, fault]))
+  const faults = [...byText.values()]
+  const detail = [...byText.keys()].join(', or ')
   return new ProblemError('invalid_request', `${detail}.`, { errors: faults })
 }
 
