@@ -2,6 +2,7 @@ import type { EventLog } from '@tributary/eventlog'
 import { ProblemError, type RunListQuery, type RunView } from '@tributary/protocol'
 import { DistantRun } from './distant-run.ts'
 import { EndedRun, type KnownRun } from './known-run.ts'
+import type { LostRuns } from './lost-runs.ts'
 import type { ReaderMarks } from './reader-marks.ts'
 import type { Run } from './run.ts'
 import type { IndexedRun, RunIndex } from './run-index.ts'
@@ -14,6 +15,7 @@ export interface KnownRunsOptions {
   readonly queue: RunQueue
   readonly records: RunRecords
   readonly marks: ReaderMarks
+  readonly lost: LostRuns
   /** A run that this node works at. */
   readonly own: (runId: string) => Run | undefined
 }
@@ -56,10 +58,10 @@ export class KnownRuns {
   }
 
   async #lookUp(runId: string): Promise<KnownRun | 'gone' | undefined> {
-    const { own, index } = this.#options
+    const { own, index, lost } = this.#options
     const known = own(runId)
     if (known !== undefined) return known
-    const indexed = await index.find(runId)
+    const indexed = (await index.find(runId)) ?? (await lost.find(runId))
     if (indexed === undefined || indexed === 'gone') return indexed
     // It may have begun here meanwhile.
     return own(runId) ?? this.#knownRun(indexed, await this.#unreachable([indexed]))

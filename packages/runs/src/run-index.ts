@@ -2,6 +2,7 @@ import type { OnceKey } from '@tributary/eventlog'
 import type { RunStatus } from '@tributary/protocol'
 import type { RunStart } from './run-list.ts'
 import type { RunRecord } from './run-record.ts'
+import type { StoredRun } from './run-records.ts'
 
 /** A run as an index tells of it: as it was accepted, or as it ended. How far it is meanwhile, its log knows. */
 export interface IndexedRun {
@@ -55,6 +56,11 @@ export interface RunIndex {
   end(run: IndexedRun): Promise<void>
   /** `gone` where it is kept no longer. */
   find(runId: string): Promise<IndexedRun | 'gone' | undefined>
+  /**
+   * Makes a run known that was lost here while its log was kept; what is still known of it stays. Answers false of one
+   * that is about to be accepted, or kept no longer. Absent where nothing is lost that the logs have.
+   */
+  restore?(run: StoredRun): Promise<boolean>
   /** The newest first, of those that began together the higher id; a page at a time. */
   newest(query: NewestRunsQuery): AsyncIterable<readonly IndexedRun[]>
   /** Those that have not ended, in the order of their ids, after this one: a part of them, as some are always under way. */

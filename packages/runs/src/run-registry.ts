@@ -8,6 +8,7 @@ import type { KnownRun } from './known-run.ts'
 import { KnownRuns } from './known-runs.ts'
 import { LocalRunIndex } from './local-run-index.ts'
 import { LocalRunQueue } from './local-run-queue.ts'
+import { LostRuns } from './lost-runs.ts'
 import { MissingRuns } from './missing-runs.ts'
 import { NodeRuns } from './node-runs.ts'
 import { QueuedRuns } from './queued-runs.ts'
@@ -49,6 +50,7 @@ export class RunRegistry implements AsyncDisposable {
   readonly #node: NodeRuns
   readonly #known: KnownRuns
   readonly #queued: QueuedRuns
+  readonly #lost: LostRuns
   readonly #missing: MissingRuns
   readonly #marks: ReaderMarks
   readonly #stopSweeping: () => void
@@ -75,11 +77,13 @@ export class RunRegistry implements AsyncDisposable {
       onEnded: () => (fleet === undefined ? this.sweep() : Promise.resolve()),
       onError: (error, runId) => this.#report(error, runId),
     })
+    this.#lost = new LostRuns({ index, records })
     this.#known = new KnownRuns({
       index,
       queue,
       records,
       marks: this.#marks,
+      lost: this.#lost,
       own: (runId) => this.#node.get(runId),
     })
     this.#missing = new MissingRuns({ index, queue, records })
@@ -261,7 +265,12 @@ export class RunRegistry implements AsyncDisposable {
   }
 
   async #sweep(): Promise<void> {
-    if (this.#options.fleet !== undefined) await this.#missing.look()
+    if (this.#options.fleet !== undefined) {
+      const own = [...this.#node.values()].map(({ id }) => id)
+      if (await this.#lost.look(own))
+        this.#report(new Error('Redis had lost runs of the index; restored from their logs'), 'runs')
+      await this.#missing.look()
+    }
     const { maxAgeMs = DEFAULT_RUN_MAX_AGE_MS, maxCount = DEFAULT_RUN_MAX_COUNT } = this.#options
     const gone = await this.#index.forget({ maxAgeMs, maxCount })
     if (gone.length === 0) return

@@ -30,6 +30,7 @@ async function openPlace(url: string, prefix: string) {
   return {
     store,
     redis,
+    prefix,
     async node(
       work: RunWork,
       options: Partial<RunRegistryOptions> & { concurrency?: number; queueClock?: Clock } = {},
@@ -120,6 +121,37 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     expect([...quotas[1].held()]).toHaveLength(1)
     held.end(succeeded())
     await until(() => [...quotas[1].held()].length === 0)
+  })
+
+  it('knows runs again by their logs that the index lost: by id at once, at any node, and all with the next sweep', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const there = await place.node(never)
+    const [own, ended] = [
+      await here.runs.start(anyRun(), untilStopped),
+      await here.runs.start(anyRun(), untilStopped),
+    ]
+    await here.runs.cancel(ended)
+    await ended.ended
+    await until(() => here.runs.runningCount === 1)
+    const loseIndex = () =>
+      place.redis.call(async (client) => {
+        const keys = await client.keys(`${place.prefix}:{runs:worker}:index:*`)
+        expect(keys.length).toBeGreaterThan(3)
+        await client.del(...keys)
+      })
+    await loseIndex()
+    expect((await there.runs.find(ended.id)).view()).toMatchObject({ status: 'cancelled' })
+    expect((await there.runs.find(own.id)).view()).toMatchObject({ status: 'running' })
+    await expect(there.runs.find('run_none')).rejects.toMatchObject({ code: 'run_not_found' })
+    await loseIndex()
+    await here.runs.sweep()
+    const listed = (await there.runs.list()).runs.map(({ runId, status }) => `${runId} ${status}`)
+    expect(listed.toSorted()).toEqual([`${own.id} running`, `${ended.id} cancelled`].toSorted())
+    expect(here.errors).toHaveLength(1)
+    await here.runs.sweep()
+    expect(here.errors).toHaveLength(1)
+    await here.runs.cancel(own)
   })
 
   it('leaves a run to another node where that has what it takes, and this one has not', async () => {

@@ -71,4 +71,35 @@ describeWithRedis('RedisRunIndex', (redis) => {
     await place.connections.call((client) => client.zadd(place.keys.dropping, 'XX', 1, 'run_1'))
     expect(await index.forget(retention)).toEqual([])
   })
+
+  it('knows what it lost again once it is given it, in its order and by its key, and nothing that is kept no longer', async () => {
+    await using place = await openPlace()
+    const index = await place.open()
+    const { records, all, byUser, live } = place.keys
+    const once = { key: 'k', fingerprint: 'f', windowMs: 60_000 }
+    const [live1, ended, gone] = [
+      runOf('run_1', place.now(), 'ann', once),
+      endedAt(runOf('run_2', place.now()), place.now()),
+      endedAt(runOf('run_3', place.now() - 90_000), place.now() - 80_000),
+    ]
+    for (const run of [live1, ended, gone]) {
+      await index.claim(run.runId, run === live1 ? once : undefined)
+      await index.add(run)
+    }
+    await index.end(gone)
+    expect(await index.forget({ maxAgeMs: 60_000, maxCount: 10 })).toEqual(['run_3'])
+    await place.connections.call((client) => client.del(records, all, byUser, live, place.keys.once('k')))
+    expect(await index.find('run_1')).toBeUndefined()
+    const stored = (run: typeof live1, closed: boolean) => ({ ...run, lastEventId: undefined, closed })
+    expect(await index.restore(stored(live1, false))).toBe(true)
+    expect(await index.restore(stored(ended, true))).toBe(true)
+    expect(await index.restore(stored(gone, true))).toBe(false)
+    expect(await index.find('run_1')).toMatchObject(live1)
+    expect((await index.unfinished('', 10)).map(({ runId }) => runId)).toEqual(['run_1'])
+    expect(await index.claim('run_4', once)).toMatchObject({ kind: 'theirs', runId: 'run_1' })
+    const pages: string[] = []
+    for await (const page of index.newest({ userId: 'ann' })) pages.push(...page.map(({ runId }) => runId))
+    expect(pages).toEqual(['run_2', 'run_1'])
+    expect(await index.forget({ maxAgeMs: 60_000, maxCount: 0 })).toEqual(['run_2'])
+  })
 })

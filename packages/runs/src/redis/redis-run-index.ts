@@ -4,6 +4,7 @@ import type { RedisConnections } from '@tributary/redis'
 import { onceConflict } from '../once-runs.ts'
 import type { IndexedRun, NewestRunsQuery, RunClaim, RunIndex, RunRetention } from '../run-index.ts'
 import { endOf } from '../run-record.ts'
+import type { StoredRun } from '../run-records.ts'
 import { type RunIndexKeys, runIndexKeys } from './redis-keys.ts'
 import {
   abandonScript,
@@ -12,6 +13,7 @@ import {
   endScript,
   forgetScript,
   renewClaimsScript,
+  restoreScript,
 } from './scripts.ts'
 import { formatTold, orderOf, ordersOf, parseTold, type RunOrders, runIdOf, userOrder } from './told-run.ts'
 
@@ -27,6 +29,8 @@ const CLAIM_MS = 15_000
 const RENEW_MS = 5_000
 /** How often who waits for another node to accept a run looks, in ms. */
 const LOOK_MS = 200
+/** How long after its start the key of a run is remembered that was lost, in ms: for how long it was asked is lost, too. */
+const RESTORED_KEY_MS = 86_400_000
 
 export interface RedisRunIndexOptions {
   readonly redis: RedisConnections
@@ -141,6 +145,32 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
     )
     if (told !== null) return parseTold(runId, told)
     return goneSince === null ? undefined : 'gone'
+  }
+
+  async restore(run: StoredRun): Promise<boolean> {
+    const { records, all, byUser, live, ended, claims, gone, dropping } = this.#keys
+    const { runId, record, closed } = run
+    const { once, startedAt } = record
+    const orders = ordersOf(run)
+    const keyMs = Math.trunc(startedAt + RESTORED_KEY_MS - this.#clock.now())
+    const isKeyed = once !== undefined && keyMs > 0
+    const restored = await this.#ask(() =>
+      this.#redis.run(
+        restoreScript,
+        [
+          ...[records, all, byUser, live, ended, claims, gone, dropping],
+          isKeyed ? this.#keys.once(once.key) : claims,
+        ],
+        [
+          ...[runId, formatTold(run), orders.all, orders.byUser],
+          closed ? Math.trunc(endOf(record)) : '',
+          isKeyed ? once.fingerprint : '',
+          keyMs,
+        ],
+        AGAIN,
+      ),
+    )
+    return restored === 1
   }
 
   async *newest({ userId, after }: NewestRunsQuery): AsyncGenerator<readonly IndexedRun[]> {

@@ -33,6 +33,12 @@ export const endScript = defineScript({
   answer: Done,
 })
 
+export const restoreScript = defineScript({
+  name: 'runsRestore',
+  file: new URL('./restore.lua', import.meta.url),
+  answer: Done,
+})
+
 export const forgetScript = defineScript({
   name: 'runsForget',
   file: new URL('./forget.lua', import.meta.url),
