@@ -22,11 +22,12 @@ async function world() {
   }
   const log = await open(redis.port)
   const far = await open(network.port)
-  await far.follow(TOPICS).ready
+  const following = far.follow(TOPICS)
+  await following.ready
   const heard: LogEntry[] = []
   far.tail((entry) => heard.push(entry))
   const owned = started.move()
-  return { network, log, far, heard, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { redis, network, log, far, following, heard, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 describeWithRedisServers('a node whose messages are lost on the way', () => {
@@ -90,5 +91,18 @@ describeWithRedisServers('a node whose messages are lost on the way', () => {
     expect(dataOf((await far.read(before.n, { topics: ['group:a'] })).entries)).toEqual(['lost'])
     await log.append([event(4, 'group:a')])
     await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 3, 4]), LATER)
+  })
+
+  it('answers who appended what nobody here follows any more', { timeout: LIMIT_MS }, async () => {
+    await using nodes = await world()
+    const { redis, network, log, far, following } = nodes
+    expect(network.say('SUNSUBSCRIBE\r\n', /ssubscribe/i)).toBe(1)
+    await vi.waitFor(async () => expect(await redis.run('PUBSUB', 'SHARDCHANNELS')).toEqual([]), LATER)
+    const appended = far.append([event(1, 'group:a')])
+    await vi.waitFor(async () => expect((await log.position()).last.n).toBe(1), LATER)
+    // Answered on the same connection behind it.
+    await far.position()
+    following.end()
+    expect(dataOf(await appended)).toEqual([1])
   })
 })

@@ -70,6 +70,8 @@ export class LogFollower {
       ended = true
       this.#subscriptions.remove(topics, (removed) => this.#joining.delete(removed))
       for (const channel of this.#lost) if (!this.#subscriptions.has(channel)) this.#lost.delete(channel)
+      // Nothing is handed on any more that somebody may wait for.
+      if (this.#subscriptions.isEmpty) this.#host.onSuspect()
     }
     return { ready, end }
   }
