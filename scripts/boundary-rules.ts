@@ -12,6 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   hub: ['sse', 'eventlog', 'cluster', 'protocol', 'redis'],
   cluster: ['protocol', 'redis'],
   service: ['protocol', 'cluster', 'redis'],
+  backends: ['service', 'runs', 'quota', 'eventlog', 'cluster', 'protocol', 'redis'],
   redis: ['protocol'],
   react: ['client', 'protocol'],
   testkit: ['protocol'],
@@ -82,14 +83,14 @@ const rules: IForbiddenRuleType[] = [
   },
   {
     name: 'adapters-in-backends-only',
-    comment: "only an app's backends.ts picks an adapter (tests and examples excepted)",
+    comment: "only packages/backends and an app's backends.ts pick an adapter (tests and examples excepted)",
     from: { path: '^apps/', pathNot: [TESTS, '^apps/[^/]+/src/backends\\.ts$'] },
     to: { path: ADAPTERS },
   },
   {
     name: 'adapters-by-nobody-else',
-    comment: 'no package picks an adapter of another (tests excepted)',
-    from: { path: '^packages/([^/]+)/', pathNot: TESTS },
+    comment: 'no package but backends picks an adapter of another (tests excepted)',
+    from: { path: '^packages/([^/]+)/', pathNot: [TESTS, '^packages/backends/'] },
     to: { path: ADAPTERS, pathNot: '^packages/$1/' },
   },
   {
@@ -99,9 +100,9 @@ const rules: IForbiddenRuleType[] = [
       path: '^(apps|packages)/',
       pathNot: [
         TESTS,
-        '^packages/(redis|testkit)/',
+        '^packages/(redis|testkit|backends)/',
         '^packages/.+/(redis|bullmq)/',
-        '^apps/[^/]+/src/(deps|backends)\\.ts$',
+        '^apps/[^/]+/src/backends\\.ts$',
       ],
     },
     to: { path: '^packages/redis/' },

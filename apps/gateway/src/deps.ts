@@ -16,7 +16,7 @@ import {
   type VerifySession,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
-import { openBackends } from './backends.ts'
+import { openGatewayBackends } from './backends.ts'
 import type { GatewayConfig } from './config.ts'
 import { addGatewayMetrics, HubMetrics } from './gateway-metrics.ts'
 import { hubHistoryOf, sessionHistoryMs } from './hub-history.ts'
@@ -54,7 +54,7 @@ export interface DepsOptions {
   readonly verifySession?: VerifySession
 }
 
-/** Everything the gateway is made of. What it keeps its state in is picked by `openBackends`. */
+/** Everything the gateway is made of. What it keeps its state in is picked by `openGatewayBackends`. */
 export async function createDeps(config: GatewayConfig, options: DepsOptions = {}) {
   const { clock = systemClock, random = Math.random, logTo } = options
   const logger = createLogger({
@@ -66,7 +66,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const metrics = new ServiceMetrics(clock)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  const backends = opened.use(await openBackends(config, { clock, random, logger, metrics }))
+  const backends = opened.use(await openGatewayBackends(config, { clock, random, logger, metrics }))
   const { store, cluster } = backends
   metrics.cluster.addNodes(metrics.registry, () => cluster.nodes())
   const { clients, workerPolicy } = await createOutboundClients(config, clock)

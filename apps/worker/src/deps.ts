@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { openBackends } from '@tributary/backends'
 import {
   AddressPolicy,
   nameServerLookup,
@@ -21,7 +22,6 @@ import {
   workerTokenVerifier,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
-import { openBackends } from './backends.ts'
 import type { WorkerConfig } from './config.ts'
 import { HandlerPlaces } from './handler-places.ts'
 import { RunLogProbe } from './run-log-probe.ts'
@@ -57,7 +57,16 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
   const metrics = new ServiceMetrics(clock)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  const backends = opened.use(await openBackends(config, { clock, random, logger, metrics }))
+  const backends = opened.use(
+    await openBackends(config, {
+      service: 'worker',
+      runsAtOnce: config.RUNS_CONCURRENCY,
+      clock,
+      random,
+      logger,
+      metrics,
+    }),
+  )
   const { store, cluster } = backends
   metrics.cluster.addNodes(metrics.registry, () => cluster.nodes())
   const samplesUrl = config.NODE_ENV === 'production' ? undefined : sampleUrl(config)

@@ -7,7 +7,8 @@ import type { ServiceMetrics } from '../metrics/service-metrics.ts'
 
 /** The variables that say which Redis, and how it is reached. */
 export interface RedisConfig {
-  readonly REDIS_URL: string
+  /** None where this process is alone. */
+  readonly REDIS_URL?: string
   readonly REDIS_PREFIX: string
   readonly REDIS_TLS_CA_FILE?: string
   readonly REDIS_TIMEOUT_MS: number
@@ -22,15 +23,23 @@ export interface OpenRedisOptions {
   readonly random: () => number
 }
 
-/** Connects to the Redis of the configuration, and waits for it where it is not there. @throws ConfigError */
-export async function openRedis(config: RedisConfig, options: OpenRedisOptions): Promise<RedisConnections> {
-  const { REDIS_TLS_CA_FILE: caFile } = config
+/**
+ * Connects to the Redis of the configuration, and waits for it where it is not there. `undefined` where none is named.
+ *
+ * @throws ConfigError
+ */
+export async function openRedis(
+  config: RedisConfig,
+  options: OpenRedisOptions,
+): Promise<RedisConnections | undefined> {
+  const { REDIS_URL: url, REDIS_TLS_CA_FILE: caFile } = config
+  if (url === undefined) return undefined
   const { name, logger, metrics, clock, random } = options
   const ca =
     caFile === undefined ? undefined : await fromVariable('REDIS_TLS_CA_FILE', () => readFile(caFile, 'utf8'))
   const redis = await fromVariable('REDIS_URL', () =>
     RedisConnections.open({
-      url: config.REDIS_URL,
+      url,
       ...(ca === undefined ? {} : { ca }),
       prefix: config.REDIS_PREFIX,
       name: `tributary-${name}`,

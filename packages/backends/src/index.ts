@@ -1,0 +1,2 @@
+export type { Backends, BackendsConfig, BackendsOptions, SharedRedis } from './backends.ts'
+export { openBackends } from './open-backends.ts'

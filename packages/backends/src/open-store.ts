@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import type { EventStore } from '@tributary/eventlog'
+import { MemoryEventStore } from '@tributary/eventlog/memory'
+import { RedisEventStore } from '@tributary/eventlog/redis'
+import { SqliteEventStore } from '@tributary/eventlog/sqlite'
+import type { RedisConnections } from '@tributary/redis'
+import { fromVariable } from '@tributary/service'
+import type { BackendsConfig, BackendsOptions } from './backends.ts'
+
+/** Where logs and runs are kept: in the Redis that all share, in a file of this service's own, or in memory. */
+export async function openStore(
+  config: BackendsConfig,
+  redis: RedisConnections | undefined,
+  { service, clock, logger, metrics, outage }: BackendsOptions,
+): Promise<EventStore> {
+  const onStored = metrics.store.appended
+  const onError = (error: unknown) => {
+    metrics.store.failed()
+    logger.error({ err: error }, 'store failed')
+  }
+  if (redis !== undefined) {
+    const prefix = `${config.REDIS_PREFIX}:${service}`
+    const waits = outage === undefined ? {} : { outage }
+    return new RedisEventStore({ connections: redis, prefix, ...waits, onStored, onError })
+  }
+  return fromVariable('DATA_DIR', async () =>
+    config.STORE === 'memory'
+      ? new MemoryEventStore({ clock })
+      : SqliteEventStore.open({
+          path: join(config.DATA_DIR, `${service}.db`),
+          clock,
+          synchronous: config.STORE_SYNC,
+          onStored,
+          onError,
+        }),
+  )
+}
