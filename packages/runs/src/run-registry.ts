@@ -39,6 +39,8 @@ import { UserRuns } from './user-runs.ts'
 
 /** How often finished runs are looked through for what is past its retention. */
 const SWEEP_INTERVAL_MS = 30_000
+/** How often it is looked for runs of a fleet that the queue has lost, which go on after the second look. */
+const LOOK_INTERVAL_MS = 5_000
 
 /** The runs of one service: starts them, ends each exactly once, goes on with them after a restart, forgets them in time. */
 export class RunRegistry implements AsyncDisposable {
@@ -53,7 +55,7 @@ export class RunRegistry implements AsyncDisposable {
   readonly #lost: LostRuns
   readonly #missing: MissingRuns
   readonly #marks: ReaderMarks
-  readonly #stopSweeping: () => void
+  readonly #timers: readonly (() => void)[]
   #sweeping = Promise.resolve()
   #draining = false
 
@@ -93,9 +95,14 @@ export class RunRegistry implements AsyncDisposable {
         if (this.#node.get(runId) === undefined) this.#userRuns.release(userId, runId)
       },
     })
-    this.#stopSweeping = clock.every(SWEEP_INTERVAL_MS, () => {
-      this.sweep().catch((error: unknown) => this.#report(error, 'runs'))
-    })
+    const onError = (error: unknown) => this.#report(error, 'runs')
+    this.#timers = [
+      clock.every(SWEEP_INTERVAL_MS, () => void this.sweep().catch(onError)),
+      // What goes wrong is said by the sweep, which looks, too.
+      ...(fleet === undefined
+        ? []
+        : [clock.every(LOOK_INTERVAL_MS, () => void this.#missing.look().catch(() => undefined))]),
+    ]
   }
 
   /**
@@ -255,7 +262,7 @@ export class RunRegistry implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    this.#stopSweeping()
+    for (const stop of this.#timers) stop()
     await this.drain(0)
     if (this.#options.fleet === undefined) await this.sweep()
   }

@@ -300,6 +300,26 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     expect((await here.runs.find(run.id)).status).toBe('succeeded')
   })
 
+  it('looks by itself for what the queue has lost', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const run = await here.runs.submit(anywhere, never)
+    const jobs = await place.redis.call((client) => client.keys('*:runs:worker}:worker:*'))
+    for (const key of jobs) await place.redis.call((client) => client.del(key))
+    const clock = new FakeClock()
+    const held = heldWork()
+    const there = await place.node(held.work, { clock })
+    await there.recover()
+    const later = async () => {
+      clock.advance(1_000)
+      return there.runs.runningCount
+    }
+    await expect.poll(later, { timeout: 10_000 }).toBe(1)
+    expect((await held.begun).id).toBe(run.id)
+    held.end(succeeded())
+    await until(() => there.runs.runningCount === 0)
+  })
+
   it('forgets ended runs, whose logs are dropped by one node', async () => {
     await using place = await newPlace()
     const retention = { maxCount: 1 }

@@ -240,6 +240,8 @@ export class BullRunQueue implements RunQueue {
   async #execute(job: HeldJob, execute: ExecuteRun): Promise<void> {
     const { onError = () => undefined } = this.#options
     const rest = await settled(job, execute)
+    // Its job is the held one, whoever was given it meanwhile.
+    this.#unlocked.delete(job.runId)
     await this.#owners.release(job.runId)
     if (rest === 'failed') onError(new Error(`The run ${job.runId} could not be executed here`))
     const resting = rest === 'ended' ? job.end() : job.giveBack(rest === 'failed' ? FIRST_RETRY_MS : 0)
