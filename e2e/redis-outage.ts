@@ -6,7 +6,7 @@ const GROUP = 'outage'
 
 type Place = Pick<ServiceProcess, 'url'>
 
-export interface SentNumber {
+export interface ToldAnswer {
   readonly status: number
   /** The header; `undefined` where there is none. */
   readonly retryAfter: string | undefined
@@ -26,12 +26,21 @@ export async function readGroup(gateway: Place, user: string, cursor?: string): 
 }
 
 /** Sends a number to the group. @param padding makes it so much larger. */
-export async function sendNumber(gateway: Place, n: number, padding = ''): Promise<SentNumber> {
+export async function sendNumber(gateway: Place, n: number, padding = ''): Promise<ToldAnswer> {
   const answer = await fetch(`${gateway.url}${MANAGED}/broadcast/group/${GROUP}`, {
     method: 'POST',
     headers: { authorization: 'Bearer test-token', 'content-type': 'application/json' },
     body: JSON.stringify({ event: 'number', data: { n, padding } }),
   })
+  return toldBy(answer)
+}
+
+/** What `/readyz` answers. */
+export async function readinessOf({ url }: Place): Promise<ToldAnswer> {
+  return toldBy(await fetch(`${url}/readyz`))
+}
+
+async function toldBy(answer: Response): Promise<ToldAnswer> {
   return {
     status: answer.status,
     retryAfter: answer.headers.get('retry-after') ?? undefined,

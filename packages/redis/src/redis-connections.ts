@@ -90,6 +90,13 @@ export class RedisConnections implements AsyncDisposable {
     this.#availability.onDown((reason) =>
       onNotice({ level: 'warn', message: 'Redis is away', fields: { reason } }),
     )
+    this.#availability.onRefusal((reason) =>
+      onNotice(
+        reason === undefined
+          ? { level: 'info', message: 'Redis takes writes again', fields: {} }
+          : { level: 'warn', message: 'Redis refuses writes', fields: { reason } },
+      ),
+    )
     this.subscriptions = new Subscriptions({
       isSharded,
       routes: client instanceof Cluster ? new ClusterRoutes(client) : singleRoutes,
@@ -146,9 +153,14 @@ export class RedisConnections implements AsyncDisposable {
     return this.#availability.status
   }
 
-  /** Each time that Redis is back. */
+  /** Each time that Redis is back, and that it takes writes again. */
   onUp(listener: () => void): () => void {
-    return this.#availability.onUp(listener)
+    const end = this.#availability.onUp(listener)
+    const endToo = this.#availability.onRefusal((reason) => reason === undefined && listener())
+    return () => {
+      end()
+      endToo()
+    }
   }
 
   /** Each time that it goes away. */

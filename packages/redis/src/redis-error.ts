@@ -52,6 +52,9 @@ const REFUSED_FOR_NOW: Readonly<Record<string, string>> = {
   WRONGPASS: 'it refuses the login of REDIS_URL',
 }
 
+/** Those of a server that can be read from all the same. One that became a replica is left, to find the master. */
+const REFUSING_WRITES: ReadonlySet<string> = new Set(['OOM', 'MISCONF', 'NOREPLICAS'])
+
 /** What ioredis says where nothing was sent. */
 const UNSENT = /enableOfflineQueue options is false/
 /** What it says where the connection ended, or no answer came. */
@@ -87,6 +90,11 @@ export function toRedisError(error: unknown, downReason?: string): unknown {
 export function refusalOf(reply: string): string | undefined {
   const kind = kindOf(reply)
   return Object.hasOwn(REFUSED_FOR_NOW, kind) ? REFUSED_FOR_NOW[kind] : undefined
+}
+
+/** The same of one that refuses only what is written; undefined where it is another answer. */
+export function refusalOfWrites(reply: string): string | undefined {
+  return REFUSING_WRITES.has(kindOf(reply)) ? refusalOf(reply) : undefined
 }
 
 /** What went wrong with a connection, for people. Node leaves the message empty where it tried several addresses. */

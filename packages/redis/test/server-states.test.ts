@@ -1,10 +1,11 @@
 import { RedisConnections } from '@tributary/redis'
-import { startRedis, startRedisWithSentinel, until } from '@tributary/testkit'
+import { freePort, startRedis, startRedisWithSentinel, until } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, test } from 'vitest'
-import { nextDown, nextUp } from './noticed.ts'
+import { nextDown, nextUp, openNoticed } from './noticed.ts'
 
 const KEYS = 300
+const LATER = { timeout: 10_000 }
 
 describeWithRedisServers('a server that refuses for now', () => {
   test('is waited for while it loads its data', async () => {
@@ -57,6 +58,50 @@ describeWithRedisServers('a server that refuses for now', () => {
       code: 'store_unavailable',
       reason: expect.stringMatching(/raise maxmemory/),
     })
+  })
+
+  test('is known to refuse writes before anybody sends one, by its reason, and to take them again', async () => {
+    await using server = await startRedis()
+    const { redis, notices } = await openNoticed({ url: server.url })
+    await using _ = redis
+    const refusal = () => (redis.status.state === 'up' ? redis.status.refusesWrites : undefined)
+    let ups = 0
+    redis.onUp(() => (ups += 1))
+    await server.run('CONFIG', 'SET', 'maxmemory', '1')
+    await expect.poll(refusal, LATER).toBe('its memory is full: raise maxmemory, or keep less')
+    // What it has can be read.
+    expect(await redis.call((client) => client.get('key'))).toBeNull()
+    await server.run('CONFIG', 'SET', 'maxmemory', '0')
+    await expect.poll(refusal, LATER).toBeUndefined()
+    await server.run('CONFIG', 'SET', 'min-replicas-to-write', '1')
+    await expect.poll(refusal, LATER).toMatch(/^too few replicas/)
+    await server.run('CONFIG', 'SET', 'min-replicas-to-write', '0')
+    await expect.poll(() => ups, LATER).toBe(2)
+    expect(
+      notices.filter(({ message }) => message !== 'Redis is away').map(({ message }) => message),
+    ).toEqual(expect.arrayContaining(['Redis refuses writes', 'Redis takes writes again']))
+    expect(redis.status).not.toHaveProperty('refusesWrites')
+  })
+
+  test('is known to be a replica, and why nothing can be sent, for as long as it is one', async () => {
+    await using server = await startRedis()
+    await using redis = await RedisConnections.open({ url: server.url })
+    const reason = () => (redis.status.state === 'down' ? redis.status.reason : undefined)
+    await server.run('REPLICAOF', '127.0.0.1', await freePort())
+    await expect.poll(reason, LATER).toMatch(/^the server is a replica/)
+    let ups = 0
+    redis.onUp(() => (ups += 1))
+    const asked = async () =>
+      Number(
+        /cmdstat_eval:.*rejected_calls=(\d+)/.exec(String(await server.run('INFO', 'commandstats')))?.[1],
+      )
+    const before = await asked()
+    await expect.poll(async () => (await asked()) - before, LATER).toBeGreaterThan(3)
+    expect([ups, reason()]).toEqual([0, expect.stringMatching(/^the server is a replica/)])
+    const isUp = nextUp(redis)
+    await server.run('REPLICAOF', 'NO', 'ONE')
+    await isUp
+    expect(await redis.call((client) => client.set('key', 'value'))).toBe('OK')
   })
 
   test('is named when the Sentinels do not know the master', async () => {

@@ -43,6 +43,8 @@ export interface LogStore {
   /** What an error of Redis is answered as. */
   readonly failure: (error: unknown) => unknown
   readonly unreachable: () => Error | undefined
+  /** Whether it is not known that nothing can be stored now. */
+  readonly takesWrites: () => boolean
   readonly subscriptions: (
     log: StoredLog,
     keys: LogKeys,

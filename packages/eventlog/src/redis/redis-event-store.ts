@@ -74,6 +74,8 @@ export class RedisEventStore implements EventStore {
     const kept = waiting === 0 ? '' : `; ${waiting} events wait here to be stored`
     if (status.state === 'down')
       return { status: 'degraded', reason: `Redis is away: ${status.reason}${kept}` }
+    if (status.refusesWrites !== undefined)
+      return { status: 'degraded', reason: `Redis refuses writes: ${status.refusesWrites}${kept}` }
     return waiting === 0 ? { status: 'ok' } : { status: 'degraded', reason: `Redis is back${kept}` }
   }
 
@@ -190,7 +192,7 @@ export class RedisEventStore implements EventStore {
     const { retryMs = DEFAULT_RETRY_MS, outage } = this.#options
     const { tailMaxEvents = DEFAULT_TAIL_MAX_EVENTS, tailMaxBytes = DEFAULT_TAIL_MAX_BYTES } = this.#options
     const calls = this.#calls
-    const { clock, time, failure, unreachable } = calls
+    const { clock, time, failure, unreachable, takesWrites } = calls
     return {
       node: randomId(),
       publish: connections.publishCommand,
@@ -208,6 +210,7 @@ export class RedisEventStore implements EventStore {
       reload: (keys, makes) => (makes ? calls.make(keys, '', {}) : calls.fields(keys)),
       failure,
       unreachable,
+      takesWrites,
       subscriptions: (log, keys, listener) => this.#subscriptions.of(log, keys, listener),
       onStored,
       onError,

@@ -97,6 +97,12 @@ export class StoreCalls {
     return status.state === 'up' ? undefined : new StoreUnavailableError(status.reason)
   }
 
+  /** Whether it is not known that nothing can be stored now. */
+  readonly takesWrites = (): boolean => {
+    const { status } = this.#options.connections
+    return !this.#isClosed && status.state === 'up' && status.refusesWrites === undefined
+  }
+
   async #open(keys: LogKeys, args: readonly string[]): Promise<LogFields | undefined> {
     return logFields(await this.again(OPEN, keys, args))
   }

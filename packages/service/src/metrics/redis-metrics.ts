@@ -3,7 +3,7 @@ import { Tally } from './tally.ts'
 
 /** What is read of the connections to Redis when somebody scrapes. */
 export interface WatchedRedis {
-  readonly status: { readonly state: 'up' | 'down' }
+  readonly status: { readonly state: 'up' | 'down'; readonly refusesWrites?: string }
   readonly subscriptions: {
     readonly counts: { readonly channels: number; readonly active: number }
     onInterrupted(listener: (channels: readonly string[]) => void): () => void
@@ -25,8 +25,17 @@ export class RedisMetrics {
 
   constructor(metrics: Metrics) {
     metrics.gauge(
-      { name: 'tributary_redis_state', help: '1 for what Redis is: up, or down', labels: ['state'] },
-      () => this.#perState(({ status }) => ({ up: status.state === 'up', down: status.state === 'down' })),
+      {
+        name: 'tributary_redis_state',
+        help: '1 for what Redis is: up, refusing, or down',
+        labels: ['state'],
+      },
+      () =>
+        this.#perState(({ status: { state, refusesWrites } }) => ({
+          up: state === 'up' && refusesWrites === undefined,
+          refusing: refusesWrites !== undefined,
+          down: state === 'down',
+        })),
     )
     metrics.counter(
       { name: 'tributary_redis_outages_total', help: 'Times that Redis went away' },

@@ -159,7 +159,7 @@ export class LogAppends {
       onAnswered: (request, answered) => this.#onAnswered(request, answered),
       failure: (error, k) => this.#failure(error, k),
       bridge: (request, k, again) => this.bridge.take(request, k, again),
-      isDown: () => store.unreachable() !== undefined,
+      isDown: () => !store.takesWrites(),
       isBridging: () => this.bridge.size > 0,
       after,
       elapsed,
