@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { PresenceMember } from '@tributary/protocol'
 import {
   type Announcement,
   DEFAULT_CLAIM_MS,
@@ -7,29 +6,10 @@ import {
   type MemberPage,
   type PresenceRules,
 } from './connection-registry.ts'
+import { GroupStays } from './group-stays.ts'
 import { GroupWatches } from './group-watches.ts'
+import { announcementOf, EVERYWHERE, NOTHING_TO_TELL, placeOf, recordOf, type Stay, stayOf } from './stay.ts'
 import { NO_STAY_RECORDS, type StayRecord, type StayRecords } from './stay-records.ts'
-
-/** The group of which every user is a member as long as he is connected at all. Nobody is told of it. */
-const EVERYWHERE = ''
-/** Of most stays there is nothing to tell. */
-const NONE: readonly Announcement[] = []
-
-interface Stay {
-  readonly group: string
-  readonly userId: string
-  readonly stayId: string
-  readonly since: number
-  readonly shown: string | undefined
-  connections: number
-  /** When he has left, if he does not come back. */
-  leavesAt: number | undefined
-  isOver: boolean
-  /** What is to be told, in order. */
-  pending: readonly Announcement[]
-  /** Until when who was handed it may acknowledge that. */
-  claimedUntil: number
-}
 
 export interface LocalStaysOptions {
   readonly rules: PresenceRules
@@ -45,7 +25,7 @@ export class LocalStays {
   readonly #records: StayRecords
   readonly #watches: GroupWatches
   readonly #byPlace = new Map<string, Stay>()
-  readonly #byGroup = new Map<string, Map<string, Stay>>()
+  readonly #byGroup = new GroupStays()
   // Those that wait for a time: the earliest first, for the times are all the same length.
   readonly #leaving = new Set<string>()
   readonly #claimed = new Set<string>()
@@ -58,21 +38,13 @@ export class LocalStays {
     this.#now = now
     this.#records = records
     this.#watches = new GroupWatches(now, records)
-    for (const [place, { pending, ...kept }] of records.stays) {
-      const stay = {
-        shown: undefined,
-        ...kept,
-        connections: 0,
-        leavesAt: undefined,
-        pending: [...pending],
-        claimedUntil: 0,
-      }
+    for (const [place, record] of records.stays) {
+      const stay = stayOf(record)
       this.#byPlace.set(place, stay)
-      if (pending.length > 0) this.#claimed.add(place)
-      if (!stay.isOver) {
-        this.#put(stay)
-        this.#leaveLater(place, stay)
-      }
+      if (stay.pending.length > 0) this.#claimed.add(place)
+      if (stay.isOver) continue
+      this.#byGroup.add(stay)
+      this.#leaveLater(place, stay)
     }
   }
 
@@ -105,23 +77,15 @@ export class LocalStays {
   watch(groups: readonly string[], forMs: number): void {
     const changed = new Map<string, StayRecord | null>()
     for (const group of this.#watches.add(groups, forMs)) {
-      for (const stay of this.#byGroup.get(group)?.values() ?? []) {
+      for (const stay of this.#byGroup.of(group)) {
         changed.set(placeOf(group, stay.userId), recordOf(stay))
       }
     }
     this.#records.store(changed)
   }
 
-  members(group: string, { limit, after }: { readonly limit: number; readonly after?: string }): MemberPage {
-    const stays = this.#byGroup.get(group) ?? new Map<string, Stay>()
-    const userIds = [...stays.keys()].filter((userId) => after === undefined || userId > after).toSorted()
-    const page = userIds.slice(0, limit)
-    const last = page.at(-1)
-    return {
-      userCount: stays.size,
-      members: page.flatMap((userId) => memberOf(stays.get(userId))),
-      ...(userIds.length > limit && last !== undefined ? { next: last } : {}),
-    }
+  members(group: string, page: { readonly limit: number; readonly after?: string }): MemberPage {
+    return this.#byGroup.members(group, page)
   }
 
   userSince(userId: string): number | undefined {
@@ -165,7 +129,7 @@ export class LocalStays {
       if (stay === undefined) continue
       const told = stay.pending.findIndex((one) => one.kind === kind && one.stayId === stayId)
       if (told === -1) continue
-      stay.pending = told + 1 === stay.pending.length ? NONE : stay.pending.slice(told + 1)
+      stay.pending = told + 1 === stay.pending.length ? NOTHING_TO_TELL : stay.pending.slice(told + 1)
       if (stay.pending.length > 0) {
         next.push(...this.#claim(place, stay))
         continue
@@ -213,13 +177,13 @@ export class LocalStays {
       leavesAt: undefined,
       isOver: false,
       // What is still to be told of the stay before comes first.
-      pending: before?.pending ?? NONE,
+      pending: before?.pending ?? NOTHING_TO_TELL,
       claimedUntil: before?.claimedUntil ?? 0,
     }
     this.#byPlace.set(place, stay)
-    this.#put(stay)
+    this.#byGroup.add(stay)
     if (!this.#isTold(group)) return []
-    stay.pending = [...stay.pending, announcement('join', place, stay, now)]
+    stay.pending = [...stay.pending, announcementOf('join', stay, now)]
     changed.set(place, recordOf(stay))
     return this.#claimOrWait(place, stay)
   }
@@ -228,9 +192,8 @@ export class LocalStays {
   #end(place: string, stay: Stay, changed: Map<string, StayRecord | null>): Announcement[] {
     stay.isOver = true
     stay.leavesAt = undefined
-    this.#take(stay)
-    if (this.#isTold(stay.group))
-      stay.pending = [...stay.pending, announcement('leave', place, stay, this.#now())]
+    this.#byGroup.remove(stay)
+    if (this.#isTold(stay.group)) stay.pending = [...stay.pending, announcementOf('leave', stay, this.#now())]
     if (stay.pending.length === 0) this.#byPlace.delete(place)
     if (stay.group !== EVERYWHERE) changed.set(place, stay.pending.length === 0 ? null : recordOf(stay))
     return stay.pending.length === 0 ? [] : this.#claimOrWait(place, stay)
@@ -268,50 +231,4 @@ export class LocalStays {
     for (const place of places) return this.#byPlace.get(place)?.[when] ?? 0
     return Number.POSITIVE_INFINITY
   }
-
-  #put(stay: Stay): void {
-    if (stay.group === EVERYWHERE) return
-    const ofGroup = this.#byGroup.get(stay.group) ?? new Map<string, Stay>()
-    this.#byGroup.set(stay.group, ofGroup.set(stay.userId, stay))
-  }
-
-  #take({ group, userId }: Stay): void {
-    const ofGroup = this.#byGroup.get(group)
-    if (ofGroup?.delete(userId) && ofGroup.size === 0) this.#byGroup.delete(group)
-  }
-}
-
-function placeOf(group: string, userId: string): string {
-  return `${group.length}:${group}${userId}`
-}
-
-function announcement(kind: 'join' | 'leave', place: string, stay: Stay, at: number): Announcement {
-  const { group, userId, stayId, since, shown } = stay
-  return { kind, place, group, userId, stayId, since, at, ...(shown === undefined ? {} : { shown }) }
-}
-
-function recordOf({ group, userId, stayId, since, shown, isOver, pending }: Stay): StayRecord {
-  return {
-    group,
-    userId,
-    stayId,
-    since,
-    ...(shown === undefined ? {} : { shown }),
-    isOver,
-    pending: [...pending],
-  }
-}
-
-function memberOf(stay: Stay | undefined): PresenceMember[] {
-  if (stay === undefined) return []
-  const { userId, stayId, since, connections: connectionCount, shown } = stay
-  return [
-    {
-      userId,
-      stayId,
-      since,
-      connectionCount,
-      ...(shown === undefined ? {} : { metadata: JSON.parse(shown) }),
-    },
-  ]
 }
