@@ -20,8 +20,8 @@ await runService({
         deps.cluster.listensAt(config.NODE_URL ?? url)
         deps.consistency.begin()
         await deps.announcedWorkers.begin()
-        await deps.owedCancels.begin()
         await recoverRuns(deps.runs, deps.ownRuns)
+        await deps.owedCancels.begin()
       },
       close: () => deps.close(),
     }

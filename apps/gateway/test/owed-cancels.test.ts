@@ -1,4 +1,5 @@
 import type { ClusterNode } from '@tributary/cluster'
+import { StoreUnavailableError } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { AddressPolicy, OutboundClient } from '@tributary/outbound'
 import { FakeClock, ScriptedUpstream, steps } from '@tributary/testkit'
@@ -30,6 +31,7 @@ async function cluster() {
   const worker = new Worker({ url: upstream.url, client, now: () => clock.now() })
   const pool = new WorkerPool({ listed: [worker], shared: true, random: () => 0 })
   const living = new Map<string, Parameters<OwedCancelsCluster['onNodeGone']>[0]>()
+  const nodes = { areAway: false }
   const start = async (nodeId: string) => {
     living.set(nodeId, async () => undefined)
     const owed = await OwedCancels.open({
@@ -38,7 +40,10 @@ async function cluster() {
       clock,
       cluster: {
         nodeId,
-        nodes: async () => [...living.keys()].map(node),
+        nodes: async () => {
+          if (nodes.areAway) throw new StoreUnavailableError('the connection was closed')
+          return [...living.keys()].map(node)
+        },
         onNodeGone: (listener) => {
           living.set(nodeId, listener)
           return () => undefined
@@ -54,7 +59,7 @@ async function cluster() {
     const [told] = living.values()
     await told?.(node(nodeId))
   }
-  return { worker, upstream, start, gone }
+  return { clock, nodes, worker, upstream, start, gone }
 }
 
 type OwedCancelsCluster = Parameters<typeof OwedCancels.open>[0]['cluster']
@@ -87,4 +92,24 @@ it('is sent by a gateway that starts where nobody sends it any more, and not whe
   await gone('a')
   await start('c')
   await upstream.waitForRequest(CANCEL, 2)
+})
+
+it('is sent by a gateway that cannot ask at its start who is there, once it can', async () => {
+  const { clock, nodes, worker, upstream, start, gone } = await cluster()
+  upstream.script(CANCEL, [steps.answer(503)])
+  const first = await start('a')
+  void first.add(worker, RUN)
+  await (await upstream.waitForRequest(CANCEL)).closed
+  first.close()
+  await gone('a')
+  nodes.areAway = true
+  const second = start('b')
+  nodes.areAway = false
+  await expect
+    .poll(() => {
+      clock.advance(1_000)
+      return upstream.requestsTo(CANCEL).length
+    })
+    .toBe(2)
+  await second
 })

@@ -68,12 +68,19 @@ export class OwedCancels {
     await this.#send(runId, owed)
   }
 
-  /** Sends those that nobody sends any more, now and whenever a node is gone. */
+  /** Sends those that nobody sends any more, now and whenever a node is gone. Waits for a store that is away. */
   async begin(): Promise<void> {
     const { cluster } = this.#options
     this.#offNodeGone ??= cluster.onNodeGone(({ nodeId }) => this.#takeOver((by) => by === nodeId))
-    const living = new Set((await cluster.nodes()).map(({ nodeId }) => nodeId))
-    await this.#takeOver((by) => by === undefined || !living.has(by))
+    for (; !this.#closing.signal.aborted; await this.#pause()) {
+      try {
+        const living = new Set((await cluster.nodes()).map(({ nodeId }) => nodeId))
+        await this.#takeOver((by) => by === undefined || !living.has(by))
+        return
+      } catch (error) {
+        if (!(error instanceof ProblemError && error.retryable)) throw error
+      }
+    }
   }
 
   /** Sends no more. What is owed still is stored. */
