@@ -37,8 +37,8 @@ export interface RoundWorld {
   /** Has the hub keep another history from here on. */
   keepHistory(history: History): Promise<void>
   planFaults(random: SeededRandom, loadMs: number, history: History): readonly PlannedFault[]
-  /** Whether the store may lose what it acknowledged, by these faults. */
-  mayLose(faults: readonly PlannedFault[]): boolean
+  /** Whether the store may have lost what it acknowledged in this round. Asked once at its end. */
+  mayLose(faults: readonly PlannedFault[]): Promise<boolean>
   /** Resolves once everything is up again. */
   settled(): Promise<void>
   readonly addFault: (fault: string) => void
@@ -116,7 +116,7 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
 
   const lateRecords = lates.map((late) => ({ ...late.takeRecord(), isLate: true }))
   const isEarlier = (key: string) => Number(/^round-(\d+)-/.exec(key)?.[1]) < number
-  const losing = world.mayLose(faults) ? { kept: idsOf(lateRecords), isEarlier } : undefined
+  const losing = (await world.mayLose(faults)) ? { kept: idsOf(lateRecords), isEarlier } : undefined
   const readers = [...world.readers.map((reader) => reader.takeRecord()), ...lateRecords]
   const notes = readers.flatMap((reader) => reader.notes)
   const gaps = notes.filter(({ kind }) => kind === 'gap').length

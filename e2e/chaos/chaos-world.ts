@@ -120,7 +120,7 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets, RoundWorld {
   }
 
   /** A file that is written before anything is acknowledged. */
-  mayLose(): boolean {
+  async mayLose(): Promise<boolean> {
     return false
   }
 

@@ -42,6 +42,8 @@ export class ClusterWorld implements AsyncDisposable, ClusterTargets, RoundWorld
   readonly #history: { now: History }
   #owned = new AsyncDisposableStack()
   #readers: readonly HubReader[] = []
+  /** Those before this round. */
+  #failovers = 0
 
   /** @param folder where the nodes' data and their logs go. */
   static async start(
@@ -145,8 +147,11 @@ export class ClusterWorld implements AsyncDisposable, ClusterTargets, RoundWorld
     return planClusterFaults(random, history === 'short' ? LOSSLESS_FAULTS : this.#kinds, loadMs, this)
   }
 
-  mayLose(faults: readonly PlannedFault[]): boolean {
-    return mayLose(faults)
+  /** Also where the Sentinels took a master for dead that had no time to answer them. */
+  async mayLose(faults: readonly PlannedFault[]): Promise<boolean> {
+    const before = this.#failovers
+    this.#failovers = await this.cluster.redis.failovers()
+    return mayLose(faults) || this.#failovers > before
   }
 
   async settled(): Promise<void> {

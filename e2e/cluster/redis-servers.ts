@@ -65,6 +65,11 @@ export class RedisServers implements AsyncDisposable, RedisPlaces {
     return this.#withSentinel
   }
 
+  /** Failovers that there were so far, whoever was the cause. */
+  async failovers(): Promise<number> {
+    return this.#withSentinel === undefined ? 0 : this.#withSentinel.failovers()
+  }
+
   /** Resolves once all servers are up, and agree on who is the master. @throws Error where that takes too long. */
   async settled(): Promise<void> {
     const deadline = performance.now() + SETTLE_LIMIT_MS

@@ -94,6 +94,15 @@ export class RedisWithSentinel implements AsyncDisposable {
     })
   }
 
+  /** Failovers that there were so far, whoever was the cause: on a machine that is too busy the Sentinels are. */
+  async failovers(): Promise<number> {
+    const epochs = this.sentinels.map(async (sentinel) => {
+      const state = asList(await sentinel.run('SENTINEL', 'MASTER', MASTER_NAME).catch(() => null))
+      return Number(state[state.indexOf('config-epoch') + 1])
+    })
+    return Math.max(0, ...(await Promise.all(epochs)).filter(Number.isInteger))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.sentinels, ...this.servers].map((server) => server[Symbol.asyncDispose]()))
   }
