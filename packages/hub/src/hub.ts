@@ -1,113 +1,45 @@
-import { LocalCluster } from '@tributary/cluster'
-import type { EventLog } from '@tributary/eventlog'
 import {
   type Audience,
-  type Clock,
   type ConsistencyFault,
   type DisconnectReason,
   type GroupPresence,
   type HubStatus,
   type ProbeResult,
   ProblemError,
-  presenceTopic,
-  systemClock,
   type UserPresence,
-  type Where,
 } from '@tributary/protocol'
-import { type PollPage, type SinkFactory, StreamServer, spread } from '@tributary/sse'
+import { type PollPage, type SinkFactory, spread } from '@tributary/sse'
 import type { Connection, ConnectionRights, ConnectOptions } from './connection.ts'
 import type { ConnectionIndex } from './connection-index.ts'
 import type { ConnectionPage, ConnectionQuery } from './connection-page.ts'
-import { DeliveryTimer } from './delivery-timer.ts'
-import { FanOut } from './fan-out.ts'
 import { DEFAULT_HISTORY_MAX_BYTES, historyRetention } from './history-retention.ts'
 import type { HubConnections } from './hub-connections.ts'
 import { hubFaults } from './hub-faults.ts'
-import { NO_HUB_METER } from './hub-meter.ts'
-import type { CloseReceipt, HubNodes } from './hub-nodes.ts'
-import {
-  DEFAULT_MAX_EVENT_BYTES,
-  DEFAULT_NAMESPACE,
-  DEFAULT_SOURCE,
-  type HubOptions,
-  type HubStats,
-  type SendOptions,
-} from './hub-options.ts'
-import { HubPolls, type PollOptions } from './hub-polls.ts'
-import type { HubPresence } from './hub-presence.ts'
-import { HubProbe } from './hub-probe.ts'
+import type { CloseReceipt } from './hub-nodes.ts'
+import { DEFAULT_NAMESPACE, type HubOptions, type HubStats, type SendOptions } from './hub-options.ts'
+import { createHubParts, type HubParts } from './hub-parts.ts'
+import type { PollOptions } from './hub-polls.ts'
+import { HubSends } from './hub-sends.ts'
 import type { LocalHub } from './local-hub.ts'
-import { createMembership, openLocalRegistry } from './membership.ts'
-import { Publisher, type SendReceipt } from './publisher.ts'
-import type { Reconciled, Registrations } from './registrations.ts'
-import type { ConnectionRegistry } from './registry/connection-registry.ts'
-import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from './send-once.ts'
+import { openLocalRegistry } from './membership.ts'
+import type { SendReceipt } from './publisher.ts'
+import type { Reconciled } from './registrations.ts'
 import type { UserLimitOptions } from './user-limit.ts'
 
 /** The open connections, and the fan-out of the hub log to them. */
-export class Hub implements AsyncDisposable {
-  readonly #clock: Clock
+export class Hub extends HubSends implements AsyncDisposable {
+  readonly #parts: HubParts
   readonly #connections: HubConnections
   readonly #index: ConnectionIndex
-  readonly #fanOut: FanOut
-  readonly #polls: HubPolls
-  readonly #publisher: Publisher
-  readonly #probe: HubProbe
-  readonly #log: EventLog
-  readonly #registry: ConnectionRegistry
-  readonly #watchMs: number
-  readonly #presence: HubPresence
-  readonly #registrations: Registrations
-  readonly #nodes: HubNodes
-  readonly #ends: (() => void)[]
   /** The share of this node. */
   readonly local: LocalHub
 
-  private constructor(
-    options: HubOptions,
-    { log, registry }: { log: EventLog; registry: ConnectionRegistry },
-  ) {
-    const { clock = systemClock, streams = new StreamServer({ clock }) } = options
-    const { cluster = new LocalCluster({ service: 'gateway', clock }) } = options
-    this.#clock = clock
-    this.#log = log
-    this.#registry = registry
-    const members = createMembership({ hub: options, log, registry, cluster, clock, streams })
-    this.local = members.local
-    this.#watchMs = members.watchMs
-    this.#presence = members.presence
-    this.#registrations = members.registrations
-    this.#nodes = members.nodes
-    this.#connections = members.connections
-    this.#index = this.#connections.index
-    this.#fanOut = new FanOut(this.#index)
-    this.#polls = new HubPolls({
-      log,
-      streams,
-      maxWaiting: options.maxWaitingPolls,
-      watch: (groups) => registry.watch(groups, members.watchMs),
-    })
-    const source = options.source ?? DEFAULT_SOURCE
-    const { meter = NO_HUB_METER } = options
-    this.#publisher = new Publisher({
-      log,
-      fanOut: this.#fanOut,
-      timer: new DeliveryTimer(streams, meter),
-      clock,
-      source,
-      maxEventBytes: options.maxEventBytes ?? DEFAULT_MAX_EVENT_BYTES,
-      idempotencyWindowMs: options.idempotencyWindowMs ?? DEFAULT_IDEMPOTENCY_WINDOW_MS,
-    })
-    this.#probe = new HubProbe({ log, streams, index: this.#index, fanOut: this.#fanOut, clock, source })
-    this.#ends = [
-      log.tail((entry) => {
-        this.#fanOut.offer(entry)
-        this.#polls.tell(entry)
-      }),
-      log.onTold((event) => this.#fanOut.offerEphemeral(event)),
-      log.onRewind(() => this.#connections.rewind()),
-      () => members.end(),
-    ]
+  private constructor(parts: HubParts) {
+    super()
+    this.#parts = parts
+    this.#connections = parts.connections
+    this.#index = parts.connections.index
+    this.local = parts.local
   }
 
   /** Opens the hub over its log in the store. */
@@ -116,10 +48,10 @@ export class Hub implements AsyncDisposable {
     const { historyMaxBytes: maxBytes = DEFAULT_HISTORY_MAX_BYTES } = options
     const log = await store.open(namespace, { retention: historyRetention(options), maxBytes })
     const registry = options.registry ?? (await openLocalRegistry(options, namespace))
-    const hub = new Hub(options, { log, registry })
+    const parts = createHubParts(options, { log, registry })
     // Who has left while nobody was there to tell.
-    await hub.#presence.sweep()
-    return hub
+    await parts.presence.sweep()
+    return new Hub(parts)
   }
 
   /**
@@ -135,38 +67,6 @@ export class Hub implements AsyncDisposable {
     return this.#connections.open(options, sink)
   }
 
-  sendToUser(userId: string, event: string, data: unknown, options?: SendOptions): Promise<SendReceipt> {
-    return this.publish({ users: [userId] }, event, data, options)
-  }
-
-  /** Sends to every connection of a group. */
-  sendToGroup(group: string, event: string, data: unknown, options?: SendOptions): Promise<SendReceipt> {
-    return this.publish({ groups: [group] }, event, data, options)
-  }
-
-  sendToSession(
-    sessionId: string,
-    event: string,
-    data: unknown,
-    options?: SendOptions,
-  ): Promise<SendReceipt> {
-    return this.publish({ sessions: [sessionId] }, event, data, options)
-  }
-
-  sendToConnection(id: string, event: string, data: unknown, options?: SendOptions): Promise<SendReceipt> {
-    return this.publish({ connections: [id] }, event, data, options)
-  }
-
-  /** Sends to every connection whose metadata holds what `where` names. */
-  sendFiltered(where: Where, event: string, data: unknown, options?: SendOptions): Promise<SendReceipt> {
-    return this.publish({ all: true, where }, event, data, options)
-  }
-
-  /** Sends to all. */
-  broadcast(event: string, data: unknown, options?: SendOptions): Promise<SendReceipt> {
-    return this.publish({ all: true }, event, data, options)
-  }
-
   /**
    * Appends an event for an audience, and hands it to whom it is for.
    *
@@ -179,7 +79,7 @@ export class Hub implements AsyncDisposable {
     data: unknown,
     options: SendOptions = {},
   ): Promise<SendReceipt> {
-    return this.#publisher.publish(audience, type, data, options)
+    return this.#parts.publisher.publish(audience, type, data, options)
   }
 
   /**
@@ -188,12 +88,59 @@ export class Hub implements AsyncDisposable {
    * @throws ProblemError `invalid_cursor` where `lastEventId` is none of a hub; `overloaded` where too many wait.
    */
   poll(options: PollOptions): Promise<PollPage> {
-    return this.#polls.poll(options)
+    return this.#parts.polls.poll(options)
   }
 
   /** Whether a user is connected, to any node. @throws ProblemError `store_unavailable` */
-  async isConnected(userId: string): Promise<boolean> {
-    return this.local.isConnected(userId) || (await this.countForUser(userId)) > 0
+  isConnected(userId: string): Promise<boolean> {
+    return this.#parts.roster.isConnected(userId)
+  }
+
+  /** The connections of all nodes. @throws ProblemError `store_unavailable` */
+  count(): Promise<number> {
+    return this.#parts.roster.count()
+  }
+
+  /** Those of a user. @throws ProblemError `store_unavailable` */
+  countForUser(userId: string): Promise<number> {
+    return this.#parts.roster.countForUser(userId)
+  }
+
+  /** Those in a group. @throws ProblemError `store_unavailable` */
+  countForGroup(group: string): Promise<number> {
+    return this.#parts.roster.countForGroup(group)
+  }
+
+  /**
+   * How many are connected to all nodes, by user, by group and by state, and how many to this one.
+   *
+   * @throws ProblemError `store_unavailable`
+   */
+  status(): Promise<HubStatus> {
+    return this.#parts.roster.status()
+  }
+
+  /**
+   * Who is in a group, over all nodes, and from where on changes are told: a stream with `presence` from the `cursor` of
+   * the first page misses none.
+   *
+   * @throws ProblemError `store_unavailable`
+   */
+  presenceOfGroup(
+    group: string,
+    query: { readonly limit: number; readonly after?: string },
+  ): Promise<GroupPresence> {
+    return this.#parts.roster.presenceOfGroup(group, query)
+  }
+
+  /** Whether a user is there, since when, and in which groups. @throws ProblemError `store_unavailable` */
+  presenceOfUser(userId: string): Promise<UserPresence> {
+    return this.#parts.roster.presenceOfUser(userId)
+  }
+
+  /** The node that has a connection. @throws ProblemError `store_unavailable` */
+  nodeOf(connectionId: string): Promise<string | undefined> {
+    return this.#parts.roster.nodeOf(connectionId)
   }
 
   /** How many connections a user may have, and what one more does. */
@@ -202,17 +149,11 @@ export class Hub implements AsyncDisposable {
     return { maxConnectionsPerUser: max, connectionLimitPolicy: policy }
   }
 
-  /** The node that has a connection. @throws ProblemError `store_unavailable` */
-  async nodeOf(connectionId: string): Promise<string | undefined> {
-    if (this.local.getConnection(connectionId) !== undefined) return this.local.nodeId
-    return (await this.#registry.find(connectionId))?.nodeId
-  }
-
   /** A page of the connections of all nodes, the oldest first. */
   connections(
     query: ConnectionQuery = {},
   ): Promise<ConnectionPage & { readonly unreachable: readonly string[] }> {
-    return this.#nodes.page(query)
+    return this.#parts.nodes.page(query)
   }
 
   /**
@@ -235,7 +176,7 @@ export class Hub implements AsyncDisposable {
 
   /** Ends a connection for good, at whichever node; `reason` is told to its reader. One of this node has ended at once. */
   close(connectionId: string, reason?: string): Promise<CloseReceipt> {
-    return this.#nodes.close('connection', connectionId, reason)
+    return this.#parts.nodes.close('connection', connectionId, reason)
   }
 
   /**
@@ -254,71 +195,28 @@ export class Hub implements AsyncDisposable {
 
   /** Ends a user's connections for good, at all nodes; `reason` is told to their readers. Those of this node at once. */
   closeUser(userId: string, reason?: string): Promise<CloseReceipt> {
-    return this.#nodes.close('user', userId, reason)
+    return this.#parts.nodes.close('user', userId, reason)
   }
 
   /** Ends for good those that were opened with a token, or last refreshed with it. Looks at every connection. */
   closeToken(tokenId: string, reason?: string): Promise<CloseReceipt> {
-    return this.#nodes.close('token', tokenId, reason)
+    return this.#parts.nodes.close('token', tokenId, reason)
   }
 
   /** Ends all connections of all nodes for good. */
   closeAll(reason?: string): Promise<CloseReceipt> {
-    return this.#nodes.close('all', '', reason)
+    return this.#parts.nodes.close('all', '', reason)
   }
 
   /** Ends all connections of this node; in a `drain` polls that wait are answered, too. Answers how many there were. */
   endAll(reason: DisconnectReason): number {
-    if (reason === 'drain') this.#polls.endAll()
+    if (reason === 'drain') this.#parts.polls.endAll()
     return this.local.closeAll(reason)
   }
 
   /** Sends all of all nodes a heartbeat now, and says how many there are, how many outboxes took it, and who was silent. */
   sendHealthCheck() {
-    return this.#nodes.beat()
-  }
-
-  /**
-   * Who is in a group, over all nodes, and from where on changes are told: a stream with `presence` from the `cursor` of
-   * the first page misses none.
-   *
-   * @throws ProblemError `store_unavailable`
-   */
-  async presenceOfGroup(
-    group: string,
-    query: { readonly limit: number; readonly after?: string },
-  ): Promise<GroupPresence> {
-    await this.#registry.watch([group], this.#watchMs)
-    const following = this.#log.follow([presenceTopic(group)])
-    try {
-      await following.ready
-      const cursor = this.#log.idOf(this.#log.head)
-      const { userCount, members, next } = await this.#registry.members(group, query)
-      return {
-        groupId: group,
-        userCount,
-        users: [...members],
-        ...(next === undefined ? {} : { next }),
-        cursor,
-      }
-    } finally {
-      following.end()
-    }
-  }
-
-  /** Whether a user is there, since when, and in which groups. @throws ProblemError `store_unavailable` */
-  async presenceOfUser(userId: string): Promise<UserPresence> {
-    const [since, entries] = await Promise.all([
-      this.#registry.userSince(userId),
-      this.#registry.ofUser(userId),
-    ])
-    return {
-      userId,
-      online: since !== undefined,
-      ...(since === undefined ? {} : { since }),
-      connectionCount: entries.length,
-      groups: [...new Set(entries.flatMap(({ groups }) => groups))],
-    }
+    return this.#parts.nodes.beat()
   }
 
   /**
@@ -327,7 +225,12 @@ export class Hub implements AsyncDisposable {
    * @throws ProblemError `store_unavailable`
    */
   reconcile(): Promise<Reconciled> {
-    return this.#registrations.reconcile()
+    return this.#parts.registrations.reconcile()
+  }
+
+  /** What of this node's connections does not fit together. Looks at each: for whoever asks now and then. */
+  faults(): ConsistencyFault[] {
+    return hubFaults({ index: this.#index, streams: this.#connections.streams, now: this.#parts.clock.now() })
   }
 
   /**
@@ -336,7 +239,7 @@ export class Hub implements AsyncDisposable {
    * @throws ProblemError `store_unavailable`
    */
   registryFaults(): Promise<ConsistencyFault[]> {
-    return this.#registrations.faults()
+    return this.#parts.registrations.faults()
   }
 
   /**
@@ -347,71 +250,28 @@ export class Hub implements AsyncDisposable {
    */
   async probe(): Promise<ProbeResult> {
     if (this.#connections.closed) throw new ProblemError('draining', 'This hub is about to stop.')
-    return this.#probe.run()
-  }
-
-  /** The connections of all nodes. @throws ProblemError `store_unavailable` */
-  count(): Promise<number> {
-    return this.#registry.count()
-  }
-
-  /** Those of a user. @throws ProblemError `store_unavailable` */
-  async countForUser(userId: string): Promise<number> {
-    return (await this.#registry.ofUser(userId)).length
-  }
-
-  /** What of this node's connections does not fit together. Looks at each: for whoever asks now and then. */
-  faults(): ConsistencyFault[] {
-    return hubFaults({ index: this.#index, streams: this.#connections.streams, now: this.#clock.now() })
-  }
-
-  /** Those in a group. @throws ProblemError `store_unavailable` */
-  countForGroup(group: string): Promise<number> {
-    return this.#registry.countOfGroup(group)
-  }
-
-  /**
-   * How many are connected to all nodes, by user, by group and by state, and how many to this one.
-   *
-   * @throws ProblemError `store_unavailable`
-   */
-  async status(): Promise<HubStatus> {
-    const [{ total, byUser, byGroup }, { states, unreachable }] = await Promise.all([
-      this.#registry.counts(),
-      this.#nodes.states(),
-    ])
-    return {
-      totalEmitters: total,
-      totalUsers: Object.keys(byUser).length,
-      totalGroups: Object.keys(byGroup).length,
-      emittersByUser: { ...byUser },
-      emittersByGroup: { ...byGroup },
-      connectionStates: states,
-      local: { nodeId: this.local.nodeId, ...this.local.status() },
-      ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
-    }
+    return this.#parts.probe.run()
   }
 
   /** What this node has counted. */
   stats(): HubStats {
+    const { publisher, fanOut, probe } = this.#parts
     return {
       activeConnections: this.#index.size,
       totalConnections: this.#connections.opened,
       connectionsRefused: this.#connections.refused,
-      eventsPublished: this.#publisher.published,
-      eventsDispatched: this.#fanOut.dispatched - this.#probe.delivered,
+      eventsPublished: publisher.published,
+      eventsDispatched: fanOut.dispatched - probe.delivered,
       eventsDropped: this.#connections.eventsDropped,
-      waitingPolls: this.#polls.waiting,
+      waitingPolls: this.#parts.polls.waiting,
     }
   }
 
   /** Ends all connections of this node and sets its counters back. History stays. */
   reset(): void {
+    const { publisher, fanOut, probe } = this.#parts
     this.local.closeAll('forced', 'The hub was reset')
-    this.#connections.resetCount()
-    this.#fanOut.resetCount()
-    this.#publisher.resetCount()
-    this.#probe.resetCount()
+    for (const counting of [this.#connections, fanOut, publisher, probe]) counting.resetCount()
   }
 
   /**
@@ -425,13 +285,13 @@ export class Hub implements AsyncDisposable {
     const ends = this.local
       .connections()
       .map((connection) => () => this.#connections.end(connection, 'drain'))
-    await spread([...this.#polls.close(), ...ends], { clock: this.#clock, overMs, limit })
+    await spread([...this.#parts.polls.close(), ...ends], { clock: this.#parts.clock, overMs, limit })
   }
 
   /** Takes no more connections, and ends those there are, to be resumed elsewhere. The store stays its owner's. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0)
-    await this.#registrations.settled()
-    for (const end of this.#ends.splice(0)) end()
+    await this.#parts.registrations.settled()
+    this.#parts.end()
   }
 }

@@ -48,7 +48,26 @@ export async function openLocalRegistry(
 }
 
 /** What makes a hub one of several: who is connected to which, who is where, and what nodes ask of each other. */
-export function createMembership({ hub, log, registry, cluster, clock, streams }: MembershipOptions) {
+export interface Membership {
+  /** For how long joins and leaves of a group are announced to who asks for them now, in ms. */
+  readonly watchMs: number
+  readonly presence: HubPresence
+  readonly registrations: Registrations
+  readonly connections: HubConnections
+  readonly local: LocalHub
+  readonly nodes: HubNodes
+  /** Stops all that it does by itself. */
+  end(): void
+}
+
+export function createMembership({
+  hub,
+  log,
+  registry,
+  cluster,
+  clock,
+  streams,
+}: MembershipOptions): Membership {
   const { maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS, historyMaxAgeMs = DEFAULT_HISTORY_MAX_AGE_MS } = hub
   // For as long as who asks for it now may read, and come back for what he missed.
   const watchMs = maxTimeoutMs + (hub.history?.groups?.maxAgeMs ?? historyMaxAgeMs)
