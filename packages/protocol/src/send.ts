@@ -86,7 +86,10 @@ export type IdempotencyHeaders = Static<typeof IdempotencyHeaders>
 export const SendAnswer = Type.Object({
   success: Type.Literal(true),
   id: Type.Union([Type.String(), Type.Null()], { description: 'Null for an ephemeral event.' }),
-  delivered: Type.Integer({ description: 'Connections of the answering node whose outbox took it.' }),
+  delivered: Type.Integer({
+    description:
+      'Connections of the answering node whose outbox had taken it when this was answered. While a node looks what it missed of Redis it answers before that: then 0, and they take it a moment later.',
+  }),
   degraded: Type.Optional(
     Type.Literal(true, {
       description:
