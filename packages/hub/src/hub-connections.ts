@@ -27,8 +27,7 @@ import { cursorOption } from './cursor-option.ts'
 import { FollowedTopics } from './followed-topics.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
 import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
-import { connectionExists, type Registrations } from './registrations.ts'
-import type { ConnectionEntry } from './registry/connection-registry.ts'
+import { type Admission, connectionExists, type Registrations } from './registrations.ts'
 import { UserLimit } from './user-limit.ts'
 
 /** Seconds until a refused reader should try again: by then another node answers, or this one anew. */
@@ -114,9 +113,9 @@ export class HubConnections {
       const followed = new FollowedTopics(this.#options.log, memberTopics(connection))
       connection.follow(followed)
       // Both at once: a connect waits for others no longer than it must.
-      const [entry] = await Promise.all([this.#registrations.add(connection), followed.ready])
+      const [admission] = await Promise.all([this.#admit(connection), followed.ready])
       const stream = await this.#serve(connection, options, { ...cursor, timeoutMs, sink })
-      this.#begin(connection, entry, options, stream)
+      this.#begin(connection, admission, options, stream)
       return connection
     } catch (error) {
       if (connection !== undefined) {
@@ -130,6 +129,12 @@ export class HubConnections {
       meter.refused(error instanceof ProblemError ? error.code : 'internal_error')
       throw error
     }
+  }
+
+  async #admit(connection: Connection): Promise<Admission> {
+    const admission = await this.#registrations.add(connection)
+    if (!this.#observer.wantsPresence) admission.tellJoins()
+    return admission
   }
 
   #serve(
@@ -154,11 +159,13 @@ export class HubConnections {
     })
   }
 
-  #begin(connection: Connection, entry: ConnectionEntry, options: ConnectOptions, stream: LogStream): void {
+  #begin(connection: Connection, admission: Admission, options: ConnectOptions, stream: LogStream): void {
     // Nobody is refused because it cannot be told.
-    this.#observer.connected(entry).catch(() => undefined)
+    const told = this.#observer.connected(admission.entry).catch(() => undefined)
+    // Who observes both hears first that somebody is there.
+    if (this.#observer.wantsPresence) void told.then(admission.tellJoins)
     stream.onEnd((end) => {
-      this.#observer.disconnected(entry, end).catch(() => undefined)
+      this.#observer.disconnected(admission.entry, end).catch(() => undefined)
       this.#onEnd(connection, end, options)
     })
     connection.attach(stream)

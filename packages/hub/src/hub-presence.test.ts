@@ -39,6 +39,30 @@ describe('Hub, presence', () => {
     expect(toldTo(quiet.sink)).toEqual([])
   })
 
+  it('tells an observer that somebody is there before it tells him into which groups he came', async () => {
+    const told: string[] = []
+    const slow = Promise.withResolvers<void>()
+    const observer = {
+      wantsPresence: true,
+      connected: async ({ connectionId }: { connectionId: string }) => {
+        if (connectionId === 'slow') await slow.promise
+        told.push(`connect ${connectionId}`)
+        if (connectionId === 'unknown') throw new Error('it cannot be told')
+      },
+      disconnected: async () => undefined,
+      announced: async ({ kind, userId }: { kind: string; userId: string }) =>
+        void told.push(`${kind} ${userId}`),
+    }
+    await using setting = await openHub({ observer })
+    await setting.connect({ connectionId: 'slow', userId: 'ann', groups: ['g'] })
+    await setting.connect({ connectionId: 'unknown', userId: 'bob', groups: ['g'] })
+    await settle()
+    expect(told).toEqual(['connect unknown', 'join bob'])
+    slow.resolve()
+    await settle()
+    expect(told).toEqual(['connect unknown', 'join bob', 'connect slow', 'join ann'])
+  })
+
   it('tells nothing of who is back in time, as after a rotation', async () => {
     await using setting = await openHub()
     const { sink } = await setting.connect({ userId: 'watcher', groups: ['g'], presence: true })

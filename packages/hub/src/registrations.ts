@@ -54,6 +54,13 @@ export interface Reconciled {
   readonly moved: number
 }
 
+/** A connection that was registered, or could not be for now. */
+export interface Admission {
+  readonly entry: ConnectionEntry
+  /** Tells of the groups that its user came into by it: once whoever observes knows of the connection. */
+  readonly tellJoins: () => void
+}
+
 interface Registered {
   readonly ref: ConnectionRef
   /** Whether what was asked of the registry has been answered. */
@@ -82,18 +89,20 @@ export class Registrations {
    *
    * @throws ProblemError `connection_exists`, `user_connection_limit`, `too_many_connections`.
    */
-  async add(connection: Connection): Promise<ConnectionEntry> {
+  async add(connection: Connection): Promise<Admission> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
     const registered = { ref: { connectionId: connection.connectionId, token }, isSettled: false }
     const entry = this.#entryOf(connection, registered)
     this.#registered.set(connection, registered)
     // First what has ended: it is not to be in the way.
     this.#flush()
+    let tellJoins = () => {}
     try {
       const registration = await this.#register(entry, connection)
       if (!registration.ok) throw refusal(registration, entry, this.#options.limits)
       this.#options.onDisplaced(registration.displaced)
-      this.#options.presence.tell(registration.announcements)
+      // Where it comes to nothing they are handed out again.
+      tellJoins = () => this.#options.presence.tell(registration.announcements)
     } catch (error) {
       if (!isUnavailable(error)) {
         this.#registered.delete(connection)
@@ -104,7 +113,7 @@ export class Registrations {
     registered.isSettled = true
     // It may have ended meanwhile, and its removal have come too early.
     if (!this.#registered.has(connection)) this.#removeLater(entry)
-    return entry
+    return { entry, tellJoins }
   }
 
   /** It has ended. The second call does nothing. */
