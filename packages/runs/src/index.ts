@@ -27,7 +27,8 @@ export {
   type TaskPlace,
 } from './named-task.ts'
 export { type OnceKeyOptions, onceKey } from './once-key.ts'
-export { Run, type RunOptions, type SettleTasks } from './run.ts'
+export { Run, type RunOptions } from './run.ts'
+export type { SettleTasks } from './run-account.ts'
 export type { Attributes } from './run-attributes.ts'
 export type { RunOutcome } from './run-end.ts'
 export { RunAbort, RunElsewhereError, RunSuspendedError } from './run-error.ts'

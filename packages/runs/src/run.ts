@@ -1,10 +1,4 @@
-import {
-  type Append,
-  type EventLog,
-  LogClosedError,
-  type LogEntry,
-  StaleEpochError,
-} from '@tributary/eventlog'
+import type { EventLog, LogEntry } from '@tributary/eventlog'
 import {
   type Clock,
   COMPLETE,
@@ -17,19 +11,19 @@ import {
   type RunView,
   type TaskErrorCode,
 } from '@tributary/protocol'
-import { caughtUp } from './caught-up.ts'
+import { HeldReaders } from './held-readers.ts'
 import type { KnownRun } from './known-run.ts'
-import { PatientLog } from './patient-log.ts'
 import { type ReaderMarks, readUntil } from './reader-marks.ts'
+import { RunAccount, type SettleTasks, type TaskCounts } from './run-account.ts'
 import { type Attributes, CANCELLED, RECORD } from './run-attributes.ts'
-import { type RunEnd, type RunOutcome, runEnd } from './run-end.ts'
-import { RunAbort, RunSuspendedError } from './run-error.ts'
+import type { RunOutcome } from './run-end.ts'
+import { RunAbort } from './run-error.ts'
 import { NO_RUN_METER, type RunMeter } from './run-meter.ts'
+import { RunOwnership } from './run-ownership.ts'
 import { type RunRecord, viewOfRecord } from './run-record.ts'
-import { noTakeovers, type Takeover } from './takeovers.ts'
-
-/** Gives each task that has none its final state, and answers what the run came to. */
-export type SettleTasks = (error: string, code: TaskErrorCode) => RunOutcome
+import { RunStops } from './run-stops.ts'
+import { RunWrites } from './run-writes.ts'
+import type { Takeover } from './takeovers.ts'
 
 /** How often it is noted at most how far a run is, in ms. */
 const NOTE_COUNTS_MS = 1_000
@@ -56,33 +50,40 @@ export class Run implements KnownRun {
   readonly id: string
   readonly log: EventLog
   readonly #options: RunOptions
-  readonly #patientLog: PatientLog
-  readonly #abort = new AbortController()
-  readonly #drain = new AbortController()
-  readonly #suspend = Promise.withResolvers<void>()
+  readonly #writes: RunWrites
+  readonly #account: RunAccount
+  readonly #ownership: RunOwnership
+  readonly #stops = new RunStops()
+  readonly #readers = new HeldReaders()
   readonly #ended = Promise.withResolvers<void>()
-  #record: RunRecord
-  #readers = 0
   #begun = false
-  #suspended = false
   #isShared = false
   #cancelNote: (() => void) | undefined
-  #unmark: (() => void) | undefined
-  #settleTasks: SettleTasks | undefined
-  /** Decided once, whatever becomes of the append. */
-  #end: RunEnd | undefined
 
   constructor(options: RunOptions) {
-    const { runId, record, log, clock } = options
+    const { runId, record, log, clock, takeover } = options
     this.id = runId
     this.log = log
     this.#options = options
-    this.#record = record
-    this.#patientLog = new PatientLog(log, clock, (error) => this.#onRefused(error))
+    this.#account = new RunAccount(record)
+    const { epoch } = record
+    // Who has taken it over has the last word, or had it already.
+    this.#writes = new RunWrites({ log, clock, epoch, onTaken: () => this.#putDown() })
+    this.#ownership = new RunOwnership({
+      log,
+      clock,
+      epoch,
+      takeover,
+      writes: this.#writes,
+      suspended: this.#stops.suspended,
+      onCancelled: (message) => {
+        if (!this.signal.aborted) this.abort(RunAbort.cancelled(message))
+      },
+    })
   }
 
   get kind(): RunKind {
-    return this.#record.kind
+    return this.record.kind
   }
 
   /** Who counts what becomes of it. */
@@ -91,21 +92,21 @@ export class Run implements KnownRun {
   }
 
   get userId(): string {
-    return this.#record.userId
+    return this.record.userId
   }
 
   get startedAt(): number {
-    return this.#record.startedAt
+    return this.record.startedAt
   }
 
   /** As it would be stored now. */
   get record(): RunRecord {
-    return this.#end?.record ?? this.#record
+    return this.#account.record
   }
 
   /** Whether an earlier process began it: its log says how far that one came. */
   get resumed(): boolean {
-    return this.#record.epoch > 1
+    return this.record.epoch > 1
   }
 
   /** Whether it is to be taken over before anything is done for it. */
@@ -119,7 +120,7 @@ export class Run implements KnownRun {
   }
 
   get status(): RunStatus {
-    return this.#end?.data.status ?? (this.#begun || this.resumed ? 'running' : 'accepted')
+    return this.#account.end?.data.status ?? (this.#begun || this.resumed ? 'running' : 'accepted')
   }
 
   get endedAt(): number | undefined {
@@ -128,17 +129,17 @@ export class Run implements KnownRun {
 
   /** Aborted when the work is to stop: with a `RunAbort`, or a `RunSuspendedError`. */
   get signal(): AbortSignal {
-    return this.#abort.signal
+    return this.#stops.signal
   }
 
   /** Aborted when the work is to begin nothing more. Once what is under way has ended, it answers `undefined`. */
   get draining(): AbortSignal {
-    return this.#drain.signal
+    return this.#stops.draining
   }
 
   /** There while the store refuses, as on a full disk: work that has not begun should wait for this. */
   get stall(): Promise<void> | undefined {
-    return this.#patientLog.stall
+    return this.#writes.stall
   }
 
   /** Which part of its log is filled, from 0; 1 and more: the oldest events are gone. */
@@ -152,11 +153,11 @@ export class Run implements KnownRun {
 
   /** Resolves when this process is to work at it no more. */
   get suspended(): Promise<void> {
-    return this.#suspend.promise
+    return this.#stops.suspended
   }
 
   get isSuspended(): boolean {
-    return this.#suspended
+    return this.#stops.isSuspended
   }
 
   /** Whether it is stored that it has ended, or is cancelled: then it ends so whatever becomes of this process. */
@@ -165,7 +166,7 @@ export class Run implements KnownRun {
   }
 
   get readerCount(): number {
-    return this.#readers
+    return this.#readers.count
   }
 
   /** In ms since 1970; 0 where no other node has said so. */
@@ -207,24 +208,23 @@ export class Run implements KnownRun {
    * @throws RunSuspendedError once this process works at it no more.
    */
   append(event: NewEvent, attributes?: Attributes): Promise<LogEntry> {
-    return this.#write([{ event }], attributes).then(onlyEntry)
+    return this.#writes.append(event, attributes)
   }
 
   /** Appends all of them or none, in this order. @throws as `append` */
-  async appendAll(events: readonly NewEvent[], attributes?: Attributes): Promise<void> {
-    const batch = events.map((event) => ({ event }))
-    await this.#write(batch, attributes)
+  appendAll(events: readonly NewEvent[], attributes?: Attributes): Promise<void> {
+    return this.#writes.appendAll(events, attributes)
   }
 
   /** Changes attributes alone. */
-  async note(attributes: Attributes): Promise<void> {
-    await this.#write([], attributes)
+  note(attributes: Attributes): Promise<void> {
+    return this.#writes.note(attributes)
   }
 
   /** Notes how far the run is, for whoever asks. */
-  count(counts: { totalTasks?: number; successCount: number; errorCount: number }): void {
-    if (this.#end !== undefined) return
-    this.#record = { ...this.#record, ...counts }
+  count(counts: TaskCounts): void {
+    if (this.#account.end !== undefined) return
+    this.#account.count(counts)
     if (this.#isShared) this.#noteLater()
   }
 
@@ -232,38 +232,31 @@ export class Run implements KnownRun {
   #noteLater(): void {
     this.#cancelNote ??= this.#options.clock.after(NOTE_COUNTS_MS, () => {
       this.#cancelNote = undefined
-      if (this.#end === undefined)
-        this.note({ [RECORD]: JSON.stringify(this.#record) }).catch(() => undefined)
+      if (this.#account.end === undefined)
+        this.note({ [RECORD]: JSON.stringify(this.record) }).catch(() => undefined)
     })
   }
 
   /** For whoever keeps its tasks: what to call where the work cannot give them their final states itself. */
   settleWith(settleTasks: SettleTasks): void {
-    this.#settleTasks = settleTasks
+    this.#account.settleWith(settleTasks)
   }
 
   hold(): () => void {
-    this.#readers += 1
-    let held = true
-    return () => {
-      if (!held) return
-      held = false
-      this.#readers -= 1
-      if (this.#readers > 0) return
-      this.#unmark?.()
-      if (this.#end === undefined) this.#options.onUnread?.(this)
-    }
+    return this.#readers.hold(() => {
+      if (this.#account.end === undefined) this.#options.onUnread?.(this)
+    })
   }
 
   /** Asks the work to stop. Answers whether it was still going on; then the run ends as the reason says. */
   abort(reason: RunAbort): boolean {
-    if (this.#end !== undefined || this.#suspended) return false
+    if (this.#account.end !== undefined || this.isSuspended) return false
     if (this.signal.aborted) return true
     // Stored, so that it ends so also where this process ends before it; `isEndStored` says whether it is.
     const isNoted = this.attribute(CANCELLED) !== undefined
     if (reason.code === 'cancelled' && !isNoted)
       this.note({ [CANCELLED]: reason.message }).catch(() => undefined)
-    this.#abort.abort(reason)
+    this.#stops.abort(reason)
     return true
   }
 
@@ -276,46 +269,36 @@ export class Run implements KnownRun {
    * For its owner: what an earlier process began is this one's. From now on the appends of that one are refused, and all
    * that it did append is known here.
    */
-  async takeOver(): Promise<void> {
-    await this.note({ [RECORD]: JSON.stringify(this.#record), ...this.#options.takeover?.attributes })
-    // Only now it is the last that there is: what was known before may lack what that one stored since.
-    await caughtUp(this.log, { clock: this.#options.clock, end: this.#suspend.promise })
-    this.#obeyCancel()
+  takeOver(): Promise<void> {
+    return this.#ownership.takeOver(JSON.stringify(this.record))
   }
 
   /** For its owner: it lets go of the run in good order, so that who is next need not fear it. */
-  async letGo(): Promise<void> {
-    const attributes = noTakeovers(this.log)
-    if (attributes !== undefined) await this.log.append([], { attributes, epoch: this.#record.epoch })
+  letGo(): Promise<void> {
+    return this.#ownership.letGo()
   }
 
-  /** For its owner: hears of what others note with its log, until the answer is called. Needed where there are others. */
+  /**
+   * For its owner: hears of what others note with its log, until the answer is called. Needed where there are others.
+   */
   watch(): () => void {
     this.#isShared = true
-    const following = this.log.follow()
-    // Where the store is away, the log follows once it is back.
-    following.ready?.then(
-      () => this.#obeyCancel(),
-      () => undefined,
-    )
-    const unlisten = this.log.onAttributes(() => this.#obeyCancel())
+    const end = this.#ownership.watch()
     return () => {
       this.#cancelNote?.()
-      unlisten()
-      following.end()
+      end()
     }
   }
 
   /** For its owner: another goes on with it, and has to know of its readers here. */
   handOver(marks: ReaderMarks): void {
-    if (this.#readers > 0 && this.#record.onDisconnect === 'cancel') {
-      this.#unmark = marks.hold(this.id, () => this.openLog())
-    }
+    if (this.record.onDisconnect !== 'cancel') return
+    this.#readers.handOver(this.id, marks, () => this.openLog())
   }
 
   /** For its owner: begin nothing more. */
   drain(): void {
-    this.#drain.abort(new RunSuspendedError())
+    this.#stops.drain()
   }
 
   /** For its owner: this process works at it no more. It is stored as it stands, and nothing is appended from now on. */
@@ -324,20 +307,13 @@ export class Run implements KnownRun {
   }
 
   #putDown(): void {
-    if (this.#suspended) return
-    this.#suspended = true
-    const reason = new RunSuspendedError()
-    this.#patientLog.giveUp(reason)
-    this.#suspend.resolve()
-    if (!this.signal.aborted) this.#abort.abort(reason)
+    this.#stops.suspend((reason) => this.#writes.giveUp(reason))
     this.#ended.resolve()
   }
 
   /** For its owner: the work is given up, and answers no more. */
   settle(error: string, code: TaskErrorCode): RunOutcome {
-    if (this.#settleTasks !== undefined) return this.#settleTasks(error, code)
-    const { totalTasks, successCount } = this.#record
-    return { totalTasks, successCount, errorCount: Math.max(0, totalTasks - successCount), errors: [] }
+    return this.#account.settle(error, code)
   }
 
   /**
@@ -351,15 +327,11 @@ export class Run implements KnownRun {
     // What is lost with its nodes ends by the counts, too, where it has any.
     const lostStatus = outcome.totalTasks === 0 ? 'failed' : undefined
     const status = reason instanceof RunAbort ? (reason.status ?? lostStatus) : fallback
-    this.#end ??= runEnd(this.id, this.#record, outcome, { at: clock.now(), status })
-    // A run is kept for a day; what kept its tasks need not be.
-    this.#settleTasks = undefined
-    const { data, record } = this.#end
+    const { data, record } = this.#account.close(this.id, outcome, { at: clock.now(), status })
     const attributes: Record<string, string | null> = {}
     for (const name of this.log.attributes.keys()) attributes[name] = null
     attributes[RECORD] = JSON.stringify(record)
-    const terminal = { event: { type: COMPLETE, data, source } }
-    await this.#patientLog.close(terminal, { attributes, epoch: record.epoch })
+    await this.#writes.close({ type: COMPLETE, data, source }, attributes)
     this.meter.ended(this.kind, data.status, data.durationMs)
     this.#ended.resolve()
   }
@@ -373,27 +345,4 @@ export class Run implements KnownRun {
     const { head } = this.log
     return viewOfRecord(this.id, this.record, this.status, head.n === 0 ? undefined : this.log.idOf(head))
   }
-
-  /** Ends so where somebody noted that it is cancelled. */
-  #obeyCancel(): void {
-    const cancelled = this.attribute(CANCELLED)
-    if (cancelled !== undefined && !this.signal.aborted) this.abort(RunAbort.cancelled(cancelled))
-  }
-
-  /** Who has taken it over has the last word, or had it already. */
-  #onRefused(error: unknown): void {
-    const isTaken = error instanceof StaleEpochError
-    const isEndedElsewhere = error instanceof LogClosedError && this.#end === undefined
-    if (isTaken || isEndedElsewhere) this.#putDown()
-  }
-
-  #write(batch: readonly Append[], attributes?: Attributes): Promise<readonly LogEntry[]> {
-    const { epoch } = this.#record
-    return this.#patientLog.append(batch, attributes === undefined ? { epoch } : { epoch, attributes })
-  }
-}
-
-function onlyEntry([entry]: readonly LogEntry[]): LogEntry {
-  if (entry === undefined) throw new Error('the log answered an append with nothing')
-  return entry
 }
