@@ -90,6 +90,7 @@ describeWithRedis('nodes that share a Redis', (redis) => {
     const answer = await (await postJson(worker.url + REVOCATIONS, { userId: 'ann' }, root)).json()
     expect(answer).toMatchObject({ success: true, closed: 3, revocation: { userId: 'ann' } })
     expect(answer.unreachable).toBeUndefined()
+    expect(new Set(answer.acknowledged).size).toBe(3)
     for (const stream of streams) {
       expect(await dataOf(stream, 'disconnected')).toMatchObject({ reason: 'forced', reconnect: false })
       await stream.ended

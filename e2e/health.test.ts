@@ -165,7 +165,13 @@ describe('an admin', () => {
     await Promise.all([first.waitFor('connection'), second.waitFor('connection')])
     expect(await act(gateway, { action: 'health_check' })).toEqual({
       status: 200,
-      body: { success: true, action: 'health_check', connections: 2, sent: 2 },
+      body: {
+        success: true,
+        action: 'health_check',
+        connections: 2,
+        sent: 2,
+        acknowledged: [expect.any(String)],
+      },
     })
     await Promise.all([first.waitFor('heartbeat'), second.waitFor('heartbeat')])
   })
@@ -178,7 +184,12 @@ describe('an admin', () => {
     const body = { action: 'force_disconnect', connectionId, reason: 'moved' }
     expect(await act(gateway, body)).toEqual({
       status: 200,
-      body: { success: true, action: 'force_disconnect', connectionId },
+      body: {
+        success: true,
+        action: 'force_disconnect',
+        connectionId,
+        acknowledged: [expect.any(String)],
+      },
     })
     const end = await stream.waitFor('disconnected')
     expect(end.data).toEqual({ reason: 'forced', reconnect: false, message: 'moved' })

@@ -14,8 +14,14 @@ interface Answer {
   readonly body: unknown
 }
 
-async function ask(service: Pick<ServiceProcess, 'url'>, method: string, path: string): Promise<Answer> {
-  const answer = await fetch(service.url + path, { method })
+async function ask(
+  service: Pick<ServiceProcess, 'url'>,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
+  const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  const answer = await fetch(service.url + path, { method, ...(body === undefined ? {} : json) })
   return { status: answer.status, body: await answer.json() }
 }
 
@@ -76,10 +82,13 @@ describeWithRedis('nodes of a cluster', (redis) => {
     const second = await connect(b, 'alice-token')
     const third = await connect(b, 'bob-token')
     const one = await ask(a, 'DELETE', `${MANAGED}/connections/${first.id}?reason=enough`)
-    expect(one).toMatchObject({ status: 200, body: { success: true, closed: 1, local: { closed: 0 } } })
+    const [{ nodeId: atA }, { nodeId: atB }] = [await nodesAt(a), await nodesAt(b)]
+    const closed = { success: true, closed: 1, local: { closed: 0 } }
+    expect(one).toMatchObject({ status: 200, body: { ...closed, acknowledged: [atB] } })
     expect(await dataOf(first.reader, 'disconnected')).toMatchObject({ reason: 'forced', message: 'enough' })
     const hers = await ask(a, 'DELETE', `${MANAGED}/connections/user/alice`)
-    expect(hers).toMatchObject({ status: 200, body: { success: true, closed: 1, local: { closed: 0 } } })
+    expect(hers).toMatchObject({ status: 200, body: { ...closed, acknowledged: [atA, atB] } })
+    expect(hers.body).not.toHaveProperty('unreachable')
     await second.reader.ended
     const here = await connect(a, 'bob-token')
     const health = await ask(a, 'GET', '/api/sse/health?details=true')
@@ -99,12 +108,19 @@ describeWithRedis('nodes of a cluster', (redis) => {
     process.kill(pid, 'SIGSTOP')
     // One that is stopped would not end.
     onTestFinished(() => void process.kill(pid, 'SIGCONT'))
-    const frozen = await nodesAt(a)
+    const [frozen, closed, one] = await Promise.all([
+      nodesAt(a),
+      ask(a, 'DELETE', `${MANAGED}/connections/user/nobody`),
+      ask(a, 'POST', '/api/sse/health', { action: 'force_disconnect', connectionId: 'nowhere' }),
+    ])
     const view = frozen.nodes.find((node) => node.nodeId === nodeId)
     // Its lease may have ended by the time that nobody waits for its answer.
     if (view !== undefined) {
       expect(view).toMatchObject({ state: 'unreachable', reason: expect.any(String) })
       expect(frozen.unreachable).toEqual([nodeId])
+      const { nodeId: atA } = frozen
+      expect(closed.body).toMatchObject({ closed: 0, acknowledged: [atA], unreachable: [nodeId] })
+      expect(one).toMatchObject({ status: 503, body: { code: 'node_unreachable' } })
     }
     const left = { [a.url]: 'serving', [worker.url]: 'serving' }
     await expect.poll(() => statesAt(a), LATER).toEqual(left)

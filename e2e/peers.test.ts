@@ -106,6 +106,7 @@ describe('a peer that does not read', () => {
       success: true,
       closed: 1,
       local: { closed: 1 },
+      acknowledged: [expect.any(String)],
     })
     expect(connection.state).toBe('disconnecting')
     await expect.poll(() => hub.local.leavingConnections(), WAIT).toEqual([])

@@ -88,10 +88,13 @@ export class OwnedConnections {
     throw unexpected()
   }
 
-  async close(id: string, principal: Principal, reason?: string): Promise<{ readonly isLocal: boolean }> {
-    const isLocal = this.#hub.local.getConnection(id) !== undefined
-    await this.#ask({ id, principal, what: { do: 'close', ...(reason === undefined ? {} : { reason }) } })
-    return { isLocal }
+  /** Answers which node has done it. */
+  async close(id: string, principal: Principal, reason?: string) {
+    const what = { do: 'close' as const, ...(reason === undefined ? {} : { reason }) }
+    const answer = await this.#ask({ id, principal, what })
+    if (!('view' in answer)) throw unexpected()
+    const { nodeId = this.#cluster.nodeId } = answer.view
+    return { nodeId, isLocal: nodeId === this.#cluster.nodeId }
   }
 
   async subscribe(id: string, principal: Principal, change: SubscriptionChange): Promise<SubscriptionAnswer> {

@@ -44,6 +44,8 @@ const States = Compile(ConnectionStates)
 /** What came of something that was asked of all nodes. */
 export interface OfNodes<T> {
   readonly answers: readonly T[]
+  /** Nodes that did it, this one too. */
+  readonly acknowledged: readonly string[]
   /** Nodes that did not answer: whether it was done there is not known. */
   readonly unreachable: readonly string[]
 }
@@ -53,6 +55,8 @@ export interface CloseReceipt {
   readonly closed: number
   /** How many of them were open at this node. */
   readonly local: number
+  /** Nodes that did it, this one too. */
+  readonly acknowledged: readonly string[]
   /** Nodes that did not answer: their connections may go on. */
   readonly unreachable: readonly string[]
 }
@@ -112,11 +116,12 @@ export class HubNodes {
   async beat() {
     const { local } = this.#options
     const here = { connections: local.count(), sent: local.sendHealthCheck() }
-    const { answers, unreachable } = await this.#askOthers('hub:beat', undefined, Sent)
+    const { answers, acknowledged, unreachable } = await this.#askOthers('hub:beat', undefined, Sent)
     const all = [here, ...answers]
     return {
       connections: all.reduce((sum, { connections }) => sum + connections, 0),
       sent: all.reduce((sum, { sent }) => sum + sent, 0),
+      acknowledged,
       unreachable,
     }
   }
@@ -126,9 +131,10 @@ export class HubNodes {
     const close = { by, name, ...(reason === undefined ? {} : { reason }) }
     const local = closeAt(this.#options.local, close)
     // There is but one of an id.
-    if (by === 'connection' && local > 0) return { closed: local, local, unreachable: [] }
-    const { answers, unreachable } = await this.#askOthers('hub:close', close, Closed)
-    return { closed: answers.reduce((sum, { closed }) => sum + closed, local), local, unreachable }
+    if (by === 'connection' && local > 0)
+      return { closed: local, local, acknowledged: [this.#cluster.nodeId], unreachable: [] }
+    const { answers, ...nodes } = await this.#askOthers('hub:close', close, Closed)
+    return { closed: answers.reduce((sum, { closed }) => sum + closed, local), local, ...nodes }
   }
 
   /** Has those ended that made room for another. Those elsewhere are told of it, and nobody waits for that. */
@@ -203,6 +209,10 @@ export class HubNodes {
       .map((answer) => ({ nodeId: answer.nodeId, result: resultOf(answer, check) }))
     return {
       answers: results.flatMap(({ result }) => (result === undefined ? [] : [result])),
+      acknowledged: [
+        this.#cluster.nodeId,
+        ...results.flatMap(({ nodeId, result }) => (result === undefined ? [] : [nodeId])),
+      ],
       unreachable: results.flatMap(({ nodeId, result }) => (result === undefined ? [nodeId] : [])),
     }
   }

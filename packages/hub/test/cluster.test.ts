@@ -100,7 +100,12 @@ describeWithRedis('hubs that are nodes of a cluster', (redis) => {
     } while (after !== undefined)
     expect(seen.toSorted()).toEqual(['a ann', 'b ann', 'b bob'])
     expect(await b.hub.nodeOf('ann-1')).toBe('a')
-    expect(await b.hub.close('ann-1', 'enough')).toMatchObject({ closed: 1, local: 0 })
+    expect(await b.hub.close('ann-1', 'enough')).toMatchObject({
+      closed: 1,
+      local: 0,
+      acknowledged: expect.arrayContaining(['a', 'b']),
+      unreachable: [],
+    })
     expect(reasonOf(ann.sink)).toMatchObject({ reason: 'forced', message: 'enough' })
     expect(await a.hub.sendHealthCheck()).toMatchObject({ connections: 2, sent: 2 })
     expect(await a.hub.closeUser('bob')).toMatchObject({ closed: 1, local: 0 })

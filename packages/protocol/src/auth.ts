@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { Acknowledged } from './connection-view.ts'
 import { Name } from './send.ts'
 
 const TokenId = Type.String({ minLength: 1, maxLength: 256 })
@@ -49,6 +50,7 @@ export const RevocationAnswer = Type.Object({
   success: Type.Literal(true),
   closed: Type.Integer({ description: 'Streams that were ended for it, at all nodes.' }),
   revocation: RevocationView,
+  acknowledged: Acknowledged,
   unreachable: Type.Optional(
     Type.Array(Type.String(), {
       description: 'Nodes that could not be told. Those that live read it themselves within seconds.',

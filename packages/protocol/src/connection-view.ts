@@ -32,6 +32,10 @@ export const ConnectionView = Type.Object(
 export type ConnectionView = Static<typeof ConnectionView>
 
 /** There where not all have answered. */
+/** Of what is asked of all nodes. */
+export const Acknowledged = Type.Array(Type.String(), {
+  description: 'Nodes that have done it, the one that answers too.',
+})
 const Unreachable = Type.Optional(
   Type.Array(Type.String(), { description: 'Nodes that did not answer: what is theirs is missing here.' }),
 )
@@ -123,6 +127,7 @@ export const CloseAnswer = Type.Object({
   success: Type.Literal(true),
   closed: Type.Integer({ description: 'On all nodes.' }),
   local: Type.Object({ closed: Type.Integer() }, { description: 'The share of the node that answers.' }),
+  acknowledged: Acknowledged,
   unreachable: Unreachable,
 })
 

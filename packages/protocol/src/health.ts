@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { Acknowledged } from './connection-view.ts'
 import { ConsistencyReport } from './consistency.ts'
 import { ERROR_CATEGORIES } from './error-code.ts'
 import { Name } from './send.ts'
@@ -135,6 +136,7 @@ export const HealthActionAnswer = Type.Union([
     action: Type.Literal('health_check'),
     connections: Type.Integer({ description: 'Open connections.' }),
     sent: Type.Integer({ description: 'Those whose outbox took the heartbeat.' }),
+    acknowledged: Acknowledged,
     unreachable: Type.Optional(Type.Array(Type.String(), { description: 'Nodes that did not answer.' })),
   }),
   Type.Object({
@@ -146,5 +148,6 @@ export const HealthActionAnswer = Type.Union([
     success: Type.Literal(true),
     action: Type.Literal('force_disconnect'),
     connectionId: Type.String(),
+    acknowledged: Acknowledged,
   }),
 ])

@@ -1,3 +1,4 @@
+import type { CloseReceipt } from '@tributary/hub'
 import {
   CloseAnswer,
   CloseQuery,
@@ -104,8 +105,7 @@ export function addConnections(app: App, { hub, ownedConnections }: Deps): void 
       },
     },
     async ({ query }) => {
-      const { closed, local, unreachable } = await hub.closeAll(query.reason)
-      return { success: true as const, closed, local: { closed: local }, ...unreachableOf(unreachable) }
+      return closeAnswer(await hub.closeAll(query.reason))
     },
   )
   app.delete(
@@ -121,8 +121,7 @@ export function addConnections(app: App, { hub, ownedConnections }: Deps): void 
     },
     async ({ params: { userId }, query, principal }) => {
       requireOwner({ principal }, userId)
-      const { closed, local, unreachable } = await hub.closeUser(userId, query.reason)
-      return { success: true as const, closed, local: { closed: local }, ...unreachableOf(unreachable) }
+      return closeAnswer(await hub.closeUser(userId, query.reason))
     },
   )
   app.delete(
@@ -138,8 +137,8 @@ export function addConnections(app: App, { hub, ownedConnections }: Deps): void 
     },
     async (request) => {
       const { id } = request.params
-      const { isLocal } = await ownedConnections.close(id, principalOf(request), request.query.reason)
-      return { success: true as const, closed: 1, local: { closed: Number(isLocal) } }
+      const by = await ownedConnections.close(id, principalOf(request), request.query.reason)
+      return closeAnswer({ closed: 1, local: Number(by.isLocal), acknowledged: [by.nodeId], unreachable: [] })
     },
   )
   app.post(
@@ -167,6 +166,16 @@ function pageAnswer({ connections, next, unreachable }: Page) {
   return {
     connections: [...connections],
     ...(next === undefined ? {} : { next }),
+    ...unreachableOf(unreachable),
+  }
+}
+
+function closeAnswer({ closed, local, acknowledged, unreachable }: CloseReceipt) {
+  return {
+    success: true as const,
+    closed,
+    local: { closed: local },
+    acknowledged: [...acknowledged],
     ...unreachableOf(unreachable),
   }
 }

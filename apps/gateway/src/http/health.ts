@@ -10,6 +10,8 @@ import type { Deps } from '../deps.ts'
 import { GatewayHealth } from '../gateway-health.ts'
 
 const tags = ['health']
+/** When to ask again where a node did not answer, in seconds. */
+const RETRY_AFTER_S = 5
 
 /** How the gateway is, part by part, and what an admin may have done about its connections. */
 export function addHealth(app: App, deps: Deps, nodes: NodeOperations): void {
@@ -48,19 +50,25 @@ export function addHealth(app: App, deps: Deps, nodes: NodeOperations): void {
     },
     async ({ body }) => {
       if (body.action === 'health_check') {
-        const { connections, sent, unreachable } = await hub.sendHealthCheck()
+        const { connections, sent, acknowledged, unreachable } = await hub.sendHealthCheck()
         const silent = unreachable.length === 0 ? {} : { unreachable: [...unreachable] }
-        return { success: true as const, action: body.action, connections, sent, ...silent }
+        const nodes = { acknowledged: [...acknowledged], ...silent }
+        return { success: true as const, action: body.action, connections, sent, ...nodes }
       }
       if (body.action === 'consistency_check') {
         return { success: true as const, action: body.action, report: await deps.consistency.run() }
       }
       const { action, connectionId, reason } = body
-      if ((await hub.close(connectionId, reason)).closed === 0) {
-        const detail = `There is no connection ${JSON.stringify(connectionId)}; it may have ended.`
-        throw new ProblemError('connection_not_found', detail)
-      }
-      return { success: true as const, action, connectionId }
+      const { closed, acknowledged, unreachable } = await hub.close(connectionId, reason)
+      if (closed > 0) return { success: true as const, action, connectionId, acknowledged: [...acknowledged] }
+      const name = `connection ${JSON.stringify(connectionId)}`
+      if (unreachable.length === 0)
+        throw new ProblemError('connection_not_found', `There is no ${name}; it may have ended.`)
+      // It may go on there.
+      const silent = unreachable.join(', ')
+      throw new ProblemError('node_unreachable', `No node has the ${name}, but for ${silent}: no answer.`, {
+        retryAfterS: RETRY_AFTER_S,
+      })
     },
   )
 }

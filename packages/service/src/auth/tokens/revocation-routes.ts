@@ -37,12 +37,13 @@ export function addRevocations(app: App, { revocations, revoker }: RevocationRou
       },
     },
     async (request) => {
-      const { revocation, closed, unreachable } = await revoker.revoke(request.body)
+      const { revocation, closed, acknowledged, unreachable } = await revoker.revoke(request.body)
       request.log.info({ ...request.body, by: principalOf(request).userId, closed, unreachable }, 'revoked')
       return {
         success: true as const,
         closed,
         revocation,
+        acknowledged: [...acknowledged],
         ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
       }
     },

@@ -23,6 +23,8 @@ export interface Revoked {
   readonly revocation: RevocationView
   /** Streams that were ended for it, at all nodes. */
   readonly closed: number
+  /** Nodes that hold to it now, this one too. */
+  readonly acknowledged: readonly string[]
   /** Nodes that could not be told. Those that live read it themselves. */
   readonly unreachable: readonly string[]
 }
@@ -56,8 +58,8 @@ export class Revoker {
     // Not before it holds, and not only once it is stored.
     const here = this.#end()
     const revocation = await adding
-    const { closed, unreachable } = await this.#tell()
-    return { revocation, closed: here + closed, unreachable }
+    const { closed, ...nodes } = await this.#tell()
+    return { revocation, closed: here + closed, ...nodes }
   }
 
   /** Takes one back, at all nodes. Answers whether it was there. @throws as `Revocations.lift` */
@@ -67,15 +69,16 @@ export class Revoker {
     return isLifted
   }
 
-  async #tell(): Promise<Pick<Revoked, 'closed' | 'unreachable'>> {
+  async #tell(): Promise<Omit<Revoked, 'revocation'>> {
     const answers = await this.#options.cluster.askAll(READ, {})
     let closed = 0
-    const unreachable: string[] = []
+    const [acknowledged, unreachable]: [string[], string[]] = [[], []]
     for (const answer of answers) {
-      if (answer.ok && closedCheck.Check(answer.result)) closed += answer.result.closed
-      else unreachable.push(answer.nodeId)
+      const isDone = answer.ok && closedCheck.Check(answer.result)
+      if (isDone) closed += answer.result.closed
+      ;(isDone ? acknowledged : unreachable).push(answer.nodeId)
     }
-    return { closed, unreachable }
+    return { closed, acknowledged, unreachable }
   }
 
   #end(): number {
