@@ -2,6 +2,7 @@ import type { EventLog } from '@tributary/eventlog'
 import type { Clock } from '@tributary/protocol'
 import { caughtUp } from './caught-up.ts'
 import { CANCELLED, RECORD } from './run-attributes.ts'
+import { parseRunRecord } from './run-record.ts'
 import type { RunWrites } from './run-writes.ts'
 import { noTakeovers, type Takeover } from './takeovers.ts'
 
@@ -14,6 +15,8 @@ export interface RunOwnershipOptions {
   readonly takeover: Takeover | undefined
   /** Resolves when this process is to work at the run no more. */
   readonly suspended: Promise<void>
+  /** Called where another has taken the run over. */
+  readonly onTaken: () => void
   /** Called where somebody has noted that the run is cancelled, perhaps several times. */
   readonly onCancelled: (message: string) => void
 }
@@ -21,6 +24,7 @@ export interface RunOwnershipOptions {
 /** Whose a run is, as its log says: how a node makes it its own, lets go of it, and hears what others have noted. */
 export class RunOwnership {
   readonly #options: RunOwnershipOptions
+  #heeded: string | undefined
 
   constructor(options: RunOwnershipOptions) {
     this.#options = options
@@ -59,7 +63,12 @@ export class RunOwnership {
   }
 
   #heed(): void {
-    const { log, onCancelled } = this.#options
+    const { log, epoch, onTaken, onCancelled } = this.#options
+    const record = log.attributes.get(RECORD)
+    if (record !== this.#heeded) {
+      this.#heeded = record
+      if ((parseRunRecord(record)?.epoch ?? 0) > epoch) onTaken()
+    }
     const cancelled = log.attributes.get(CANCELLED)
     if (cancelled !== undefined) onCancelled(cancelled)
   }

@@ -68,7 +68,8 @@ export class Run implements KnownRun {
     this.#account = new RunAccount(record)
     const { epoch } = record
     // Who has taken it over has the last word, or had it already.
-    this.#writes = new RunWrites({ log, clock, epoch, onTaken: () => this.#putDown() })
+    const onTaken = () => this.#putDown()
+    this.#writes = new RunWrites({ log, clock, epoch, onTaken })
     this.#ownership = new RunOwnership({
       log,
       clock,
@@ -76,6 +77,7 @@ export class Run implements KnownRun {
       takeover,
       writes: this.#writes,
       suspended: this.#stops.suspended,
+      onTaken,
       onCancelled: (message) => {
         if (!this.signal.aborted) this.abort(RunAbort.cancelled(message))
       },
@@ -279,7 +281,8 @@ export class Run implements KnownRun {
   }
 
   /**
-   * For its owner: hears of what others note with its log, until the answer is called. Needed where there are others.
+   * For its owner: hears of what others note with its log, until the answer is called. Needed where there are others: one
+   * that has taken it over is obeyed at once, not only at the next append.
    */
   watch(): () => void {
     this.#isShared = true

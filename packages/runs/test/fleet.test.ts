@@ -205,8 +205,9 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     const taken = await next.begun
     expect(taken.id).toBe(run.id)
     expect(await statusOf()).toBe('running')
-    frozen.advance(LOCK_MS)
+    // It hears of the other before it is told by the queue, and before it appends anything.
     await run.suspended
+    frozen.advance(LOCK_MS)
     expect(run.signal.aborted).toBe(true)
     await expect(run.emit('progress', step)).rejects.toMatchObject({ code: 'run_suspended' })
     next.end({ ...succeeded(), successCount: 0, errorCount: 1 })
