@@ -1,4 +1,5 @@
 import type { AppendOptions, EventLog } from '@tributary/eventlog'
+import { caughtUp } from './caught-up.ts'
 
 /** The attribute that says how often a run was taken over in vain, and where its log ended then: `<times> <n>`. */
 const TAKEOVERS = 'takeovers'
@@ -18,8 +19,13 @@ export interface Takeover {
 /** Of a run that waited for its first node. */
 export const FIRST_TAKEOVER: Takeover = { times: 0, attributes: {} }
 
-/** For who is about to take a run over. */
-export async function countTakeover(log: EventLog): Promise<Takeover> {
+/** For who is about to take a run over. @param waiting as `caughtUp`. */
+export async function countTakeover(
+  log: EventLog,
+  waiting: Parameters<typeof caughtUp>[1],
+): Promise<Takeover> {
+  // What is known of it here may be from before the last one counted.
+  await caughtUp(log, waiting)
   const [, earlier = '0', n = '0'] = /^(\d+) (\d+)$/.exec(log.attributes.get(TAKEOVERS) ?? '') ?? []
   const times = (await hasProgress(log, Number(n))) ? 1 : Number(earlier) + 1
   return { times, attributes: { [TAKEOVERS]: `${times} ${log.head.n}` } }
