@@ -54,8 +54,20 @@ export class LocalUserQuota implements UserQuota {
   }
 
   async faults(): Promise<readonly ConsistencyFault[]> {
-    return []
+    return leakedHolds(this)
   }
+}
+
+/** Those of a quota that were not let go when what they stand for ended. */
+export function leakedHolds(quota: Pick<UserQuota, 'held' | 'release'>): ConsistencyFault[] {
+  return [...quota.held()]
+    .filter(({ isOver }) => isOver?.() === true)
+    .map(({ userId, id }) => ({
+      kind: 'leaked_hold',
+      id: `${userId} ${id}`,
+      detail: `a place of ${JSON.stringify(userId)} is held for what has ended`,
+      correct: () => quota.release(userId, id),
+    }))
 }
 
 export function weightOf({ weight }: Hold): number {

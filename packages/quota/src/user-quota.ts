@@ -14,6 +14,8 @@ export interface Hold {
   readonly id: string
   /** What it counts for now, as the tasks of a run that have not ended. Below 0 is 0. */
   readonly weight: () => number
+  /** Whether what it stands for is no more, so that it was forgotten to let go. Default: nobody knows. */
+  readonly isOver?: () => boolean
 }
 
 /** What came of asking for one more: it is held, or the user has too many, or they weigh too much. */
@@ -36,6 +38,10 @@ export interface UserQuota {
   release(userId: string, id: string): void
   /** What this node holds. */
   held(): Iterable<Hold>
-  /** What the cluster says otherwise of this node's holds, or of nodes that are gone. @throws where it cannot be asked. */
+  /**
+   * Holds of this node that nobody let go, and what the cluster says otherwise of them, or of nodes that are gone.
+   *
+   * @throws where it cannot be asked.
+   */
   faults(): Promise<readonly ConsistencyFault[]>
 }

@@ -46,6 +46,21 @@ export function userQuotaContract(open: (limits: QuotaLimits) => Promise<UserQuo
       expect(await quota.take(holdOf('ann', 'd', 1))).toBe('taken')
     })
 
+    it('tells of what is held for something that has ended, and lets it go', async () => {
+      const quota = await open({ maxHolds: 2, maxWeight: 0 })
+      let isOver = false
+      expect(await quota.take({ ...holdOf('ann', 'a'), isOver: () => isOver })).toBe('taken')
+      expect(await quota.take(holdOf('ann', 'b'))).toBe('taken')
+      expect(await quota.faults()).toEqual([])
+      isOver = true
+      const [fault, ...others] = await quota.faults()
+      expect([fault, others]).toMatchObject([{ kind: 'leaked_hold', id: 'ann a' }, []])
+      await fault?.correct()
+      await fault?.correct()
+      expect([await quota.faults(), idsOf(quota)]).toEqual([[], ['b']])
+      expect(await quota.take(holdOf('ann', 'c'))).toBe('taken')
+    })
+
     it('holds what is there whatever the limits, and counts it from then on', async () => {
       const quota = await open({ maxHolds: 1, maxWeight: 5 })
       quota.hold(holdOf('ann', 'a', 20))

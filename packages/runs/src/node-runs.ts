@@ -62,7 +62,8 @@ export class NodeRuns {
   add(run: Run): void {
     this.#runs.set(run.id, run)
     const openTasks = () => run.record.totalTasks - run.record.successCount - run.record.errorCount
-    this.#options.userRuns.hold(run.userId, run.id, openTasks)
+    const isOver = () => this.#runs.get(run.id) !== run
+    this.#options.userRuns.hold(run.userId, run.id, openTasks, isOver)
   }
 
   /** A run's last reader here has left. */

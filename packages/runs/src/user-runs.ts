@@ -36,9 +36,10 @@ export class UserRuns {
       throw refusal('user_task_limit', userId, `${maxTasks} open tasks`, 'MAX_TASKS_PER_USER')
   }
 
-  /** Notes a run that there is, whatever the limits: it was accepted. */
-  hold(userId: string, runId: string, openTasks: OpenTasks): void {
-    this.#quota.hold({ userId, id: runId, weight: openTasks })
+  /** Notes a run that there is, whatever the limits: it was accepted. @param isOver whether this node has it no more. */
+  hold(userId: string, runId: string, openTasks: OpenTasks, isOver?: () => boolean): void {
+    const known = isOver === undefined ? {} : { isOver }
+    this.#quota.hold({ userId, id: runId, weight: openTasks, ...known })
   }
 
   /** Lets go of a run, once. */

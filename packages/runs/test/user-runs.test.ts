@@ -24,6 +24,28 @@ describe('RunRegistry, with a limit of runs for each user', () => {
     }
   })
 
+  it('tells of a place that was not let go when its run ended, and of none before', async () => {
+    class Forgetful extends LocalUserQuota {
+      isForgetful = true
+
+      override release(userId: string, id: string): void {
+        if (!this.isForgetful) super.release(userId, id)
+      }
+    }
+    const quota = new Forgetful({ maxHolds: 1 })
+    await using setting = await openRuns({ quota })
+    const run = await setting.runs.start(anyRun(), untilStopped)
+    expect(await quota.faults()).toEqual([])
+    await setting.runs.cancel(run)
+    await until(() => setting.runs.runningCount === 0)
+    quota.isForgetful = false
+    const [fault, ...others] = await quota.faults()
+    expect([fault, others]).toMatchObject([{ kind: 'leaked_hold', id: `ann ${run.id}` }, []])
+    await fault?.correct()
+    await setting.runs.start(anyRun(), untilStopped)
+    expect(await quota.faults()).toEqual([])
+  })
+
   it('counts what is only about to be accepted, and lets go of what is not', async () => {
     await using setting = await openRuns({ quota: new LocalUserQuota({ maxHolds: 2 }) })
     const { runs } = setting

@@ -29,7 +29,6 @@ export class OpenStreams {
   readonly #timerOptions: StreamTimerOptions
   readonly #isRevoked: (credential: StreamCredential | undefined) => boolean
   readonly #timers = new Map<LogStream, StreamTimer>()
-  // The places of those that have one.
   readonly #slots = new Map<LogStream, StreamSlot>()
   #eventsOfEnded = 0
   #bytesOfEnded = 0
@@ -48,6 +47,11 @@ export class OpenStreams {
 
   has(opened: LogStream): boolean {
     return this.#timers.has(opened)
+  }
+
+  /** The places of those that have one. */
+  slots(): IterableIterator<StreamSlot> {
+    return this.#slots.values()
   }
 
   all(): IterableIterator<LogStream> {

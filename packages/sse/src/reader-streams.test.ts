@@ -21,6 +21,23 @@ it('takes so many streams of one reader, wherever he is, beside others and those
   expect(streams.admitted).toBe(6)
 })
 
+it('tells of places that nobody gave back, with the reader’s, and gives them back', async () => {
+  const clock = new FakeClock()
+  const readers = new LocalUserQuota({ maxHolds: 1 })
+  const streams = new StreamServer({ clock, readers, maxStreams: 2 })
+  const kept = streams.admit()
+  await streams.admitReader('alice')
+  clock.advance(119_999)
+  expect(streams.faults()).toEqual([])
+  kept.release()
+  clock.advance(1)
+  const [fault, ...others] = streams.faults()
+  expect([fault, others]).toMatchObject([{ kind: 'leaked_hold', id: 'stream 2' }, []])
+  await fault?.correct()
+  await fault?.correct()
+  expect([streams.admitted, [...readers.held()], streams.faults()]).toEqual([0, [], []])
+})
+
 it('takes no place of a reader who finds no room at the server', async () => {
   const readers = new LocalUserQuota({ maxHolds: 1 })
   const streams = new StreamServer({ clock: new FakeClock(), readers, maxStreamsPerAddress: 1 })

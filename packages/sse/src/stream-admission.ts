@@ -37,7 +37,8 @@ export class StreamAdmission {
   readonly limits: Required<StreamLimits>
   readonly #elapsedMs: () => number
   readonly #byNetwork = new Map<string, number>()
-  #size = 0
+  readonly #taken = new Set<Slot>()
+  #lastNumber = 0
   // What is left of a burst, and when that was so.
   #tokens: number
   #filledAtMs: number
@@ -53,7 +54,7 @@ export class StreamAdmission {
 
   /** The places that are taken. */
   get size(): number {
-    return this.#size
+    return this.#taken.size
   }
 
   /** The networks whose places are counted. */
@@ -61,15 +62,22 @@ export class StreamAdmission {
     return this.#byNetwork.size
   }
 
+  /** Those that were taken so long ago, each with its number. */
+  *takenFor(ms: number): Iterable<readonly [number, StreamSlot]> {
+    const before = this.#elapsedMs() - ms
+    for (const slot of this.#taken) if (slot.takenAtMs <= before) yield [slot.number, slot]
+  }
+
   /**
    * Takes a place.
    *
+   * @param beside another place that is given back with it.
    * @throws ProblemError `too_many_connections`, `address_connection_limit`, `connect_rate_limited`.
    */
-  take({ address, instead = [] }: AdmitOptions = {}): StreamSlot {
+  take({ address, instead = [] }: AdmitOptions = {}, beside?: StreamSlot): StreamSlot {
     const { maxStreams, maxStreamsPerAddress, streamsPerS } = this.limits
     const freed = instead.filter((slot): slot is Slot => slot instanceof Slot && slot.held)
-    if (maxStreams > 0 && this.#size - freed.length >= maxStreams) throw allTaken(maxStreams)
+    if (maxStreams > 0 && this.size - freed.length >= maxStreams) throw allTaken(maxStreams)
     const network = address === undefined || maxStreamsPerAddress === 0 ? undefined : networkOf(address)
     if (network !== undefined) {
       const freedThere = freed.filter((slot) => slot.network === network).length
@@ -78,9 +86,17 @@ export class StreamAdmission {
     }
     // Last: who is refused for another reason uses up nothing.
     if (streamsPerS > 0) this.#takeToken(streamsPerS)
-    this.#size += 1
     if (network !== undefined) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
-    return new Slot(network, this.#onRelease)
+    this.#lastNumber += 1
+    const slot = new Slot({
+      number: this.#lastNumber,
+      takenAtMs: this.#elapsedMs(),
+      network,
+      beside,
+      onRelease: this.#onRelease,
+    })
+    this.#taken.add(slot)
+    return slot
   }
 
   get #burst(): number {
@@ -95,8 +111,9 @@ export class StreamAdmission {
     this.#tokens -= 1
   }
 
-  readonly #onRelease = ({ network }: Slot): void => {
-    this.#size -= 1
+  readonly #onRelease = (slot: Slot): void => {
+    const { network } = slot
+    this.#taken.delete(slot)
     if (network !== undefined) countDown(this.#byNetwork, network)
   }
 }
@@ -107,12 +124,26 @@ function countDown(counts: Map<string, number>, key: string): void {
   else counts.delete(key)
 }
 
-class Slot implements StreamSlot {
+interface SlotInit {
+  readonly number: number
+  readonly takenAtMs: number
   readonly network: string | undefined
+  readonly beside: StreamSlot | undefined
+  readonly onRelease: (slot: Slot) => void
+}
+
+class Slot implements StreamSlot {
+  readonly number: number
+  readonly takenAtMs: number
+  readonly network: string | undefined
+  readonly #beside: StreamSlot | undefined
   #onRelease: ((slot: Slot) => void) | undefined
 
-  constructor(network: string | undefined, onRelease: (slot: Slot) => void) {
+  constructor({ number, takenAtMs, network, beside, onRelease }: SlotInit) {
+    this.number = number
+    this.takenAtMs = takenAtMs
     this.network = network
+    this.#beside = beside
     this.#onRelease = onRelease
   }
 
@@ -124,6 +155,7 @@ class Slot implements StreamSlot {
     const onRelease = this.#onRelease
     this.#onRelease = undefined
     onRelease?.(this)
+    this.#beside?.release()
   }
 }
 

@@ -3,6 +3,7 @@ import { LocalUserQuota } from '@tributary/quota'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import type { LogStream, ServeOptions } from './log-stream.ts'
 import { OpenStreams, type StreamTotals } from './open-streams.ts'
+import { placeFaults } from './place-faults.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'
 import { ReaderStreams } from './reader-streams.ts'
@@ -82,9 +83,9 @@ export class StreamServer {
     return this.#streams.has(opened)
   }
 
-  /** What of its streams and timers does not fit together. Looks at each: for whoever asks now and then. */
+  /** What of its streams, timers and places does not fit together. Looks at each: for whoever asks now and then. */
   faults(): ConsistencyFault[] {
-    return this.#streams.faults()
+    return [...this.#streams.faults(), ...placeFaults(this.#admission, this.#streams)]
   }
 
   /** Looks at every stream: for whoever asks now and then. */
@@ -111,7 +112,7 @@ export class StreamServer {
     if (reader === undefined) return this.admit(options)
     const place = await this.#readers.take(reader)
     try {
-      return slotWith(this.admit(options), place)
+      return this.#admission.take(options, place)
     } catch (error) {
       place.release()
       throw error
@@ -215,15 +216,5 @@ export class StreamServer {
 
   #isRevoked(credential: StreamCredential | undefined): boolean {
     return credential !== undefined && this.#options.isRevoked?.(credential) === true
-  }
-}
-
-/** One place that is two: both are given back together, once. */
-function slotWith(slot: StreamSlot, other: StreamSlot): StreamSlot {
-  return {
-    release: () => {
-      slot.release()
-      other.release()
-    },
   }
 }

@@ -1,7 +1,7 @@
 import type { Cluster } from '@tributary/cluster'
 import type { Clock, ComponentHealth, ConsistencyFault } from '@tributary/protocol'
 import { QuickCalls, type RedisConnections } from '@tributary/redis'
-import { LocalUserQuota, weightOf } from '../local-user-quota.ts'
+import { LocalUserQuota, leakedHolds, weightOf } from '../local-user-quota.ts'
 import type { Hold, QuotaLimits, TakeAnswer, UserQuota } from '../user-quota.ts'
 import { LivingNodes } from './living-nodes.ts'
 import { quotaFaults } from './quota-faults.ts'
@@ -101,8 +101,9 @@ export class RedisUserQuota implements UserQuota, Disposable {
   }
 
   async faults(): Promise<readonly ConsistencyFault[]> {
-    if (!this.#isShared) return []
-    return quotaFaults({
+    const leaked = leakedHolds(this)
+    if (!this.#isShared) return leaked
+    const faults = await quotaFaults({
       name: this.#name,
       nodeId: this.#nodeId,
       here: this.#here,
@@ -110,6 +111,7 @@ export class RedisUserQuota implements UserQuota, Disposable {
       living: await this.#living.read(),
       sayAgain: (userId) => this.#unsaid.sayAgain(userId),
     })
+    return [...leaked, ...faults]
   }
 
   [Symbol.dispose](): void {
