@@ -70,6 +70,6 @@ export async function healthOf({ url }: Place): Promise<{ status: number; body: 
 }
 
 /** Of an event of such a send. */
-function numberOf({ data }: CollectedEvent): number {
+export function numberOf({ data }: CollectedEvent): number {
   return typeof data === 'object' && data !== null && 'n' in data ? Number(data.n) : Number.NaN
 }

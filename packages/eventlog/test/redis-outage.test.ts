@@ -53,7 +53,7 @@ describeWithRedisServers('while Redis is away, a log', () => {
     const [first] = await bridged(a.log, 1)
     const head = a.log.idOf(a.log.head)
     expect(first).toMatchObject({ provisional: true, position: a.log.head })
-    expect(first?.event.id).toBe(`${head}~${first?.origin}`)
+    expect(first?.event.id).toBe(`${head}~${first?.origin}~${first?.origin}`)
     for (let i = 2; i <= 150; i++) await bridged(a.log, i).catch(() => undefined)
     expect(dataOf(a.provisional())).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
     expect(a.store.health).toMatchObject({

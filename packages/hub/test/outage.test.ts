@@ -58,7 +58,7 @@ describeWithRedisServers('while Redis is away, a hub', () => {
     expect([stays.sink.received, moves.sink.received]).toEqual(Array(2).fill(['before', 1, 2, 3]))
     a.hub.local.sendHealthCheck()
     const marked = moves.sink.lastEventId ?? ''
-    expect(marked).toMatch(new RegExp(`^${before}~[\\w-]+\\.\\d+$`))
+    expect(marked).toMatch(new RegExp(`^${before}~[\\w-]+\\.\\d+~[\\w-]+\\.\\d+$`))
     await expect(a.hub.probe()).rejects.toMatchObject({ code: 'store_unavailable' })
     await expect(a.connect({ groups, lastEventId: marked })).rejects.toMatchObject({
       code: 'store_unavailable',

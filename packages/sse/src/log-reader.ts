@@ -1,5 +1,5 @@
 import type { LogEntry } from '@tributary/eventlog'
-import type { Position } from '@tributary/protocol'
+import { type Position, ProblemError } from '@tributary/protocol'
 import { entryFrame } from './entry-frame.ts'
 import { LogReplay, type LogReplayOptions } from './log-replay.ts'
 import { ReaderPlace, type ReaderPlaceOptions } from './reader-place.ts'
@@ -17,6 +17,11 @@ export interface LogReaderOptions extends ReaderPlaceOptions, LogReplayOptions {
   readonly onComplete?: (hasTerminal: boolean) => void
   /** Called where the log cannot be read. */
   readonly onError?: (error: unknown) => void
+  /**
+   * Calls back a while later, for a reader whose place cannot be judged anew as the log is away again: it stays, and that is
+   * tried until it can. Default: that is an error as any other.
+   */
+  readonly later?: ((again: () => void) => void) | undefined
 }
 
 /**
@@ -173,8 +178,15 @@ export class LogReader {
       .run(() => this.#goLive(), relocates)
       .catch((error: unknown) => {
         if (replay.stopped) return
+        const { later, onError } = this.#options
+        if (relocates && later !== undefined && isStoreTrouble(error)) {
+          later(() => {
+            if (!replay.stopped) this.#catchUp(true)
+          })
+          return
+        }
         this.#state = 'stopped'
-        this.#options.onError?.(error)
+        onError?.(error)
       })
   }
 
@@ -192,4 +204,9 @@ export class LogReader {
     this.#completed = true
     onComplete(this.#place.sentN === log.head.n)
   }
+}
+
+/** A log of our own that cannot be read now; any other is somebody else's. */
+export function isStoreTrouble(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === 'store_unavailable'
 }

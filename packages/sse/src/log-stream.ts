@@ -4,7 +4,6 @@ import {
   type Cursor,
   type DisconnectReason,
   type Position,
-  ProblemError,
   RECONNECTS,
   type Topic,
 } from '@tributary/protocol'
@@ -12,7 +11,7 @@ import { DEFAULT_FORM, type FrameForm } from './entry-frame.ts'
 import type { EventStream } from './event-stream.ts'
 import type { Frame } from './frame.ts'
 import type { HeartbeatFrames } from './heartbeat-frames.ts'
-import { LogReader, type OverflowPolicy } from './log-reader.ts'
+import { isStoreTrouble, LogReader, type OverflowPolicy } from './log-reader.ts'
 import { SentMarks } from './sent-marks.ts'
 import type { StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
@@ -58,6 +57,8 @@ export interface LogStreamPlace {
   readonly gate: TurnGate
   /** What is gone up to this number the reader has been told, or does not miss. */
   readonly toldUpToN: number | undefined
+  /** As of its reader. */
+  readonly later: (again: () => void) => void
 }
 
 /** One reader's open stream over one log. */
@@ -68,7 +69,7 @@ export class LogStream {
   readonly #reader: LogReader
   readonly #follow: boolean
 
-  constructor(stream: EventStream, options: ServeOptions, { after, gate, toldUpToN }: LogStreamPlace) {
+  constructor(stream: EventStream, options: ServeOptions, { after, gate, toldUpToN, later }: LogStreamPlace) {
     const { log, connectionId, form = DEFAULT_FORM, follow, overflow, topics, accepts, onError } = options
     this.stream = stream
     this.connectionId = connectionId
@@ -81,6 +82,7 @@ export class LogStream {
       gate,
       after,
       toldUpToN,
+      later,
       sent: new SentMarks(options.cursor),
       overflow,
       topics,
@@ -157,9 +159,4 @@ export class LogStream {
   onEnd(listener: (end: StreamEnd) => void): void {
     this.stream.onEnd(listener)
   }
-}
-
-/** A log of our own that cannot be read now; any other is somebody else's. */
-function isStoreTrouble(error: unknown): boolean {
-  return error instanceof ProblemError && error.code === 'store_unavailable'
 }

@@ -4,37 +4,54 @@ import { type Cursor, formatOrigin, type Origin, parseOrigin } from '@tributary/
 /** Nodes whose marks a cursor carries at most; of one more the oldest is given up. */
 const MAX_NODES = 4
 /** Keys whose marks it carries at most, with the same end. */
-const MAX_KEYS = 16
+const MAX_KEYS = 12
+
+/** From which to which of its own. */
+interface Sent {
+  readonly from: number
+  readonly to: number
+}
 
 /**
- * What a reader was sent before it had a place in the log: by each node, up to which of its own; and the latest by their
- * keys, as another node may store them. It is passed over when the log tells it, and its cursor says so until then.
+ * What a reader was sent before it had a place in the log: of each node, from which to which of its own; and the latest by
+ * their keys, as another node may store them. It is passed over when the log tells it, and its cursor says so until then:
+ * `~<node>.<from>~<node>.<to>`, a node alone for all up to there, and `~<key>.0`.
  */
 export class SentMarks {
   // Most readers never have any.
-  #counts: Map<string, number> | undefined
+  #sent: Map<string, Sent> | undefined
 
   constructor(cursor?: Cursor) {
     const sent = cursor?.kind === 'event' ? (cursor.sent ?? []) : []
-    for (const text of sent) this.#note(parseOrigin(text))
+    const seen = new Set<string>()
+    for (const text of sent) {
+      const origin = parseOrigin(text)
+      if (origin === undefined) continue
+      const { node, count } = origin
+      const from = seen.has(node) ? this.#sent?.get(node)?.to : undefined
+      seen.add(node)
+      this.#set(node, { from: from ?? 0, to: Math.max(from ?? 0, count) })
+    }
   }
 
   get isEmpty(): boolean {
-    return this.#counts === undefined
+    return this.#sent === undefined
   }
 
   /** What stands behind the reader's place in its cursor. */
   get suffix(): string {
-    if (this.#counts === undefined) return ''
-    const origins = [...this.#counts].map(([node, count]) => ({ node, count }))
+    if (this.#sent === undefined) return ''
     // Keys come last.
-    const sorted = origins.toSorted((a, b) => Number(a.count === 0) - Number(b.count === 0))
-    return sorted.map((origin) => `~${formatOrigin(origin)}`).join('')
+    const sorted = [...this.#sent].toSorted(([, a], [, b]) => Number(a.to === 0) - Number(b.to === 0))
+    return sorted
+      .flatMap(([node, { from, to }]) => (from === 0 ? [to] : [from, to]).map((count) => ({ node, count })))
+      .map((origin) => `~${formatOrigin(origin)}`)
+      .join('')
   }
 
   /** Whether the reader was sent this entry. */
   has({ origin, aliases = [] }: LogEntry): boolean {
-    if (this.#counts === undefined) return false
+    if (this.#sent === undefined) return false
     return this.#covers(origin) || aliases.some((alias) => this.#covers(alias))
   }
 
@@ -45,38 +62,39 @@ export class SentMarks {
 
   /** Notes that the reader has passed an entry in the log: behind the last that it was sent, nothing is to be said. */
   pass({ origin: text, aliases = [] }: LogEntry): void {
-    const counts = this.#counts
-    const origin = counts === undefined ? undefined : parseOrigin(text)
-    if (counts === undefined || origin === undefined) return
-    if (origin.count >= (counts.get(origin.node) ?? Number.POSITIVE_INFINITY)) counts.delete(origin.node)
+    const all = this.#sent
+    const origin = all === undefined ? undefined : parseOrigin(text)
+    if (all === undefined || origin === undefined) return
+    if (origin.count >= (all.get(origin.node)?.to ?? Number.POSITIVE_INFINITY)) all.delete(origin.node)
     for (const alias of aliases) {
       const key = parseOrigin(alias)
       // That another stored what a node handed on says nothing of what it handed on before.
-      if (key?.count === 0) counts.delete(key.node)
+      if (key?.count === 0) all.delete(key.node)
     }
-    if (counts.size === 0) this.#counts = undefined
+    if (all.size === 0) this.#sent = undefined
   }
 
   #covers(text: string | undefined): boolean {
     const origin = parseOrigin(text)
-    return origin !== undefined && origin.count <= (this.#counts?.get(origin.node) ?? -1)
+    const sent = origin === undefined ? undefined : this.#sent?.get(origin.node)
+    return origin !== undefined && sent !== undefined && origin.count >= sent.from && origin.count <= sent.to
   }
 
   #note(origin: Origin | undefined): void {
     if (origin === undefined) return
     const { node, count } = origin
-    this.#counts ??= new Map()
-    const before = this.#counts.get(node) ?? 0
-    this.#counts.delete(node)
-    this.#counts.set(node, Math.max(before, count))
-    this.#bound(count === 0)
+    const { from, to } = this.#sent?.get(node) ?? { from: count, to: count }
+    this.#set(node, { from: Math.min(from, count), to: Math.max(to, count) })
   }
 
-  /** Gives up the oldest of a kind of which there are too many. */
-  #bound(isOfKeys: boolean): void {
-    const nodes = [...(this.#counts ?? [])].filter(([, count]) => (count === 0) === isOfKeys)
-    const [oldest] = nodes
-    if (nodes.length > (isOfKeys ? MAX_KEYS : MAX_NODES) && oldest !== undefined)
-      this.#counts?.delete(oldest[0])
+  #set(node: string, sent: Sent): void {
+    this.#sent ??= new Map()
+    this.#sent.delete(node)
+    this.#sent.set(node, sent)
+    const isOfKeys = sent.to === 0
+    const alike = [...this.#sent].filter(([, { to }]) => (to === 0) === isOfKeys)
+    const [oldest] = alike
+    // Of those of a kind of which there are too many.
+    if (alike.length > (isOfKeys ? MAX_KEYS : MAX_NODES) && oldest !== undefined) this.#sent.delete(oldest[0])
   }
 }

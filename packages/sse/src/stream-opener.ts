@@ -12,6 +12,8 @@ import type { TurnGate } from './turn-gate.ts'
 import { WriteTurn } from './write-turn.ts'
 
 const DEFAULT_RETRY_MS = 3_000
+/** How soon the place of a reader is judged again where the log was away. */
+const JUDGE_AGAIN_MS = 1_000
 
 export interface StreamOpenerOptions {
   readonly server: StreamServerOptions
@@ -74,6 +76,7 @@ export class StreamOpener {
       after,
       gate: this.#options.gate,
       toldUpToN: beginsAtOldest ? undefined : lostUpTo.n,
+      later: (again) => void this.#options.wheel.schedule(JUDGE_AGAIN_MS, again),
     })
   }
 

@@ -55,6 +55,11 @@ export class TcpProxy implements AsyncDisposable {
     this.cut()
   }
 
+  /** Resets each new connection, until `restore`; those there are go on. */
+  refuseNew(): void {
+    this.#isRefusing = true
+  }
+
   /** Passes on what the client sends, and keeps what comes back. */
   loseAnswers(): void {
     this.#losesAnswers = true

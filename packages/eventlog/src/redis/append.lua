@@ -3,22 +3,25 @@
 -- ARGV  1 life      the log as the caller knows it; '' on no account
 --       2 clock     the time in ms; '' for the server's
 --       3 origin    <node>.<k>, the caller's own name for this call
---       4 again     '1' where the call was made before, and may have been done
---       5 epoch     '' where it is not checked
---       6 closes    '1' where the last entry is the terminal one
---       7 once key  '' for none;  8 its fingerprint;  9 its window in ms
---       10 bytes    that are kept; '' for no bound
---       11 trail    places that are remembered
---       12 publish  PUBLISH or SPUBLISH;  13 channel of everything;  14 channel of hints
---       15 attributes changed, as JSON for those who follow; '' for none
---       16 count of attributes, then for each: name, '1' to set or '0' to take away, value
+--       4 again     where the call was made before, and may have been done: the number that it stands behind then; else ''
+--       5 known     number of a place that the log has had, by what the caller knows; 0 for none
+--       6 its ms;  7 its origin, '' where that is not known
+--       8 epoch     '' where it is not checked
+--       9 closes    '1' where the last entry is the terminal one
+--       10 once key '' for none;  11 its fingerprint;  12 its window in ms
+--       13 bytes    that are kept; '' for no bound
+--       14 trail    places that are remembered
+--       15 publish  PUBLISH or SPUBLISH;  16 channel of everything;  17 channel of hints
+--       18 attributes changed, as JSON for those who follow; '' for none
+--       19 count of attributes, then for each: name, '1' to set or '0' to take away, value
 --       count of entries, then for each: head, its length in UTF-16 units, data, its length, count of topics, then for each
 --       of these: topic, its channel ('' where a hint will do), events that are kept, ms that they are kept
 --
 -- Answers  {'ok', n, ms, version}   the first of the batch, of an empty one the head; version of the attributes where they
 --                                  were changed, else 0
 --          {'known', n, ms}   the once key was there; n is 0 where nothing was appended then
---          {'conflict'}, {'closed'}, {'stale', epoch}, {'gone'}: nothing was done
+--          {'lost'}   the log does not have the place that the caller knows of, as after a failover
+--          {'conflict'}, {'closed'}, {'stale', epoch}, {'gone'}, {'lost'}: nothing was done
 --
 -- Tells each entry on the channels of its topics and on that of everything, in the order of the numbers; entries without
 -- topics only there, a batch of them together. A message is lines, then head and data of each entry without a separator:
@@ -33,35 +36,37 @@ local meta = redis.call('HMGET', META, 'life', 'n', 'ms', 'c', 'e', 'o')
 if meta[1] ~= life then return { 'gone' } end
 local n, headMs = tonumber(meta[2]), tonumber(meta[3])
 
-if ARGV[4] == '1' then
-  local first
-  for _, passed in ipairs(redis.call('XREVRANGE', TRAIL, '+', '-', 'COUNT', 4096)) do
-    if field(passed, 'o') == origin then first = passed[1] end
-  end
-  if first then
-    local number, ms = place(first)
-    return { 'ok', number, ms, 0 }
+-- Mostly it is the head.
+local seenN, seenMs = tonumber(ARGV[5]), tonumber(ARGV[6])
+if (seenN ~= n or seenMs ~= headMs) and not stands(n, seenN, seenMs, ARGV[7]) then return { 'lost' } end
+
+if ARGV[4] ~= '' then
+  for _, passed in ipairs(redis.call('XRANGE', TRAIL, text(tonumber(ARGV[4]) + 1), '+')) do
+    if field(passed, 'o') == origin then
+      local number, ms = place(passed[1])
+      return { 'ok', number, ms, 0 }
+    end
   end
 end
 
 if meta[4] == '1' then return { 'closed' } end
 local epoch = tonumber(meta[5])
-if ARGV[5] ~= '' and tonumber(ARGV[5]) < epoch then return { 'stale', epoch } end
+if ARGV[8] ~= '' and tonumber(ARGV[8]) < epoch then return { 'stale', epoch } end
 local now = clock(ARGV[2])
 
-local once = ARGV[7] ~= '' and ONCE .. life .. ':' .. ARGV[7]
+local once = ARGV[10] ~= '' and ONCE .. life .. ':' .. ARGV[10]
 if once then
   local known = redis.call('GET', once)
   if known then
     local expires, knownN, knownMs, fingerprint = string.match(known, '^(%d+) (%d+) (%d+) (.*)$')
     if tonumber(expires) > now then
-      if fingerprint ~= ARGV[8] then return { 'conflict' } end
+      if fingerprint ~= ARGV[11] then return { 'conflict' } end
       return { 'known', tonumber(knownN), tonumber(knownMs) }
     end
   end
 end
 
-local at = 16
+local at = 19
 local function take()
   at = at + 1
   return ARGV[at - 1]
@@ -74,9 +79,9 @@ for _ = 1, attributes do
 end
 if attributes > 0 then
   version = redis.call('HINCRBY', META, 'v', 1)
-  redis.call(ARGV[12], ARGV[13], 'A ' .. life .. ' ' .. version .. '\n' .. ARGV[15])
+  redis.call(ARGV[15], ARGV[16], 'A ' .. life .. ' ' .. version .. '\n' .. ARGV[18])
 end
-if ARGV[5] ~= '' then redis.call('HSET', META, 'e', ARGV[5]) end
+if ARGV[8] ~= '' then redis.call('HSET', META, 'e', ARGV[8]) end
 
 local lines, payload = {}, {}
 -- Tells what has gathered.
@@ -85,8 +90,8 @@ local function tell(channels)
   local message = 'E ' .. life .. ' ' .. origin .. ' ' .. #lines .. '\n' .. table.concat(lines, '\n') .. '\n'
     .. table.concat(payload)
   lines, payload = {}, {}
-  for channel in pairs(channels) do redis.call(ARGV[12], channel, message) end
-  redis.call(ARGV[12], ARGV[13], message)
+  for channel in pairs(channels) do redis.call(ARGV[15], channel, message) end
+  redis.call(ARGV[15], ARGV[16], message)
 end
 
 local ms = math.max(now, headMs)
@@ -125,8 +130,8 @@ for i = 1, count do
     end
   end
   -- The entries of a run are in one stream, which tells its places itself.
-  if hasTopics or i == 1 then redis.call('XADD', TRAIL, 'MAXLEN', '~', ARGV[11], id, 'o', origin) end
-  local isLast = ARGV[6] == '1' and i == count
+  if hasTopics or i == 1 then redis.call('XADD', TRAIL, 'MAXLEN', '~', ARGV[14], id, 'o', origin) end
+  local isLast = ARGV[9] == '1' and i == count
   if isLast then redis.call('HSET', META, 'c', '1') end
   -- In their order: a reader of two topics has come as far as the last that it was told.
   if hasTopics then tell({}) end
@@ -135,20 +140,20 @@ for i = 1, count do
   payload[#payload + 1] = data
   if hasTopics then
     tell(channels)
-    if isWide then redis.call(ARGV[12], ARGV[14], 'H ' .. life .. ' ' .. text(n) .. ' ' .. text(ms)) end
+    if isWide then redis.call(ARGV[15], ARGV[17], 'H ' .. life .. ' ' .. text(n) .. ' ' .. text(ms)) end
   end
 end
 tell({})
 
 if count > 0 then redis.call('HSET', META, 'n', text(n), 'ms', text(ms)) end
 if once then
-  local value = text(now + tonumber(ARGV[9])) .. ' ' .. (count > 0 and text(first) or '0') .. ' ' .. text(ms) .. ' ' .. ARGV[8]
-  redis.call('SET', once, value, 'PX', ARGV[9])
+  local value = text(now + tonumber(ARGV[12])) .. ' ' .. (count > 0 and text(first) or '0') .. ' ' .. text(ms) .. ' ' .. ARGV[11]
+  redis.call('SET', once, value, 'PX', ARGV[12])
 end
 
 local kept = bytes > 0 and redis.call('HINCRBY', META, 'b', bytes) or 0
-if ARGV[10] ~= '' then
-  local maxBytes = tonumber(ARGV[10])
+if ARGV[13] ~= '' then
+  local maxBytes = tonumber(ARGV[13])
   -- The oldest of all is the first of the topic whose first is the lowest; another that has it, too, is the next.
   while kept > maxBytes do
     local oldest = redis.call('ZRANGE', FIRSTS, 0, 0, 'WITHSCORES')

@@ -10,6 +10,12 @@ export interface LogPlace {
   readonly closed: boolean
 }
 
+/** A place that a log has had. */
+export interface KnownPlace extends Position {
+  /** Who appended what stands there; '' where that is not known. */
+  readonly origin: string
+}
+
 export interface LogStateEvents {
   readonly onMoved: (head: Position) => void
   readonly onClosed: () => void
@@ -20,7 +26,7 @@ type Change = Readonly<Record<string, string | null>>
 /** Of attributes that are not all known here. */
 const UNKNOWN_VERSION = -1
 
-/** What a node knows of a log: which it is, how far it has handed it on, and its attributes. */
+/** What a node knows of a log: which it is, how far it has handed it on and has heard that it goes, and its attributes. */
 export class LogState {
   readonly runId: string | undefined
   /** Set once the log is dropped: nothing more is taken. */
@@ -32,6 +38,10 @@ export class LogState {
   #attributes: Map<string, string>
   #attributesVersion: number
   #place: LogPlace
+  #known: KnownPlace
+  // Where that is the first of several, the last of them.
+  #knownUpToN: number
+  #rewinds = 0
 
   constructor(fields: LogFields, events: LogStateEvents) {
     const { life, runId, zero, head, closed, attributes, attributesVersion } = fields
@@ -42,6 +52,8 @@ export class LogState {
     this.#attributes = attributes
     this.#attributesVersion = attributesVersion
     this.#place = { head, origin: '', closed }
+    this.#known = { ...head, origin: '' }
+    this.#knownUpToN = head.n
   }
 
   /** Another for each log, also for one that is made anew under the same name. */
@@ -59,6 +71,16 @@ export class LogState {
 
   get head(): Position {
     return this.#place.head
+  }
+
+  /** The last place that the log is known to have had, by whatever answer: handed on here or not. */
+  get known(): KnownPlace {
+    return this.#known
+  }
+
+  /** How often the log has turned out to have lost something, or to be another. */
+  get rewinds(): number {
+    return this.#rewinds
   }
 
   get closed(): boolean {
@@ -93,8 +115,24 @@ export class LogState {
   move(place: LogPlace): void {
     const wasClosed = this.closed
     this.#place = place
+    this.saw(place.head, place.origin)
     this.#events.onMoved(place.head)
     if (place.closed && !wasClosed) this.#events.onClosed()
+  }
+
+  /** Goes back to there, as what was later is lost. */
+  rewind(place: LogPlace): void {
+    this.#rewinds += 1
+    this.#known = { ...place.head, origin: '' }
+    this.#knownUpToN = place.head.n
+    this.move(place)
+  }
+
+  /** The log goes as far as this. @param first of several that were appended at once, of which this is the last. */
+  saw(last: Position, origin = '', first = last): void {
+    if (last.n <= this.#knownUpToN) return
+    this.#knownUpToN = last.n
+    this.#known = { ...first, origin }
   }
 
   /** The same where somebody else has brought the log further, and nobody follows it here. */

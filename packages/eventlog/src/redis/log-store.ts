@@ -4,18 +4,15 @@ import type { ChannelOwner } from './follow/log-subscriptions.ts'
 import type { TopicSubscriptions } from './follow/topic-subscriptions.ts'
 import type { LogFields } from './log-fields.ts'
 import type { LogKeys } from './redis-keys.ts'
-import type { ScriptAnswer } from './script-answer.ts'
 
 /** A log as its store holds it. */
 export interface StoredLog extends ChannelOwner {
   readonly name: string
+  /** Whether something of it would be stored again if a failover lost it. */
+  readonly keepsAnswered: boolean
 }
 
-type Run = (
-  script: RedisScript<ScriptAnswer>,
-  keys: LogKeys,
-  args: readonly (string | number)[],
-) => Promise<ScriptAnswer>
+type Run = <T>(script: RedisScript<T>, keys: LogKeys, args: readonly (string | number)[]) => Promise<T>
 
 /** What the logs of a store share. */
 export interface LogStore {

@@ -35,6 +35,22 @@ local function field(entry, name)
   return nil
 end
 
+-- Whether the log has had this place, as whoever was told of it knows it; its origin is '' where that is not known.
+local function stands(headN, n, ms, origin)
+  if n > headN then return false end
+  if n == 0 then return true end
+  local passed = redis.call('XREVRANGE', TRAIL, text(n), '-', 'COUNT', 1)[1]
+  if passed then
+    local passedN, passedMs = place(passed[1])
+    if passedN == n then return passedMs == ms and (origin == '' or field(passed, 'o') == origin) end
+    if passedMs > ms then return false end
+  end
+  local later = redis.call('XRANGE', TRAIL, text(n + 1), '+', 'COUNT', 1)[1]
+  if not later then return true end
+  local _, laterMs = place(later[1])
+  return laterMs >= ms
+end
+
 -- What an entry says: from its own stream, or where all of its topics share it.
 local function said(entry)
   local head = field(entry, 'h')

@@ -182,9 +182,18 @@ export class RedisEventLog implements EventLog, StoredLog {
 
   /** Compares it with what was handed on, where somebody follows it. Answers whether it does. */
   sync(): boolean {
-    if (this.#follower.isIdle && this.bufferedCount === 0) return false
+    if (this.#follower.isIdle && this.#appends.isIdle) return false
     this.#follower.syncSoon()
     return true
+  }
+
+  /** It may be another server's from now on. */
+  doubt(): void {
+    this.#appends.doubt()
+  }
+
+  get keepsAnswered(): boolean {
+    return !this.#appends.isIdle
   }
 
   /** Messages on these channels are missed from here on, or not any more. */
@@ -217,19 +226,18 @@ export class RedisEventLog implements EventLog, StoredLog {
   }
 
   async #findAnew(): Promise<void> {
-    if (!this.#follower.isIdle && !this.#appends.bridge.isFlushing) await this.#follower.sync()
-    else {
-      const place = await this.#reload()
-      if (place !== undefined) this.#follower.rewound(place)
-      else this.#state.isDropped = true
-    }
+    await this.#follower.sync()
     if (this.#state.isDropped) throw new LogClosedError(this.name)
   }
 
   async #reload(): Promise<LogPlace | undefined> {
     // A run that is gone was dropped; a hub goes on with what there is.
     const fields = await this.#store.reload(this.#keys, this.#state.runId === undefined)
-    return fields === undefined ? undefined : this.#state.load(fields)
+    if (fields === undefined) return undefined
+    const { life } = this.#state
+    const place = this.#state.load(fields)
+    if (life === this.#state.life) await this.#appends.findLost()
+    return place
   }
 
   #handOn(entries: readonly LogEntry[], place: LogPlace): void {
@@ -249,33 +257,41 @@ export class RedisEventLog implements EventLog, StoredLog {
     if (place.closed) this.#reads.history.clearFrames()
   }
 
-  #rewind(place: LogPlace): void {
-    this.#appends.bridge.forgetStored()
+  #rewind(place: LogPlace, isAnother: boolean): void {
     this.#rewindListeners.tell()
     this.#reads.history.reset(place.head)
     this.#keyed.forgetPlaces()
+    this.#state.rewind(place)
+    this.#appends.rewound(place.head, isAnother)
+  }
+
+  #leap(place: LogPlace): void {
+    this.#rewindListeners.tell()
+    this.#reads.history.reset(place.head)
     this.#state.move(place)
-    this.#appends.queue.release()
+    this.#appends.queue.handedOn(place.head.n)
   }
 
   #followerHost(): FollowerHost {
     const { after, unreachable, ask } = this.#store
-    const { queue, bridge } = this.#appends
+    const appends = this.#appends
+    const { queue } = appends
     return {
       state: this.#state,
       handOn: (entries, place) => this.#handOn(entries, place),
       entryOf: (told, origin) => this.#toldEntry(told, origin),
       onDropped: () => this.drop(),
       onEphemeral: (message) => this.#ephemerals.take(message),
-      rewind: (place) => this.#rewind(place),
+      rewind: (place, isAnother) => this.#rewind(place, isAnother),
+      leap: (place) => this.#leap(place),
       onOvertaken: (topics, afterN) => {
         this.#reads.overtaken.add(topics, afterN, this.head)
         this.#rewindListeners.tell()
       },
-      flush: () => bridge.flush(),
-      onCompared: () => bridge.forgetStored(),
+      store: () => appends.store(),
+      onCompared: () => appends.compared(),
       reload: () => this.#reload(),
-      onSuspect: () => queue.release(),
+      onSuspect: () => appends.suspect(),
       compare: (args) => ask(SYNC, this.#keys, args),
       readPage: async (afterN, upToN, topics) => {
         const page = await this.#reads.page(afterN, upToN, topics === undefined ? {} : { topics })

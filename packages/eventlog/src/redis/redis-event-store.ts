@@ -219,9 +219,12 @@ export class RedisEventStore implements EventStore {
     }
   }
 
-  /** What waits is stored at once; the others come in their turn, those that have missed something by themselves. */
+  /** It may be another server. What waits is stored at once; the others come in their turn, those that have missed something by themselves. */
   #onUp(): void {
-    for (const log of this.#logs.values()) if (log.bufferedCount > 0) log.sync()
+    for (const log of this.#logs.values()) {
+      log.doubt()
+      if (log.bufferedCount > 0) log.sync()
+    }
     this.#turns.hasten()
   }
 
@@ -230,12 +233,12 @@ export class RedisEventStore implements EventStore {
     if (known === log) this.#turns.moved(known)
   }
 
-  /** Keeps the newest few of those that have ended. */
+  /** Keeps the newest few of those that have ended, and those whose end a failover may still lose. */
   #onClosed(log: StoredLog): void {
     this.#ended.add(log)
     for (const oldest of this.#ended) {
       if (this.#ended.size <= ENDED_LOGS) return
-      this.#forget(oldest)
+      if (!oldest.keepsAnswered) this.#forget(oldest)
     }
   }
 

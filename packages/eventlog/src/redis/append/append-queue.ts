@@ -2,7 +2,7 @@ import type { Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { StoreUnavailableError } from '../../log-error.ts'
-import type { Appended, AppendRequest } from './append-request.ts'
+import type { Appended, AppendRequest, Attempt } from './append-request.ts'
 import { type EntryOf, PendingAppend } from './pending-append.ts'
 
 /** What the script answered: where the batch begins, or what came of its key. */
@@ -22,7 +22,7 @@ export interface AnsweredAppend {
 
 export interface AppendQueueOptions {
   /** Sends it. @throws RedisUnavailableError where it may be tried again. */
-  readonly send: (request: AppendRequest, k: number, again: boolean) => Promise<AppendAnswer>
+  readonly send: (attempt: Attempt) => Promise<AppendAnswer>
   readonly entryOf: EntryOf
   /** Whether an answered append, which ends there, is about to be handed on here. */
   readonly awaitsHandOn: (request: AppendRequest, last: Position) => boolean
@@ -31,7 +31,7 @@ export interface AppendQueueOptions {
   /** @param k of the append, where that may have been done. */
   readonly failure: (error: unknown, k?: number) => unknown
   /** Takes over what cannot be sent now; `undefined` where that is refused. @throws what it is refused with */
-  readonly bridge: (request: AppendRequest, k: number, again: boolean) => Appended | undefined
+  readonly bridge: (attempt: Attempt) => Appended | undefined
   /** Whether it is known that nothing can be sent now. */
   readonly isDown: () => boolean
   /** Whether something of before waits to be sent, so that what may wait stands behind it. */
@@ -51,11 +51,14 @@ const LAST_WAIT_MS = 400
 export class AppendQueue {
   readonly #options: AppendQueueOptions
   readonly #byK = new Map<number, PendingAppend>()
-  // By the number of their last entry: answered, and not handed on yet.
-  readonly #awaiting = new Map<number, PendingAppend>()
+  // Answered, and not handed on yet.
+  readonly #awaiting = new Set<PendingAppend>()
   // To be sent again, in order; and what comes meanwhile.
   readonly #again: PendingAppend[] = []
   #isRetrying = false
+  // How many are to be taken over, and whether that is being done.
+  #refused = 0
+  #isBridging = false
   #lastK = 0
   #handedOnN = 0
   #closed: { readonly error: unknown } | undefined
@@ -69,9 +72,9 @@ export class AppendQueue {
     if (request.againK === undefined) this.#lastK += 1
     const pending = new PendingAppend(request.againK ?? this.#lastK, request, this.#options.entryOf)
     this.#byK.set(pending.k, pending)
-    if (request.bridges && this.#options.isBridging())
-      this.#bridge(pending, new StoreUnavailableError('too much waits already'))
-    else if (this.#isRetrying) this.#again.push(pending)
+    if (request.bridges && this.#options.isBridging()) {
+      this.#refuse(pending, new StoreUnavailableError('too much waits already'))
+    } else if (this.#isRetrying) this.#again.push(pending)
     else void this.#send(pending)
     return pending.answer
   }
@@ -83,7 +86,7 @@ export class AppendQueue {
 
   /** The same by its number, of an append that is answered. */
   answeredEntryAt(position: Position): LogEntry | undefined {
-    for (const pending of this.#awaiting.values()) {
+    for (const pending of this.#awaiting) {
       const index = position.n - (pending.first?.n ?? 0)
       if (index >= 0 && index < pending.request.drafts.length) return pending.entryAt(index, position)
     }
@@ -93,7 +96,8 @@ export class AppendQueue {
   /** Everything up to here has been handed on. */
   handedOn(n: number): void {
     this.#handedOnN = n
-    for (const [lastN, pending] of this.#awaiting) if (lastN <= n) this.#finish(pending)
+    for (const pending of this.#awaiting)
+      if (pending.last !== undefined && pending.last.n <= n) this.#finish(pending)
   }
 
   /** A listener failed with one of these entries. Answers whether that is for somebody who appended it. */
@@ -103,7 +107,34 @@ export class AppendQueue {
 
   /** What is answered waits no more: nobody knows when it will be handed on. */
   release(): void {
-    for (const pending of this.#awaiting.values()) this.#finish(pending)
+    for (const pending of this.#awaiting) this.#finish(pending)
+  }
+
+  /** Whether something is answered, and not handed on yet. */
+  get isAwaiting(): boolean {
+    return this.#awaiting.size > 0
+  }
+
+  /** The log has lost something, and stands here: what is sent again may stand behind that. */
+  rewound(n: number): void {
+    this.#handedOnN = n
+    for (const pending of this.#byK.values()) {
+      pending.sinceN = Math.min(pending.sinceN, n)
+      pending.forgetEntries()
+    }
+  }
+
+  /** What was answered has been lost, and stands here now. */
+  moved(k: number, first: Position): void {
+    this.#byK.get(k)?.moveTo(first)
+  }
+
+  /** What was answered has been lost, and will not be taken again. */
+  lost(k: number, error: unknown): void {
+    const pending = this.#byK.get(k)
+    if (pending === undefined) return
+    this.#forget(pending)
+    pending.reject(this.#options.failure(error))
   }
 
   close(error: unknown): void {
@@ -123,7 +154,7 @@ export class AppendQueue {
 
   async #send(pending: PendingAppend): Promise<void> {
     try {
-      this.#answered(pending, await this.#options.send(pending.request, pending.k, pending.again))
+      this.#answered(pending, await this.#options.send(pending))
     } catch (error) {
       const isFinal = !(error instanceof RedisUnavailableError) || this.#closed !== undefined
       if (isFinal || (this.#isHopeless(error) && !this.#isRetrying)) this.#reject(pending, error)
@@ -152,7 +183,7 @@ export class AppendQueue {
       const [first] = this.#again
       if (first === undefined || this.#closed !== undefined) break
       try {
-        const answer = await send(first.request, first.k, first.again)
+        const answer = await send(first)
         this.#shift(first)
         this.#answered(first, answer)
         last = undefined
@@ -189,39 +220,66 @@ export class AppendQueue {
   #answered(pending: PendingAppend, answer: AppendAnswer): void {
     const { request } = pending
     if (answer.kind === 'known') {
-      this.#byK.delete(pending.k)
+      this.#forget(pending)
       pending.resolve(answer)
       return
     }
     pending.first = answer.first
     const { last } = pending
     const isWaiting = last !== undefined && !pending.isHandedOn && this.#options.awaitsHandOn(request, last)
-    if (isWaiting) this.#awaiting.set(last.n, pending)
+    if (isWaiting) this.#awaiting.add(pending)
     this.#options.onAnswered(request, { last, isWaiting, attributesVersion: answer.attributesVersion })
     if (!isWaiting) this.#finish(pending)
+    this.#bridgeInOrder()
   }
 
   #finish(pending: PendingAppend): void {
-    const { first, last } = pending
+    const { first } = pending
     if (first === undefined) return
-    this.#byK.delete(pending.k)
-    if (last !== undefined) this.#awaiting.delete(last.n)
+    this.#forget(pending)
     pending.finish(first)
+  }
+
+  #forget(pending: PendingAppend): void {
+    this.#byK.delete(pending.k)
+    this.#awaiting.delete(pending)
+    this.#bridgeInOrder()
   }
 
   #reject(pending: PendingAppend, error: unknown): void {
     const failure = this.#options.failure(error, pending.again ? pending.k : undefined)
     if (error instanceof RedisUnavailableError && pending.request.bridges && this.#closed === undefined) {
-      this.#bridge(pending, failure)
+      this.#refuse(pending, failure)
       return
     }
-    this.#byK.delete(pending.k)
+    this.#forget(pending)
     pending.reject(failure)
+  }
+
+  #refuse(pending: PendingAppend, error: unknown): void {
+    pending.refusal = { error }
+    this.#refused += 1
+    this.#bridgeInOrder()
+  }
+
+  /**
+   * Hands over what is not to be sent now, in order: what stands behind one that is still under way waits for what becomes
+   * of that. For whoever is sent the later one first is taken to have been sent the earlier.
+   */
+  #bridgeInOrder(): void {
+    if (this.#refused === 0 || this.#isBridging) return
+    this.#isBridging = true
+    for (const pending of this.#byK.values()) {
+      if (pending.refusal !== undefined) this.#bridge(pending, pending.refusal.error)
+      else if (pending.request.bridges && pending.first === undefined) break
+    }
+    this.#isBridging = false
   }
 
   /** @param refusal what it is refused with where it is not taken over. */
   #bridge(pending: PendingAppend, refusal: unknown): void {
     this.#byK.delete(pending.k)
+    this.#refused -= 1
     const entries = pending.entries.filter(({ position }) => position.n <= this.#handedOnN)
     // Only its answer was lost: whoever follows has been told of it.
     if (entries.length > 0 && entries.length === pending.request.drafts.length) {
@@ -229,7 +287,7 @@ export class AppendQueue {
       return
     }
     try {
-      const bridged = this.#options.bridge(pending.request, pending.k, pending.again)
+      const bridged = this.#options.bridge(pending)
       if (bridged === undefined) pending.reject(refusal)
       else pending.resolve(bridged)
     } catch (error) {

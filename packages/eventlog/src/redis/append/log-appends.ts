@@ -1,4 +1,5 @@
-import { formatOrigin, parseOrigin, type Topic } from '@tributary/protocol'
+import { formatOrigin, type Position, parseOrigin, type Topic } from '@tributary/protocol'
+import { RedisUnavailableError } from '@tributary/redis'
 import type {
   Append,
   AppendOptions,
@@ -9,15 +10,16 @@ import type {
   OpenOptions,
 } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
-import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../../log-error.ts'
-import { APPEND } from '../log-scripts.ts'
+import { LogClosedError, StoreUnavailableError } from '../../log-error.ts'
+import { LogChangedError } from '../log-changed-error.ts'
 import type { LogState } from '../log-state.ts'
 import type { LogStore } from '../log-store.ts'
 import type { LogKeys } from '../redis-keys.ts'
-import { AnswerReader } from '../script-answer.ts'
 import { storedDraft } from '../stored-entry.ts'
-import { type AnsweredAppend, type AppendAnswer, AppendQueue } from './append-queue.ts'
-import { type AppendRequest, appendArguments, markOf } from './append-request.ts'
+import { AnsweredAppends } from './answered-appends.ts'
+import { type AnsweredAppend, AppendQueue } from './append-queue.ts'
+import { type AppendRequest, type Attempt, markOf } from './append-request.ts'
+import { AppendSender } from './append-sender.ts'
 import type { KeyedEntries } from './keyed-entries.ts'
 import { OutageBridge } from './outage-bridge.ts'
 
@@ -51,14 +53,36 @@ export class LogAppends {
   /** What waits for Redis, handed on here already. */
   readonly bridge: OutageBridge
   readonly #init: LogAppendsInit
+  readonly #sender: AppendSender
+  readonly #answered = new AnsweredAppends()
   #cancelSync: (() => void) | undefined
 
   constructor(init: LogAppendsInit) {
     this.#init = init
-    const { name, state, store, keyed, handOnUnstored: handOn } = init
-    const send = (request: AppendRequest, k: number, again: boolean) => this.#send(request, k, again)
-    this.bridge = new OutageBridge({ name, state, store, keyed, send, handOn })
+    const { name, keys, options, state, store, keyed, findAnew, handOnUnstored: handOn } = init
+    const answered = this.#answered
+    this.#sender = new AppendSender({
+      name,
+      keys,
+      options,
+      state,
+      store,
+      findAnew,
+      onAppended: (attempt, first) => {
+        const { length } = attempt.request.drafts
+        answered.add(attempt, first, store.elapsed())
+        if (length === 0) return
+        state.saw({ ms: first.ms, n: first.n + length - 1 }, this.#originOf(attempt.k), first)
+      },
+    })
+    const send = (attempt: Attempt) => this.#sender.sendNow(attempt)
+    this.bridge = new OutageBridge({ name, state, store, keyed, answered, send, isAway, handOn })
     this.queue = this.#newQueue()
+  }
+
+  /** Whether there is nothing that a failover could lose, or an outage keeps. */
+  get isIdle(): boolean {
+    return this.bridge.size === 0 && this.#answered.isEmpty
   }
 
   async append(batch: readonly Append[], options: AppendOptions): Promise<readonly LogEntry[]> {
@@ -104,6 +128,59 @@ export class LogAppends {
     await this.bridge.flush().catch(() => undefined)
   }
 
+  /** Stores first what the log has lost, then what waits for Redis. @throws what is to be tried again. */
+  async store(): Promise<void> {
+    await this.#findLost()
+    await this.#answered.restore({
+      send: async (attempt) => {
+        const answer = await this.#sender.sendNow(attempt)
+        if (answer.kind === 'appended') this.queue.moved(attempt.k, answer.first)
+      },
+      isAway,
+      onRefused: (k, error) => this.queue.lost(k, error),
+    })
+    await this.bridge.flush()
+  }
+
+  /** The log was found to have lost something: looks what of this node's. */
+  findLost(): Promise<void> {
+    this.#answered.doubt()
+    return this.#findLost()
+  }
+
+  /** It is to be looked whether what was answered is there, before anything else is sent. */
+  doubt(): void {
+    if (this.#answered.isEmpty) return
+    this.#answered.doubt()
+    this.#sender.doubt()
+  }
+
+  /** The log has lost something, or is another, and stands here: nothing is sent before what was lost is stored again. */
+  rewound(head: Position, isAnother: boolean): void {
+    if (isAnother) {
+      this.#answered.clear()
+      this.queue.release()
+    }
+    this.#answered.rewound(head.n)
+    this.queue.rewound(head.n)
+    this.bridge.rewound(head.n)
+    this.#sender.doubt()
+  }
+
+  /** The log has been compared, is whole, and all of it has been handed on. */
+  compared(): void {
+    this.#sender.trust()
+    this.#answered.seen(this.#init.store.elapsed())
+    this.queue.handedOn(this.#init.state.head.n)
+    this.bridge.forgetStored()
+  }
+
+  /** Nobody knows for now when what was appended will be handed on. */
+  suspect(): void {
+    // Else the next comparison does that.
+    if (this.bridge.size > 0 || this.#init.store.unreachable() !== undefined) this.queue.release()
+  }
+
   /** Ends what is under way, as the store is closed. */
   end(error: Error): void {
     this.#cancelSync?.()
@@ -118,6 +195,13 @@ export class LogAppends {
     if (isClosed || state.isDropped) throw new LogClosedError(name)
   }
 
+  #findLost(): Promise<void> {
+    return this.#answered.findLost(
+      (sinceN, ks) => this.#sender.find(sinceN, ks),
+      (k, first) => this.queue.moved(k, first),
+    )
+  }
+
   /** The number of an append of ours by its name. */
   #ownCount(origin: string | undefined): number | undefined {
     const { node, count } = parseOrigin(origin) ?? {}
@@ -125,10 +209,13 @@ export class LogAppends {
   }
 
   #failure(error: unknown, k?: number): unknown {
-    const { node, failure } = this.#init.store
-    const known = failure(error)
+    const known = this.#init.store.failure(error)
     if (k === undefined || !(known instanceof StoreUnavailableError)) return known
-    return new StoreUnavailableError(known.reason, known.cause, formatOrigin({ node, count: k }))
+    return new StoreUnavailableError(known.reason, known.cause, this.#originOf(k))
+  }
+
+  #originOf(count: number): string {
+    return formatOrigin({ node: this.#init.store.node, count })
   }
 
   async #append(request: AppendRequest) {
@@ -143,14 +230,14 @@ export class LogAppends {
 
   #newQueue(): AppendQueue {
     const { state, hearsOf, store, keyed } = this.#init
-    const { after, elapsed, retryMs, node } = store
+    const { after, elapsed, retryMs } = store
     return new AppendQueue({
-      send: (request, k, again) => this.#send(request, k, again),
+      send: (attempt) => this.#sender.send(attempt),
       entryOf: (request, index, position, k) => {
         const draft = request.drafts[index]
         const mark = markOf(request)
         if (draft === undefined) throw new RangeError(`a batch has no entry ${index}`)
-        const origin = formatOrigin({ node, count: k })
+        const origin = this.#originOf(k)
         const entry = { ...placedEntry(draft, position, state.idOf(position)), origin }
         return mark === undefined ? entry : keyed.aliased({ ...entry, aliases: [mark] })
       },
@@ -158,7 +245,7 @@ export class LogAppends {
         last.n > state.head.n && drafts.some(({ topics }) => hearsOf(topics)),
       onAnswered: (request, answered) => this.#onAnswered(request, answered),
       failure: (error, k) => this.#failure(error, k),
-      bridge: (request, k, again) => this.bridge.take(request, k, again),
+      bridge: (attempt) => this.bridge.take(attempt),
       isDown: () => !store.takesWrites(),
       isBridging: () => this.bridge.size > 0,
       after,
@@ -167,41 +254,33 @@ export class LogAppends {
     })
   }
 
-  async #send(request: AppendRequest, k: number, again: boolean): Promise<AppendAnswer> {
-    const { name, keys, options, state, store, findAnew } = this.#init
-    const { retention, maxBytes } = options
-    const { life } = state
-    const origin = formatOrigin({ node: store.node, count: k })
-    const { publish } = store
-    const given = { life, clock: store.clock(), origin, again, maxBytes, publish, keys, retention }
-    const answer = new AnswerReader(await store.run(APPEND, keys, appendArguments(request, given)))
-    const kind = answer.text()
-    if (kind === 'ok') {
-      return { kind: 'appended', first: answer.position(), attributesVersion: answer.number() }
-    }
-    if (kind === 'known') {
-      const { n, ms } = answer.position()
-      return { kind, n, ms }
-    }
-    if (kind === 'closed') throw new LogClosedError(name)
-    if (kind === 'stale') throw new StaleEpochError(name, request.options?.epoch ?? 0, answer.number())
-    if (kind === 'conflict') throw new OnceConflictError(name)
-    // Whoever else noticed may have found it already.
-    if (life === state.life) await findAnew()
-    return this.#send(request, k, again)
-  }
-
   #onAnswered({ options, closes = false }: AppendRequest, answered: AnsweredAppend): void {
-    const { state, store, isFollowed, sync } = this.#init
+    const { state, isFollowed } = this.#init
     const { last, isWaiting, attributesVersion } = answered
     if (options?.attributes !== undefined) state.changed(attributesVersion, options.attributes)
     if (!isFollowed() && last !== undefined) {
       state.moveOn({ head: last, origin: '', closed: state.closed || closes })
     }
-    if (!isWaiting) return
+    if (isWaiting) this.#watch()
+  }
+
+  /** Has the log compared, again and again, until nothing waits to be handed on. */
+  #watch(): void {
+    const { store, sync } = this.#init
     this.#cancelSync ??= store.after(HAND_ON_LIMIT_MS, () => {
       this.#cancelSync = undefined
-      if (this.queue.size > 0) sync()
+      if (!this.queue.isAwaiting) return
+      sync()
+      this.#watch()
     })
   }
+}
+
+/** Whether it is to be tried again. */
+function isAway(error: unknown): boolean {
+  return (
+    error instanceof RedisUnavailableError ||
+    error instanceof StoreUnavailableError ||
+    error instanceof LogChangedError
+  )
 }

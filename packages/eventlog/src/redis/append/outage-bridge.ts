@@ -1,11 +1,11 @@
 import { formatOrigin } from '@tributary/protocol'
-import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
-import { StoreUnavailableError } from '../../log-error.ts'
 import type { LogState } from '../log-state.ts'
 import type { LogStore } from '../log-store.ts'
-import type { Appended, AppendRequest } from './append-request.ts'
+import type { StoredDraft } from '../stored-entry.ts'
+import type { Answered, AnsweredAppends } from './answered-appends.ts'
+import type { Appended, Attempt } from './append-request.ts'
 import { markOf } from './append-request.ts'
 import type { KeyedEntries } from './keyed-entries.ts'
 import { OutageBuffer } from './outage-buffer.ts'
@@ -16,7 +16,10 @@ export interface OutageBridgeInit {
   readonly state: LogState
   readonly store: LogStore
   readonly keyed: KeyedEntries
-  readonly send: (request: AppendRequest, k: number, again: boolean) => Promise<unknown>
+  readonly answered: AnsweredAppends
+  readonly send: (attempt: Attempt) => Promise<unknown>
+  /** Whether what that failed with is to be tried again. */
+  readonly isAway: (error: unknown) => boolean
   /** Hands on here what has no place yet. */
   readonly handOn: (entry: LogEntry) => void
 }
@@ -41,17 +44,28 @@ export class OutageBridge {
 
   /** What waits no more is not provisional any more. */
   forgetStored(): void {
-    this.provisional.forgetStored(() => this.#buffer.waiting)
+    const { answered, state } = this.#init
+    this.provisional.forgetStored(() => {
+      const unsettled = answered.unsettled(state.head.n).map(({ k }) => k)
+      return new Set([...this.#buffer.waiting, ...unsettled])
+    })
   }
 
-  get isFlushing(): boolean {
-    return this.#isFlushing
+  /**
+   * The log was rewound: what is sent again may stand behind this number. What is lost comes before what waits, for readers
+   * who find their places anew, so that these have all of it in order.
+   */
+  rewound(n: number): void {
+    this.#buffer.rewound(n)
+    this.forgetStored()
+    const lost = this.#notNoted(this.#init.answered.unsettled(n))
+    this.provisional.addFirst(lost.flatMap((item) => this.#entriesOf(item)))
   }
 
   /** Hands an append on here that cannot be stored now, and keeps it. `undefined` where there is no room. */
-  take(request: AppendRequest, k: number, again: boolean): Appended | undefined {
-    const { name, state, store, keyed, handOn } = this.#init
-    const { drafts, once } = request
+  take(attempt: Attempt): Appended | undefined {
+    const { name, store, keyed, answered, state, handOn } = this.#init
+    const { drafts, once } = attempt.request
     const [draft] = drafts
     // A key may stand alone: of what is told, and not stored.
     if (drafts.length > 1 || (draft === undefined && once === undefined)) return undefined
@@ -59,23 +73,18 @@ export class OutageBridge {
       return { kind: 'known', n: 0, ms: 0, waits: true }
     const known = once === undefined ? undefined : keyed.placeOf(once, store.now())
     if (known !== undefined) return { kind: 'known', ...known }
-    if (!this.#buffer.add({ request, k, again })) return undefined
-    if (draft === undefined) return { kind: 'appended', entries: [] }
-    const origin = formatOrigin({ node: store.node, count: k })
-    const now = { ms: Math.trunc(store.now()), n: state.head.n }
-    const mark = markOf(request)
-    if (mark !== undefined) keyed.bridge(mark, origin)
-    const marks = mark === undefined ? [origin] : [origin, mark]
-    const entry: LogEntry = {
-      ...placedEntry(draft, now, [state.idOf(state.head), ...marks].join('~')),
-      position: state.head,
-      origin,
-      ...(mark === undefined ? {} : { aliases: [mark] }),
-      provisional: true,
+    if (!this.#buffer.hasRoomFor(attempt)) return undefined
+    // What Redis has, by its answer, and has not told before it went away stands before what comes now.
+    const unseen = draft === undefined ? [] : this.#notNoted(answered.unseen(state.head.n))
+    // Who has one of a batch would be taken to have them all.
+    if (unseen.some(({ request }) => request.drafts.length > 1)) return undefined
+    this.#buffer.add(attempt)
+    const entries = this.#entriesOf(attempt)
+    for (const entry of [...unseen.flatMap((item) => this.#entriesOf(item)), ...entries]) {
+      this.provisional.add(entry)
+      handOn(entry)
     }
-    this.provisional.add(entry)
-    handOn(entry)
-    return { kind: 'appended', entries: [entry] }
+    return { kind: 'appended', entries }
   }
 
   /** Stores what is kept. @throws what it failed with where it is to be tried again. */
@@ -83,12 +92,39 @@ export class OutageBridge {
     if (this.#buffer.size === 0 || this.#isFlushing) return
     this.#isFlushing = true
     try {
-      await this.#buffer.flush(
-        ({ request, k, again }) => this.#init.send(request, k, again),
-        (error) => error instanceof RedisUnavailableError || error instanceof StoreUnavailableError,
-      )
+      const { send, isAway } = this.#init
+      await this.#buffer.flush(send, isAway)
     } finally {
       this.#isFlushing = false
+    }
+  }
+
+  /** Those that readers may be told of before their place, and are not already. */
+  #notNoted(items: readonly Answered[]): readonly Answered[] {
+    if (items.length === 0) return items
+    const noted = this.provisional.counts
+    return items.filter(
+      ({ request: { bridges, drafts }, k }) => bridges && drafts.length > 0 && !noted.has(k),
+    )
+  }
+
+  #entriesOf({ request, k }: Attempt): LogEntry[] {
+    return request.drafts.map((draft) => this.#entryOf(draft, markOf(request), k))
+  }
+
+  #entryOf(draft: StoredDraft, mark: string | undefined, k: number): LogEntry {
+    const { state, store, keyed } = this.#init
+    const origin = formatOrigin({ node: store.node, count: k })
+    const now = { ms: Math.trunc(store.now()), n: state.head.n }
+    if (mark !== undefined) keyed.bridge(mark, origin)
+    // As in the cursor of a reader who was sent nothing else.
+    const marks = [origin, origin, ...(mark === undefined ? [] : [mark])]
+    return {
+      ...placedEntry(draft, now, [state.idOf(state.head), ...marks].join('~')),
+      position: state.head,
+      origin,
+      ...(mark === undefined ? {} : { aliases: [mark] }),
+      provisional: true,
     }
   }
 }

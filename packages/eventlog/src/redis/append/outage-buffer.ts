@@ -1,15 +1,6 @@
 import type { OnceKey } from '../../event-log.ts'
 import { OnceConflictError } from '../../log-error.ts'
-import type { AppendRequest } from './append-request.ts'
-
-/** An append that was handed on here and is to be stored. */
-export interface Buffered {
-  readonly request: AppendRequest
-  /** What it is known by among those of this node. */
-  readonly k: number
-  /** Whether it was sent before, and may have been done. */
-  again: boolean
-}
+import type { Attempt } from './append-request.ts'
 
 export interface OutageLimits {
   readonly maxEvents: number
@@ -22,7 +13,7 @@ const FLUSH_AT_ONCE = 64
 /** What was appended while Redis is away, in order: so much of it, then it is full. */
 export class OutageBuffer {
   readonly #limits: OutageLimits
-  readonly #items: Buffered[] = []
+  readonly #items: Attempt[] = []
   #bytes = 0
 
   constructor(limits: OutageLimits) {
@@ -33,13 +24,19 @@ export class OutageBuffer {
     return this.#items.length
   }
 
-  /** Answers whether there was room. */
-  add(item: Buffered): boolean {
-    const bytes = this.#bytes + bytesOf(item)
-    if (this.#items.length >= this.#limits.maxEvents || bytes > this.#limits.maxBytes) return false
+  hasRoomFor(item: Attempt): boolean {
+    const { maxEvents, maxBytes } = this.#limits
+    return this.#items.length < maxEvents && this.#bytes + bytesOf(item) <= maxBytes
+  }
+
+  add(item: Attempt): void {
     this.#items.push(item)
-    this.#bytes = bytes
-    return true
+    this.#bytes += bytesOf(item)
+  }
+
+  /** The log was rewound: what is sent again may stand behind this number. */
+  rewound(n: number): void {
+    for (const item of this.#items) item.sinceN = Math.min(item.sinceN, n)
   }
 
   /** What those that wait are known by. */
@@ -60,10 +57,7 @@ export class OutageBuffer {
    *
    * @param send resolves once it is stored; rejects with what `isAway` knows where it is to be tried again.
    */
-  async flush(
-    send: (item: Buffered) => Promise<unknown>,
-    isAway: (error: unknown) => boolean,
-  ): Promise<void> {
+  async flush(send: (item: Attempt) => Promise<unknown>, isAway: (error: unknown) => boolean): Promise<void> {
     while (this.#items.length > 0) {
       const batch = this.#items.slice(0, FLUSH_AT_ONCE)
       const sent = await Promise.allSettled(batch.map(send))
@@ -79,6 +73,7 @@ export class OutageBuffer {
   }
 }
 
-function bytesOf({ request: { drafts } }: Buffered): number {
+/** Characters of what an append says. */
+export function bytesOf({ request: { drafts } }: Pick<Attempt, 'request'>): number {
   return drafts.reduce((sum, { head, json }) => sum + head.length + json.length, 0)
 }

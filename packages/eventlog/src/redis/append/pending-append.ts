@@ -1,25 +1,27 @@
 import type { Position } from '@tributary/protocol'
 import type { LogEntry } from '../../event-log.ts'
-import type { Appended, AppendRequest } from './append-request.ts'
+import type { Appended, AppendRequest, Attempt } from './append-request.ts'
 
 /** Makes an entry of a request that has its place. */
 export type EntryOf = (request: AppendRequest, index: number, position: Position, k: number) => LogEntry
 
 /** An append that is under way. */
-export class PendingAppend {
+export class PendingAppend implements Attempt {
   /** Its number among those of this node. */
   readonly k: number
   readonly request: AppendRequest
   readonly answer: Promise<Appended>
   readonly resolve: (appended: Appended) => void
   readonly reject: (error: unknown) => void
-  /** Whether it was sent before, and may have been done. */
   again: boolean
+  sinceN: number
+  /** What it is refused with, where it cannot be sent now and is not taken over. */
+  refusal: { readonly error: unknown } | undefined
   /** There once it is answered. */
   first: Position | undefined
   readonly #entryOf: EntryOf
   // Those that were handed on already; the others are made when it is answered.
-  readonly #entries: (LogEntry | undefined)[] = []
+  #entries: (LogEntry | undefined)[] = []
   readonly #failures: unknown[] = []
 
   constructor(k: number, request: AppendRequest, entryOf: EntryOf) {
@@ -27,6 +29,7 @@ export class PendingAppend {
     this.k = k
     this.request = request
     this.again = request.againK !== undefined
+    this.sinceN = this.again ? 0 : Number.POSITIVE_INFINITY
     this.answer = promise
     this.resolve = resolve
     this.reject = reject
@@ -55,6 +58,17 @@ export class PendingAppend {
     const made = this.#entries[index] ?? this.#entryOf(this.request, index, position, this.k)
     this.#entries[index] = made
     return made
+  }
+
+  /** What was handed on of it was in a log that is not there any more. */
+  forgetEntries(): void {
+    this.#entries = []
+  }
+
+  /** Its place was lost before it was handed on there, and it has another. */
+  moveTo(first: Position): void {
+    this.first = first
+    this.forgetEntries()
   }
 
   /** Notes that a listener failed with one of these entries. Answers whether one is of this append. */

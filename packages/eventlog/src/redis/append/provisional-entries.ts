@@ -14,8 +14,18 @@ export class ProvisionalEntries {
     return this.#entries
   }
 
+  /** What they are known by among those of this node. */
+  get counts(): ReadonlySet<number> {
+    return new Set(this.#entries.map(({ origin }) => countOf(origin)))
+  }
+
   add(entry: LogEntry): void {
     this.#entries.push(entry)
+  }
+
+  /** Puts these before all others. */
+  addFirst(entries: readonly LogEntry[]): void {
+    this.#entries = [...entries, ...this.#entries]
   }
 
   /** What waits no more has been handed on with its place, or is lost with the log that it was in. */

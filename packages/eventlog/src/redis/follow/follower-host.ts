@@ -13,13 +13,15 @@ export interface FollowerHost {
   onDropped(): void
   /** Something was told that is in no log. */
   onEphemeral(message: string): void
-  /** The log has not got what was handed on, or not any more: its readers find their places anew. */
-  rewind(place: LogPlace): void
+  /** The log has lost what it had, or is another: its readers find their places anew. */
+  rewind(place: LogPlace, isAnother: boolean): void
+  /** So much is to be handed on that its readers read on by themselves, each from its place. */
+  leap(place: LogPlace): void
   /** Something of these topics after this number was lost on the way, and others have come since. */
   onOvertaken(topics: readonly Topic[], afterN: number): void
-  /** Stores what waits for that, before anything else is handed on. */
-  flush(): Promise<void>
-  /** All that was stored before the comparison began has been handed on. */
+  /** Stores what the log has lost, and what waits for that, before anything else is handed on. */
+  store(): Promise<void>
+  /** The log is whole, and all that was stored before the comparison began has been handed on. */
   onCompared(): void
   /** Loads what the log is now. Answers where it stands; `undefined` where there is none any more. */
   reload(): Promise<LogPlace | undefined>

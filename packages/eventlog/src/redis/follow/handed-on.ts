@@ -1,4 +1,4 @@
-import type { Topic } from '@tributary/protocol'
+import type { Position, Topic } from '@tributary/protocol'
 import type { LogEntry } from '../../event-log.ts'
 import { indexedTopics } from '../../log-window.ts'
 import type { ToldEntry } from './log-message.ts'
@@ -8,25 +8,26 @@ import type { FollowedTopic, TopicSubscriptions } from './topic-subscriptions.ts
 export class HandedOn {
   readonly #subscriptions: TopicSubscriptions
   // Everything of the followed topics up to here has been handed on, at the last comparison.
-  #comparedN: number
+  #compared: Position
 
-  constructor(subscriptions: TopicSubscriptions, headN: number) {
+  constructor(subscriptions: TopicSubscriptions, head: Position) {
     this.#subscriptions = subscriptions
-    this.#comparedN = headN
+    this.#compared = head
   }
 
-  get comparedN(): number {
-    return this.#comparedN
+  get compared(): Position {
+    return this.#compared
   }
 
   /** The log has been compared, and everything up to here been handed on. */
-  compared(n: number): void {
-    this.#comparedN = n
+  compareTo(head: Position): void {
+    this.#compared = head
   }
 
-  /** The log is another, and stands here. */
-  rewound(n: number): void {
-    this.#comparedN = n
+  /** The log is another, or has lost something, and stands here. */
+  rewound(head: Position): void {
+    const { n } = head
+    this.#compared = head
     for (const followed of this.#subscriptions.all()) {
       followed.lastN = 0
       if (followed.completeFromN !== undefined) followed.completeFromN = n
@@ -57,7 +58,7 @@ export class HandedOn {
 
   /** Up to which number nothing of a topic is missing here. */
   knownN({ lastN, completeFromN = 0 }: FollowedTopic): number {
-    return Math.max(lastN, completeFromN, this.#comparedN)
+    return Math.max(lastN, completeFromN, this.#compared.n)
   }
 
   /** Whether something of one of its topics was before it that has not been handed on. @param toldN comes with it. */

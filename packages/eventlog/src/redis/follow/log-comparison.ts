@@ -20,19 +20,17 @@ export class LogComparison {
     this.#handedOn = handedOn
   }
 
-  async run(): Promise<void> {
+  /** Answers whether the log is the one that is known here, and has lost nothing. Else it is found anew. */
+  async run(): Promise<boolean> {
     const { state } = this.#host
-    const { head, origin } = state.place
-    const args = [state.life, head.n, head.ms, origin, this.#handedOn.comparedN, state.attributesVersion]
+    const { n, ms, origin } = state.known
+    const { compared } = this.#handedOn
+    const args = [state.life, n, ms, origin, compared.n, state.attributesVersion, compared.n, compared.ms]
     const answer = new AnswerReader(await this.#host.compare(args))
-    if (answer.text() === 'ok') await this.#catchUp(answer)
+    const isKnown = answer.text() === 'ok'
+    if (isKnown) await this.#catchUp(answer)
     else await this.#findAnew()
-  }
-
-  /** The log has turned out to be another. */
-  rewound(place: LogPlace): void {
-    this.#handedOn.rewound(place.head.n)
-    this.#host.rewind(place)
+    return isKnown
   }
 
   async #catchUp(answer: AnswerReader): Promise<void> {
@@ -48,7 +46,7 @@ export class LogComparison {
     if (topics !== undefined) await this.#findOvertaken(topics)
     if (topics === undefined || topics.length > 0) await this.#readUpTo(place, topics)
     if (head.n > state.head.n) this.#host.handOn([], place)
-    this.#handedOn.compared(head.n)
+    this.#handedOn.compareTo(head)
   }
 
   /** Those that have something that was not handed on; `undefined` for everything. */
@@ -94,7 +92,7 @@ export class LogComparison {
       const { entries, hasMore, lostUpTo } = await host.readPage(beforeN, head.n, topics)
       // Each reader reads on by itself, and is told what is gone where it concerns it.
       if (pages === MAX_PAGES || (lostUpTo !== undefined && lostUpTo.n > beforeN)) {
-        host.rewind(place)
+        host.leap(place)
         return
       }
       for (const entry of entries) this.#handedOn.note(entry)
@@ -108,8 +106,12 @@ export class LogComparison {
   }
 
   async #findAnew(): Promise<void> {
+    const { life } = this.#host.state
     const place = await this.#host.reload()
     if (place === undefined) this.#host.onDropped()
-    else this.rewound(place)
+    else {
+      this.#handedOn.rewound(place.head)
+      this.#host.rewind(place, this.#host.state.life !== life)
+    }
   }
 }

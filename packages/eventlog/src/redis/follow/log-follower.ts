@@ -1,7 +1,7 @@
 import type { Topic } from '@tributary/protocol'
 import type { LogEntry } from '../../event-log.ts'
 import type { Following } from '../../following.ts'
-import type { LogPlace } from '../log-state.ts'
+import { LogChangedError } from '../log-changed-error.ts'
 import type { FollowerHost } from './follower-host.ts'
 import { HandedOn } from './handed-on.ts'
 import { LogComparison } from './log-comparison.ts'
@@ -10,6 +10,8 @@ import type { FollowedTopic, TopicSubscriptions } from './topic-subscriptions.ts
 
 /** Messages that are held while the log is compared; beyond it they are read instead. */
 const MAX_HELD = 10_000
+/** How often a log may turn out to be another within one comparison. */
+const MAX_REWINDS = 4
 /** How soon the log is compared again where it could not be, or where a subscription is away. */
 const SUSPECT_SYNC_MS = 250
 /** How soon it is looked again whether a topic is followed. */
@@ -43,13 +45,13 @@ export class LogFollower {
   constructor(host: FollowerHost, subscriptions: TopicSubscriptions) {
     this.#host = host
     this.#subscriptions = subscriptions
-    this.#handedOn = new HandedOn(subscriptions, host.state.head.n)
+    this.#handedOn = new HandedOn(subscriptions, host.state.head)
     this.#comparison = new LogComparison(host, subscriptions, this.#handedOn)
   }
 
   /** Whether what is appended under one of these topics is about to be handed on. */
   hearsOf(topics: readonly Topic[]): boolean {
-    if (this.#isSuspect || this.#isClosed) return false
+    if (this.#isClosed || (this.#isSuspect && this.#host.unreachable() !== undefined)) return false
     if (this.#subscriptions.whole !== undefined) return true
     return topics.some((topic) => this.#subscriptions.get(topic) !== undefined)
   }
@@ -117,11 +119,6 @@ export class LogFollower {
   pause(): void {
     this.#hasMissed = true
     this.#suspect()
-  }
-
-  /** The log has turned out to be another. */
-  rewound(place: LogPlace): void {
-    this.#comparison.rewound(place)
   }
 
   /** Whether there is anything to compare. */
@@ -231,10 +228,6 @@ export class LogFollower {
 
   async #compare(): Promise<void> {
     if (this.#isClosed) return
-    if (this.#subscriptions.isEmpty) {
-      await this.#host.flush()
-      return
-    }
     const host = this.#host
     // What is subscribed, or has been and is away: then nothing is handed on but by comparison.
     const joining = [...this.#joining].filter(
@@ -246,10 +239,9 @@ export class LogFollower {
     this.#hasMissed = this.#lost.size > 0
     let isDone = false
     try {
-      await host.flush()
-      await this.#comparison.run()
+      await this.#becomeWhole()
       for (const followed of joining) {
-        followed.completeFromN = this.#handedOn.comparedN
+        followed.completeFromN = this.#handedOn.compared.n
         this.#joining.delete(followed)
       }
       host.onCompared()
@@ -257,6 +249,19 @@ export class LogFollower {
     } finally {
       this.#goOn(isDone)
     }
+  }
+
+  /** Stores what is lost or waits, and catches up with the log; what it turns out to have lost is stored first. */
+  async #becomeWhole(): Promise<void> {
+    for (let rounds = 0; rounds < MAX_REWINDS; rounds++) {
+      try {
+        await this.#host.store()
+      } catch (error) {
+        if (!(error instanceof LogChangedError)) throw error
+      }
+      if (this.#isClosed || (await this.#comparison.run())) return
+    }
+    throw new LogChangedError()
   }
 
   #goOn(isDone: boolean): void {

@@ -99,7 +99,8 @@ export class LogReads {
       const [text, json] = [answer.text(), answer.text()]
       entries.push(keyed.aliased(storedEntry(text, json, position, state.idOf(position))))
     }
-    if (!isFollowed()) state.moveOn({ head, origin: '', closed })
+    if (isFollowed()) state.saw(head)
+    else state.moveOn({ head, origin: '', closed })
     return { entries, hasMore, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
   }
 
@@ -118,7 +119,8 @@ export class LogReads {
     const answer = new AnswerReader(await store.ask(LOCATE, keys, [state.life, ...asked, ...which]))
     if (answer.text() !== 'ok') return undefined
     const view = answeredView(answer, state.runId)
-    if (!isFollowed()) state.moveOn({ head: view.head, origin: '', closed: view.closed })
+    if (isFollowed()) state.saw(view.head)
+    else state.moveOn({ head: view.head, origin: '', closed: view.closed })
     return view
   }
 }

@@ -1,0 +1,182 @@
+import type { Position } from '@tributary/protocol'
+import type { AppendRequest, Attempt } from './append-request.ts'
+import { bytesOf } from './outage-buffer.ts'
+
+/** How long it is kept what was answered, in ms: a failover may take as long until every node has left the old server. */
+const KEEP_MS = 10_000
+/** Of a log at most, as many as it remembers places of: what is older is not stored again where it is lost. */
+const MAX_APPENDS = 16_384
+/** The same in characters of what was appended. */
+const MAX_CHARS = 16_777_216
+/** Appends in one round to a Redis that has lost them. */
+const RESTORE_AT_ONCE = 64
+
+/** An append that the log has answered. */
+export interface Answered extends Attempt {
+  readonly request: AppendRequest
+  first: Position
+  last: Position
+  /** The lowest number that it ever had: a server that was left may be come back to. */
+  lowestN: number
+  answeredMs: number
+  isLost: boolean
+}
+
+export interface FoundAppends {
+  readonly headN: number
+  /** Of what is older nothing can be said. */
+  readonly oldestN: number
+  /** Where the first entry of each stands. */
+  readonly places: readonly (Position | undefined)[]
+}
+
+export interface RestoreInit {
+  /** Appends it again. @throws where it is to be tried again, or is refused for good. */
+  readonly send: (attempt: Attempt) => Promise<unknown>
+  /** Whether it is to be tried again later. */
+  readonly isAway: (error: unknown) => boolean
+  /** Told of what the log will not take again. */
+  readonly onRefused: (k: number, error: unknown) => void
+}
+
+/**
+ * What this node has appended to a log lately. Redis answers before its replicas have it, so a failover may lose the last
+ * of it: then it is appended again, in its order, known by its origin.
+ */
+export class AnsweredAppends {
+  readonly #items = new Map<number, Answered>()
+  #chars = 0
+  #isUnsure = false
+
+  get isEmpty(): boolean {
+    return this.#items.size === 0
+  }
+
+  /** Notes that it stands in the log now. */
+  add({ request, k }: Attempt, first: Position, nowMs: number): void {
+    const known = this.#items.get(k)
+    if (known !== undefined) {
+      known.answeredMs = nowMs
+      moveTo(known, first)
+      return
+    }
+    const { n } = first
+    const places = { first, last: lastOf(request, first), lowestN: n, sinceN: n - 1 }
+    const item = {
+      request,
+      k,
+      ...places,
+      answeredMs: nowMs,
+      isProvisional: false,
+      isLost: false,
+      again: true,
+    }
+    this.#items.set(k, item)
+    this.#chars += bytesOf(item)
+    this.seen(nowMs)
+    while (this.#items.size > MAX_APPENDS || this.#chars > MAX_CHARS) this.#forgetOldest()
+  }
+
+  /** The log has all of it at this time: what is older is safe by now. */
+  seen(nowMs: number): void {
+    if (this.#isUnsure) return
+    for (const item of this.#items.values()) {
+      if (item.isLost || item.answeredMs > nowMs - KEEP_MS) return
+      this.#forget(item)
+    }
+  }
+
+  clear(): void {
+    this.#items.clear()
+    this.#chars = 0
+    this.#isUnsure = false
+  }
+
+  /** It is to be looked whether all of it is still there. */
+  doubt(): void {
+    this.#isUnsure = !this.isEmpty
+  }
+
+  /** The log has lost something, and stands here now. */
+  rewound(n: number): void {
+    for (const item of this.#items.values()) item.sinceN = Math.min(item.sinceN, n)
+  }
+
+  /** What is not seen in the log, in order. @param headN up to where it is seen. */
+  unseen(headN: number): Answered[] {
+    return [...this.#items.values()].filter(({ last }) => last.n > headN)
+  }
+
+  /** The same with what is known to be lost, or may be. */
+  unsettled(headN: number): Answered[] {
+    return [...this.#items.values()].filter(({ last, isLost }) => this.#isUnsure || isLost || last.n > headN)
+  }
+
+  /**
+   * Looks what of it is lost, where that is in doubt.
+   *
+   * @param find looks for these behind a number.
+   * @param onMoved told of each that stands elsewhere.
+   */
+  async findLost(
+    find: (sinceN: number, ks: readonly number[]) => Promise<FoundAppends>,
+    onMoved: (k: number, first: Position) => void,
+  ): Promise<void> {
+    if (!this.#isUnsure) return
+    const items = [...this.#items.values()]
+    const sinceN = items.reduce((lowest, item) => Math.min(lowest, item.lowestN), Number.MAX_SAFE_INTEGER) - 1
+    const ks = items.map(({ k }) => k)
+    const { headN, oldestN, places } = await find(sinceN, ks)
+    // Nobody knows of those without entries: they are lost with what comes next, and the last of all may be.
+    const lastFound = places.findLastIndex((place) => place !== undefined)
+    for (const [i, item] of items.entries()) {
+      const place = places[i]
+      const isKnown = item.request.drafts.length > 0 ? item.lowestN >= oldestN : i > lastFound
+      item.isLost = place === undefined && isKnown
+      if (item.isLost) item.sinceN = headN
+      else if (place !== undefined && place.n !== item.first.n) {
+        moveTo(item, place)
+        onMoved(item.k, place)
+      }
+    }
+    this.#isUnsure = false
+  }
+
+  /** Appends again what the log has lost. @throws where that is to be tried again. */
+  async restore({ send, isAway, onRefused }: RestoreInit): Promise<void> {
+    const lost = [...this.#items.values()].filter(({ isLost }) => isLost)
+    for (let i = 0; i < lost.length; i += RESTORE_AT_ONCE) {
+      const batch = lost.slice(i, i + RESTORE_AT_ONCE)
+      const sent = await Promise.allSettled(batch.map(send))
+      for (const [at, item] of batch.entries()) {
+        const one = sent[at]
+        if (one?.status !== 'rejected') continue
+        if (isAway(one.reason)) throw one.reason
+        this.#forget(item)
+        onRefused(item.k, one.reason)
+      }
+      // Also what another has stored for its key.
+      for (const item of batch) item.isLost = false
+    }
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#items.values()
+    if (oldest !== undefined) this.#forget(oldest)
+  }
+
+  #forget(item: Answered): void {
+    if (this.#items.delete(item.k)) this.#chars -= bytesOf(item)
+  }
+}
+
+function moveTo(item: Answered, first: Position): void {
+  item.first = first
+  item.last = lastOf(item.request, first)
+  item.lowestN = Math.min(item.lowestN, first.n)
+  item.isLost = false
+}
+
+function lastOf({ drafts }: AppendRequest, { n, ms }: Position): Position {
+  return { ms, n: n + Math.max(0, drafts.length - 1) }
+}

@@ -1,0 +1,222 @@
+import { RedisConnections } from '@tributary/redis'
+import { type RedisServer, startRedis, TcpProxy } from '@tributary/testkit'
+import { describeWithRedisServers } from '@tributary/testkit/vitest'
+import { expect, it, vi } from 'vitest'
+import type { EventLog, LogEntry } from '../src/index.ts'
+import { RedisEventStore } from '../src/redis/index.ts'
+import { dataOf, event, KEEP_ALL, numbersOf, readAll } from './log-fixture.ts'
+
+const LIMIT_MS = 30_000
+const LATER = { timeout: 10_000 }
+const PREFIX = 'failover'
+const OUTAGE = { maxEvents: 100, maxBytes: 100_000 }
+const TOPIC = 'group:a'
+
+/** A server, another that has all of it until they part, and nodes that are taken from the one to the other. */
+async function world() {
+  await using started = new AsyncDisposableStack()
+  const before = started.use(await startRedis())
+  const after = started.use(await startRedis({ lines: [`replicaof 127.0.0.1 ${before.port}`] }))
+  const owned = started.move()
+  const node = async () => {
+    const network = owned.use(await TcpProxy.start(before.port))
+    const url = `redis://127.0.0.1:${network.port}`
+    const connections = owned.use(await RedisConnections.open({ url, timeoutMs: 1_000 }))
+    const store = owned.use(new RedisEventStore({ connections, prefix: PREFIX, outage: OUTAGE }))
+    return {
+      network,
+      store,
+      log: await store.open('hub', KEEP_ALL),
+      /** As where the old server is gone, and this is what there is now. */
+      moves() {
+        network.retarget(after.port)
+        network.restore()
+        network.cut()
+      },
+    }
+  }
+  return {
+    before,
+    after,
+    node,
+    /** From here on each goes on alone. Resolves once the other has so much of the log. */
+    async parts(count: number, name = 'hub') {
+      await holds(after, count, name)
+      await after.run('REPLICAOF', 'NO', 'ONE')
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+const holds = (redis: RedisServer, count: number, name = 'hub') =>
+  vi.waitFor(async () => expect(await redis.run('XLEN', `${PREFIX}:{${name}}:trail`)).toBe(count), LATER)
+
+async function hearing(log: EventLog) {
+  await log.follow([TOPIC]).ready
+  const heard: LogEntry[] = []
+  log.tail((entry) => heard.push(entry))
+  return heard
+}
+
+const send = (log: EventLog, data: unknown) => log.append([event(data, TOPIC)], { bridges: true })
+
+describeWithRedisServers('a log whose server fails over', () => {
+  it('has again what was answered and lost, for nodes that had never heard of it', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const heard = await hearing(b.log)
+    await send(a.log, 1)
+    await vi.waitFor(() => expect(heard).toHaveLength(1), LATER)
+    await servers.parts(1)
+    b.network.refuse()
+    // Nobody follows it there, so that it is answered at once.
+    for (const n of [2, 3]) await send(a.log, n)
+    for (const { moves } of [a, b]) moves()
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2, 3]), LATER)
+    await send(a.log, 4)
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2, 3, 4]), LATER)
+    expect(numbersOf(heard)).toEqual([1, 2, 3, 4])
+  })
+
+  it('tells readers of a gap where they were sent what is lost, and gives it to them behind that', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const a = await servers.node()
+    const heard = await hearing(a.log)
+    await send(a.log, 1)
+    const kept = a.log.head
+    await servers.parts(1)
+    await send(a.log, 2)
+    const lost = a.log.head
+    const other = await servers.node()
+    other.moves()
+    await vi.waitFor(() => send(other.log, 'other'), LATER)
+    await holds(servers.after, 2)
+    let rewinds = 0
+    a.log.onRewind(() => {
+      rewinds += 1
+    })
+    a.moves()
+    await vi.waitFor(() => expect(rewinds).toBeGreaterThan(0), LATER)
+    expect(await a.log.locate({ kind: 'event', ...lost }, [TOPIC])).toMatchObject({ gap: 'log_lost' })
+    expect(await a.log.locate({ kind: 'event', ...kept }, [TOPIC])).toEqual({ after: kept })
+    await vi.waitFor(async () => expect(dataOf(await readAll(a.log))).toEqual([1, 'other', 2]), LATER)
+    expect(dataOf(heard).at(-1)).toBe(2)
+  })
+
+  it('hands on what the old server answered while the new one was listened to already', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const a = await servers.node()
+    const heard = await hearing(a.log)
+    await send(a.log, 1)
+    await servers.parts(1)
+    a.network.retarget(servers.after.port)
+    await servers.before.run('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await vi.waitFor(
+      async () => expect(await servers.after.run('PUBSUB', 'SHARDCHANNELS')).not.toEqual([]),
+      LATER,
+    )
+    const answer = a.network.nextAnswer()
+    // As the owner of a run does it, who goes on when it is handed on.
+    const appended = a.log.append([event(2, TOPIC)])
+    await answer
+    await servers.before.kill()
+    await appended.catch(() => undefined)
+    await vi.waitFor(async () => expect(dataOf(await readAll(a.log))).toEqual([1, 2]), LATER)
+    await vi.waitFor(() => expect(dataOf(heard)).toContain(2), LATER)
+    await a.log.append([event(3, TOPIC)])
+    expect(dataOf(await readAll(a.log))).toEqual([1, 2, 3])
+  })
+
+  it('has what the owner of a run wrote, in its order, with its attributes, and its end', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const a = await servers.node()
+    const run = await a.store.open('run:1', { ...KEEP_ALL, runId: '1' })
+    await run.append([event(1)], { epoch: 1, attributes: { at: '1' } })
+    await servers.parts(1, 'run:1')
+    await run.append([event(2), event(3)], { epoch: 1, attributes: { at: '3' } })
+    await run.append([], { epoch: 2, attributes: { owner: 'a' } })
+    a.moves()
+    await vi.waitFor(() => run.append([event(4)], { epoch: 2 }), LATER)
+    await run.close(event('end'), { epoch: 2 })
+    const b = await servers.node()
+    b.moves()
+    await vi.waitFor(async () => {
+      const seen = await b.store.open('run:1', { ...KEEP_ALL, runId: '1' })
+      expect(dataOf(await readAll(seen))).toEqual([1, 2, 3, 4, 'end'])
+      expect(Object.fromEntries(seen.attributes)).toEqual({ at: '3', owner: 'a' })
+      await expect(seen.append([event(5)], { epoch: 1 })).rejects.toMatchObject({ code: 'log_closed' })
+    }, LATER)
+  })
+
+  it('ends also where nobody appends to it any more', { timeout: LIMIT_MS }, async () => {
+    await using servers = await world()
+    const a = await servers.node()
+    const run = await a.store.open('run:1', { ...KEEP_ALL, runId: '1' })
+    await run.append([event(1)])
+    await servers.parts(1, 'run:1')
+    await run.close(event('end'))
+    a.moves()
+    await holds(servers.after, 2, 'run:1')
+    expect(await servers.after.run('HGET', `${PREFIX}:{run:1}:meta`, 'c')).toBe('1')
+  })
+
+  it('has nothing twice that is still there, or that another node has stored for its key', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const once = { key: 'k', fingerprint: 'f', windowMs: 60_000 }
+    const ask = (log: EventLog) => log.appendOnce([event('once', TOPIC)], once, { bridges: true })
+    for (const n of [1, 2]) await send(a.log, n)
+    await servers.parts(2)
+    await ask(a.log)
+    await send(a.log, 3)
+    b.moves()
+    await vi.waitFor(async () => expect(await ask(b.log)).toMatchObject({ replayed: false }), LATER)
+    a.moves()
+    await vi.waitFor(async () => expect(dataOf(await readAll(b.log))).toEqual([1, 2, 'once', 3]), LATER)
+    expect(await ask(a.log)).toMatchObject({ replayed: true, first: { n: 3 } })
+    await send(a.log, 4)
+    expect(dataOf(await readAll(a.log))).toEqual([1, 2, 'once', 3, 4])
+  })
+
+  it('hands on first what it had answered before it went away, where it is not told any more', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using network = await TcpProxy.start(redis.port)
+    const url = `redis://127.0.0.1:${network.port}`
+    await using connections = await RedisConnections.open({ url, timeoutMs: 1_000 })
+    await using store = new RedisEventStore({ connections, prefix: PREFIX, outage: OUTAGE })
+    const log = await store.open('hub', KEEP_ALL)
+    const heard = await hearing(log)
+    network.refuseNew()
+    await redis.run('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    const answer = network.nextAnswer()
+    const first = send(log, 1)
+    await answer
+    await redis.kill()
+    await first
+    await vi.waitFor(() => expect(connections.status.state).toBe('down'), LATER)
+    await send(log, 2)
+    const isProvisional = heard.map(({ provisional = false }) => provisional)
+    expect(dataOf(heard)).toEqual([1, 2])
+    expect(isProvisional[1]).toBe(true)
+    expect(dataOf(log.provisional ?? []).at(-1)).toBe(2)
+    await redis.restart()
+    network.restore()
+    await vi.waitFor(() => expect(store.health).toEqual({ status: 'ok' }), LATER)
+    const stored = () => heard.filter(({ provisional }) => !provisional)
+    await vi.waitFor(() => expect(dataOf(stored())).toEqual([1, 2]), LATER)
+    expect(new Set(heard.map(({ origin }) => origin)).size).toBe(2)
+    expect(log.provisional).toEqual([])
+  })
+})
