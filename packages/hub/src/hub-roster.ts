@@ -1,5 +1,11 @@
 import type { EventLog } from '@tributary/eventlog'
-import { type GroupPresence, type HubStatus, presenceTopic, type UserPresence } from '@tributary/protocol'
+import {
+  type GroupPresence,
+  type HubStatus,
+  presenceTopic,
+  type UserPresence,
+  unreachableOf,
+} from '@tributary/protocol'
 import type { HubNodes } from './hub-nodes.ts'
 import type { LocalHub } from './local-hub.ts'
 import type { ConnectionRegistry } from './registry/connection-registry.ts'
@@ -94,7 +100,7 @@ export class HubRoster {
       emittersByGroup: { ...byGroup },
       connectionStates: states,
       local: { nodeId: local.nodeId, ...local.status() },
-      ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
+      ...unreachableOf(unreachable),
     }
   }
 }

@@ -40,6 +40,11 @@ const Unreachable = Type.Optional(
   Type.Array(Type.String(), { description: 'Nodes that did not answer: what is theirs is missing here.' }),
 )
 
+/** The part of an answer that names the nodes that gave none, where there are any. */
+export function unreachableOf(nodes: readonly string[]): { unreachable?: string[] } {
+  return nodes.length === 0 ? {} : { unreachable: [...nodes] }
+}
+
 const MAX_CONNECTION_LIMIT = 1_000
 export const DEFAULT_CONNECTION_LIMIT = 1_000
 

@@ -43,6 +43,7 @@ export {
   SubscriptionAnswer,
   SubscriptionChange,
   UserStatus,
+  unreachableOf,
 } from './connection-view.ts'
 export {
   CONSISTENCY_FAULTS,

@@ -12,6 +12,7 @@ import {
   SubscriptionAnswer,
   SubscriptionChange,
   UserStatus,
+  unreachableOf,
 } from '@tributary/protocol'
 import { type App, principalOf, requireOwner } from '@tributary/service'
 import Type from 'typebox'
@@ -104,9 +105,7 @@ export function addConnections(app: App, { hub, ownedConnections }: Deps): void 
         response: { 200: CloseAnswer },
       },
     },
-    async ({ query }) => {
-      return closeAnswer(await hub.closeAll(query.reason))
-    },
+    async ({ query }) => closeAnswer(await hub.closeAll(query.reason)),
   )
   app.delete(
     '/api/sse/managed/connections/user/:userId',
@@ -178,8 +177,4 @@ function closeAnswer({ closed, local, acknowledged, unreachable }: CloseReceipt)
     acknowledged: [...acknowledged],
     ...unreachableOf(unreachable),
   }
-}
-
-function unreachableOf(unreachable: readonly string[]) {
-  return unreachable.length === 0 ? {} : { unreachable: [...unreachable] }
 }

@@ -4,6 +4,7 @@ import {
   HealthAction,
   HealthActionAnswer,
   ProblemError,
+  unreachableOf,
 } from '@tributary/protocol'
 import { type App, type NodeOperations, requireRole } from '@tributary/service'
 import type { Deps } from '../deps.ts'
@@ -51,8 +52,7 @@ export function addHealth(app: App, deps: Deps, nodes: NodeOperations): void {
     async ({ body }) => {
       if (body.action === 'health_check') {
         const { connections, sent, acknowledged, unreachable } = await hub.sendHealthCheck()
-        const silent = unreachable.length === 0 ? {} : { unreachable: [...unreachable] }
-        const nodes = { acknowledged: [...acknowledged], ...silent }
+        const nodes = { acknowledged: [...acknowledged], ...unreachableOf(unreachable) }
         return { success: true as const, action: body.action, connections, sent, ...nodes }
       }
       if (body.action === 'consistency_check') {

@@ -6,6 +6,7 @@ import {
   RunListQuery,
   RunParams,
   RunView,
+  unreachableOf,
 } from '@tributary/protocol'
 import { cancelRun, pageOfRuns } from '@tributary/runs'
 import { type App, ownerSeenBy, prefersJson, principalOf } from '@tributary/service'
@@ -40,7 +41,7 @@ export function addRuns(app: App, deps: Deps): void {
       return {
         runs: page,
         ...(more === undefined ? {} : { next: more }),
-        ...(unreachable.length === 0 ? {} : { unreachable }),
+        ...unreachableOf(unreachable),
       }
     },
   )

@@ -5,6 +5,7 @@ import {
   RevocationList,
   RevocationListQuery,
   RevocationTarget,
+  unreachableOf,
 } from '@tributary/protocol'
 import Type from 'typebox'
 import type { App } from '../../app.ts'
@@ -44,7 +45,7 @@ export function addRevocations(app: App, { revocations, revoker }: RevocationRou
         closed,
         revocation,
         acknowledged: [...acknowledged],
-        ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
+        ...unreachableOf(unreachable),
       }
     },
   )
