@@ -7,6 +7,7 @@ import {
   createAuth,
   createConsistencyCheck,
   createLogger,
+  credentialOf,
   Drain,
   fromVariable,
   messageFirst,
@@ -16,6 +17,7 @@ import {
   type VerifySession,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
+import { RunReplies } from '@tributary/sse/fastify'
 import { openGatewayBackends } from './backends.ts'
 import type { GatewayConfig } from './config.ts'
 import { addGatewayMetrics, HubMetrics } from './gateway-metrics.ts'
@@ -111,6 +113,13 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     streamsPerS: config.CONNECT_RATE_PER_S,
     framesPerS: config.CONNECTION_EVENTS_PER_S,
     random,
+  })
+  const runReplies = new RunReplies({
+    streams,
+    credentialOf,
+    timeoutMs: config.STREAM_TIMEOUT_MS,
+    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+    onError: (error, runId) => logger.error({ err: error, runId }, 'log cannot be read'),
   })
   const hubMetrics = new HubMetrics(metrics.registry)
   const webhooks = await openWebhooks(config, {
@@ -252,6 +261,7 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     handlers,
     runs,
     streams,
+    runReplies,
     hub,
     hubMetrics,
     pool,

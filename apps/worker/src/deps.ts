@@ -13,6 +13,7 @@ import {
   createAuth,
   createConsistencyCheck,
   createLogger,
+  credentialOf,
   Drain,
   fromVariable,
   Revocations,
@@ -22,6 +23,7 @@ import {
   workerTokenVerifier,
 } from '@tributary/service'
 import { StreamServer } from '@tributary/sse'
+import { RunReplies } from '@tributary/sse/fastify'
 import type { WorkerConfig } from './config.ts'
 import { HandlerPlaces } from './handler-places.ts'
 import { RunLogProbe } from './run-log-probe.ts'
@@ -125,6 +127,13 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     readers: backends.quotas.runStreams,
     random,
   })
+  const runReplies = new RunReplies({
+    streams,
+    credentialOf,
+    timeoutMs: config.STREAM_TIMEOUT_MS,
+    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+    onError: (error, runId) => logger.error({ err: error, runId }, 'log cannot be read'),
+  })
   const scheduler = new TaskScheduler({
     perOrigin: config.TASK_CONCURRENCY_PER_ORIGIN,
     total: config.TASK_CONCURRENCY_TOTAL,
@@ -182,6 +191,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     handlers,
     runs,
     streams,
+    runReplies,
     scheduler,
     probe,
     revocations,

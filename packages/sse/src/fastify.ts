@@ -4,4 +4,5 @@ export { type RefuseStreamOptions, refuseStream, replyBusy } from './reply-busy.
 export { type CursorQuery, cursorQueryOf, replyCursor } from './reply-cursor.ts'
 export { type ReplyWithLogOptions, replyWithLog, startOrResume } from './reply-with-log.ts'
 export { type ReplyWithPollOptions, replyWithPage, replyWithPoll } from './reply-with-poll.ts'
+export { type HeldRun, RunReplies, type RunRepliesOptions, type RunStreamOptions } from './run-replies.ts'
 export { DEFAULT_KEEP_ALIVE_MS, watchPeer } from './watch-peer.ts'

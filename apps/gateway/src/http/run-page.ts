@@ -1,6 +1,5 @@
 import type { RunEventsQuery } from '@tributary/protocol'
-import { credentialOf, principalOf } from '@tributary/service'
-import { replyWithPoll } from '@tributary/sse/fastify'
+import { principalOf } from '@tributary/service'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
 import { ownRun } from './run-stream.ts'
@@ -26,17 +25,7 @@ export async function replyWithRunPage(
     deps.revocations.check(asker)
     return reply.headers(headers).send(body)
   }
-  // It counts as a reader while it waits.
-  const release = run.hold()
-  try {
-    const { streams } = deps
-    const credential = credentialOf(reply.request)
-    const log = await run.openLog()
-    await replyWithPoll(reply, { streams, log, credential, runId, query, naming: 'standard' })
-  } finally {
-    release()
-  }
-  return reply
+  return deps.runReplies.page(reply, run, query)
 }
 
 /** A poll waits no longer than its token counts. */

@@ -1,15 +1,8 @@
 import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
 import type { KnownRun } from '@tributary/runs'
-import {
-  type Asker,
-  checkOwner,
-  credentialOf,
-  prefersJson,
-  principalOf,
-  replyAccepted,
-} from '@tributary/service'
-import type { LogStream, StreamSlot } from '@tributary/sse'
-import { admitReply, refuseStream, replyCursor, replyWithLog, startOrResume } from '@tributary/sse/fastify'
+import { type Asker, checkOwner, prefersJson, principalOf, replyAccepted } from '@tributary/service'
+import type { LogStream } from '@tributary/sse'
+import { type RunStreamOptions, refuseStream, replyCursor, startOrResume } from '@tributary/sse/fastify'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
 import type { ReadableRun, StartedRun } from '../relay/relays.ts'
@@ -57,7 +50,7 @@ export async function replyWithRun(
 ): Promise<FastifyReply> {
   try {
     refuseWhileDraining(deps)
-    await admitReply(reply, placeOf(reply, deps), async (slot) =>
+    await deps.runReplies.admit(reply, async (slot) =>
       open(reply, await find(), { query, naming, slot }, deps),
     )
   } catch (error) {
@@ -74,57 +67,26 @@ function refuseWhileDraining({ drain }: Deps): void {
   })
 }
 
-/** What a stream takes its place of; nobody's where the gateway reads for others, whom it counts itself. */
-function placeOf({ request }: FastifyReply, { streams }: Deps) {
-  return { streams, reader: credentialOf(request)?.userId }
-}
-
-interface OpenOptions {
-  readonly query: StreamQuery
-  readonly naming: Naming
-  readonly slot: StreamSlot | undefined
-}
-
+/** Answers with the stream of a run. One of a worker's is there once its mirror has come as far as the reader. */
 async function open(
   reply: FastifyReply,
   run: ReadableRun,
-  options: OpenOptions,
-  deps: Deps,
+  options: RunStreamOptions,
+  { runReplies, ownRuns }: Deps,
 ): Promise<LogStream | undefined> {
-  const release = run.kind === 'own' ? run.run.hold() : run.mirror.hold()
-  let stream: LogStream | undefined
-  try {
-    if (run.kind === 'mirrored') {
-      const presented = replyCursor(reply, options.query)
-      await (presented?.cursor.kind === 'event' ? run.mirror.reach(presented.cursor.n) : run.mirror.ready())
-    }
-    stream = await openLog(reply, run, options, deps)
-  } finally {
-    if (stream === undefined) release()
+  const { runId: id, log } = run
+  const openLog = async () => {
+    if (run.kind === 'own') return log
+    const presented = replyCursor(reply, options.query)
+    await (presented?.cursor.kind === 'event' ? run.mirror.reach(presented.cursor.n) : run.mirror.ready())
+    return log
   }
+  const hold = () => (run.kind === 'own' ? run.run.hold() : run.mirror.hold())
+  const stream = await runReplies.stream(reply, { id, hold, openLog }, options)
   if (stream === undefined) return undefined
-  stream.onEnd(release)
-  if (run.kind === 'own') deps.ownRuns.attach(run.run, run.log, stream)
+  if (run.kind === 'own') ownRuns.attach(run.run, run.log, stream)
   else run.mirror.attach(stream)
   return stream
-}
-
-function openLog(
-  reply: FastifyReply,
-  { runId, log }: ReadableRun,
-  options: OpenOptions,
-  { streams, config, logger }: Deps,
-): Promise<LogStream | undefined> {
-  return replyWithLog(reply, {
-    ...options,
-    streams,
-    log,
-    runId,
-    credential: credentialOf(reply.request),
-    timeoutMs: config.STREAM_TIMEOUT_MS,
-    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
-    onError: (error) => logger.error({ err: error, runId }, 'log cannot be read'),
-  })
 }
 
 /**
@@ -139,9 +101,7 @@ export async function replyWithNewRun(
 ): Promise<FastifyReply> {
   replyCursor(reply, query)
   if (prefersJson(reply)) return replyAccepted(reply, acceptedOf(await start()))
-  await admitReply(reply, placeOf(reply, deps), async (slot) =>
-    openStarted(reply, await start(), { query, slot }, deps),
-  )
+  await deps.runReplies.admit(reply, async (slot) => openStarted(reply, await start(), { query, slot }, deps))
   return reply
 }
 
@@ -163,7 +123,7 @@ export async function replyWithStartedRun(
       const started = await find()
       return started === undefined ? reply : replyAccepted(reply, acceptedOf(started))
     }
-    await admitReply(reply, placeOf(reply, deps), async (slot) => {
+    await deps.runReplies.admit(reply, async (slot) => {
       const started = await find()
       return started && openStarted(reply, started, { query, slot }, deps)
     })
@@ -176,7 +136,7 @@ export async function replyWithStartedRun(
 function openStarted(
   reply: FastifyReply,
   { run, replayed }: StartedRun,
-  options: Omit<OpenOptions, 'naming'>,
+  options: Omit<RunStreamOptions, 'naming'>,
   deps: Deps,
 ): Promise<LogStream | undefined> {
   if (replayed) reply.header('idempotent-replayed', 'true')
