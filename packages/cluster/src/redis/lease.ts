@@ -1,11 +1,11 @@
 import type { Clock } from '@tributary/protocol'
 import type { RedisConnections } from '@tributary/redis'
 import type { ClusterMeter } from '../cluster-meter.ts'
+import { HEARTBEAT, LEAVE } from './cluster-scripts.ts'
 import type { GoneClaims } from './gone-claims.ts'
 import { type NodeRecord, nodesIn } from './node-record.ts'
 import type { ClusterKeys } from './redis-keys.ts'
 import type { RedisTime } from './redis-time.ts'
-import { heartbeatScript, leaveScript } from './scripts.ts'
 
 /** Heartbeats in the time of a lease: two may fail before it ends. */
 const BEATS_PER_LEASE = 3
@@ -79,7 +79,7 @@ export class Lease {
     const { redis, keys, nodeId, claims, record } = this.#init
     const { leases, goneGateway, goneWorker } = keys
     await redis.run(
-      leaveScript,
+      LEAVE,
       [leases, goneGateway, goneWorker, keys.claims],
       [nodeId, record().service, ...claims.held],
     )
@@ -113,7 +113,7 @@ export class Lease {
     const own = record()
     const held = claims.held
     const [state, now, startedAt, since, lost, taken] = await redis.run(
-      heartbeatScript,
+      HEARTBEAT,
       [keys.leases, keys.nodes, keys.goneGateway, keys.goneWorker, keys.claims],
       [nodeId, own.service, leaseMs, JSON.stringify(own), this.#startedAt ?? '', claims.room, ...held],
       { again: true },

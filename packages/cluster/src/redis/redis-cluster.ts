@@ -16,13 +16,13 @@ import {
 import { type ClusterMeter, NO_CLUSTER_METER } from '../cluster-meter.ts'
 import { ControlHandlers } from '../control-handlers.ts'
 import { encodeControl } from '../control-message.ts'
+import { NODES, SETTLE } from './cluster-scripts.ts'
 import { ControlChannel } from './control-channel.ts'
 import { GoneClaims } from './gone-claims.ts'
 import { Lease } from './lease.ts'
 import { nodesIn } from './node-record.ts'
 import { clusterKeys } from './redis-keys.ts'
 import { RedisTime } from './redis-time.ts'
-import { nodesScript, settleScript } from './scripts.ts'
 import { refused } from './waiting-answers.ts'
 
 export const DEFAULT_LEASE_MS = 10_000
@@ -110,7 +110,7 @@ export class RedisCluster implements Cluster {
   async nodes(service?: NodeService): Promise<readonly ClusterNode[]> {
     const { redis } = this.#options
     const { leases, nodes } = this.#keys
-    this.#known = nodesIn(await redis.run(nodesScript, [leases, nodes], []))
+    this.#known = nodesIn(await redis.run(NODES, [leases, nodes], []))
     return ofService(this.#known, service)
   }
 
@@ -204,7 +204,7 @@ export class RedisCluster implements Cluster {
     const { redis, service } = this.#options
     const { nodes, goneGateway, goneWorker, claims } = this.#keys
     const both = service === 'gateway' ? [goneGateway, goneWorker] : [goneWorker, goneGateway]
-    await redis.run(settleScript, [nodes, ...both, claims], [this.nodeId, service, gone], { again: true })
+    await redis.run(SETTLE, [nodes, ...both, claims], [this.nodeId, service, gone], { again: true })
   }
 
   async #rejoined(): Promise<void> {

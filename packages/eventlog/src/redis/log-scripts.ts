@@ -1,16 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { defineScript, type RedisScript } from '@tributary/redis'
-import Type, { type TSchema } from 'typebox'
+import { type RedisScript, scriptFamily } from '@tributary/redis'
+import Type from 'typebox'
 import { ScriptAnswer } from './script-answer.ts'
 
-const SHARED_LUA = readFileSync(new URL('./log.lua', import.meta.url), 'utf8')
-
-/** Behind what all scripts of a log share. */
-function script<T extends TSchema>(name: string, answer: T) {
-  const file = new URL(`./${name}.lua`, import.meta.url)
-  const own = defineScript({ name: `log-${name}`, file, answer })
-  return { ...own, lua: SHARED_LUA + own.lua }
-}
+const script = scriptFamily({ name: 'log', folder: import.meta.url, shared: './log.lua' })
 
 export const APPEND: RedisScript<ScriptAnswer> = script('append', ScriptAnswer)
 export const READ: RedisScript<ScriptAnswer> = script('read', ScriptAnswer)

@@ -16,7 +16,7 @@ import {
 } from '../registry/connection-registry.ts'
 import { registryKeys } from './redis-keys.ts'
 import { announcementsIn, entriesIn, membersIn } from './registry-answers.ts'
-import { registryScripts } from './registry-scripts.ts'
+import { REGISTRY_SCRIPTS } from './registry-scripts.ts'
 
 /** Places that are looked at in one call of `due`, so that no script takes long. */
 const DUE_LIMIT = 200
@@ -41,7 +41,6 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   readonly #keys: ReturnType<typeof registryKeys>
   readonly #scriptKeys: readonly string[]
   readonly #rules: { readonly graceMs: number; readonly claimMs: number; readonly announceAll: boolean }
-  readonly #scripts = registryScripts()
 
   constructor({ redis, prefix, namespace, rules }: RedisConnectionRegistryOptions) {
     this.#redis = redis
@@ -55,7 +54,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   async register(entry: ConnectionEntry, options: RegisterOptions): Promise<Registration> {
     const { limits, watchMs, ignoring = [] } = options
     const asked = { entry, limits, watchMs, ignoring }
-    const [reason, entries, announcements] = await this.#run(this.#scripts.register, asked)
+    const [reason, entries, announcements] = await this.#run(REGISTRY_SCRIPTS.register, asked)
     switch (reason) {
       case 'ok':
         return { ok: true, displaced: entriesIn(entries), announcements: announcementsIn(announcements) }
@@ -67,25 +66,25 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   }
 
   async restore(entries: readonly ConnectionEntry[]): Promise<readonly Announcement[]> {
-    return announcementsIn(await this.#run(this.#scripts.restore, { entries }))
+    return announcementsIn(await this.#run(REGISTRY_SCRIPTS.restore, { entries }))
   }
 
   async move({ connectionId, token }: ConnectionRef, move: GroupMove): Promise<readonly Announcement[]> {
-    return announcementsIn(await this.#run(this.#scripts.move, { connectionId, token, ...move }))
+    return announcementsIn(await this.#run(REGISTRY_SCRIPTS.move, { connectionId, token, ...move }))
   }
 
   async remove(entries: readonly ConnectionRef[]): Promise<void> {
     const refs = entries.map(({ connectionId, token }) => ({ connectionId, token }))
-    await this.#run(this.#scripts.remove, { refs })
+    await this.#run(REGISTRY_SCRIPTS.remove, { refs })
   }
 
   async find(connectionId: string): Promise<ConnectionEntry | undefined> {
-    const [entry] = entriesIn(await this.#run(this.#scripts.find, { ids: [connectionId] }))
+    const [entry] = entriesIn(await this.#run(REGISTRY_SCRIPTS.find, { ids: [connectionId] }))
     return entry
   }
 
   async ofUser(userId: string): Promise<readonly ConnectionEntry[]> {
-    return entriesIn(await this.#run(this.#scripts.find, { userId }))
+    return entriesIn(await this.#run(REGISTRY_SCRIPTS.find, { userId }))
   }
 
   async ofNode(
@@ -94,7 +93,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   ): Promise<NodePage> {
     const key = this.#keys.node(nodeId)
     const [next, ids] = await this.#redis.call((redis) => redis.sscan(key, after, 'COUNT', limit))
-    const entries = ids.length === 0 ? [] : entriesIn(await this.#run(this.#scripts.find, { ids }))
+    const entries = ids.length === 0 ? [] : entriesIn(await this.#run(REGISTRY_SCRIPTS.find, { ids }))
     return { entries, ...(next === SCAN_START ? {} : { next }) }
   }
 
@@ -115,7 +114,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   }
 
   async members(group: string, { limit, after }: { limit: number; after?: string }): Promise<MemberPage> {
-    const [userCount, texts] = await this.#run(this.#scripts.members, { group, limit, after })
+    const [userCount, texts] = await this.#run(REGISTRY_SCRIPTS.members, { group, limit, after })
     const found = membersIn(texts)
     const members = found.slice(0, limit)
     const last = members.at(-1)
@@ -127,23 +126,23 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   }
 
   async userSince(userId: string): Promise<number | undefined> {
-    const since = await this.#run(this.#scripts.userSince, { userId })
+    const since = await this.#run(REGISTRY_SCRIPTS.userSince, { userId })
     return since === null ? undefined : Number(since)
   }
 
   async watch(groups: readonly string[], forMs: number): Promise<void> {
-    await this.#run(this.#scripts.watch, { groups, forMs })
+    await this.#run(REGISTRY_SCRIPTS.watch, { groups, forMs })
   }
 
   async due(): Promise<Due> {
-    const [texts, nextMs] = await this.#run(this.#scripts.due, { limit: DUE_LIMIT })
+    const [texts, nextMs] = await this.#run(REGISTRY_SCRIPTS.due, { limit: DUE_LIMIT })
     const nextInMs = Number(nextMs)
     return { announcements: announcementsIn(texts), ...(nextInMs < 0 ? {} : { nextInMs }) }
   }
 
   async acknowledge(announcements: readonly Announcement[]): Promise<readonly Announcement[]> {
     const told = announcements.map(({ place, kind, stayId }) => ({ place, kind, stayId }))
-    return announcementsIn(await this.#run(this.#scripts.acknowledge, { told }))
+    return announcementsIn(await this.#run(REGISTRY_SCRIPTS.acknowledge, { told }))
   }
 
   #run<T>(script: RedisScript<T>, asked: Record<string, unknown>): Promise<T> {
