@@ -2,7 +2,7 @@ import { type EventCollector, lastingPort, startRedis } from '@tributary/testkit
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
 import { type ServiceProcess, startGateway, startWorker } from './processes.ts'
-import { healthOf, numbersOf, readGroup, sendNumber, statusOf, upTo } from './redis-outage.ts'
+import { healthOf, numbersOf, readGroup, readinessOf, sendNumber, statusOf, upTo } from './redis-outage.ts'
 
 const LIMIT_MS = 120_000
 const LATER = { timeout: 30_000 }
@@ -35,11 +35,12 @@ describeWithRedisServers('gateways and workers whose Redis is away', () => {
   }, async () => {
     const port = await lastingPort()
     const place = `redis://127.0.0.1:${port}`
+    const ports = { gateway: await lastingPort(), worker: await lastingPort() }
     const said = { gateway: [] as string[], worker: [] as string[] }
     const env = { REDIS_URL: place }
     const starting = Promise.all([
-      startGateway({ env, onLine: (line) => said.gateway.push(line) }),
-      startWorker({ env, onLine: (line) => said.worker.push(line) }),
+      startGateway({ env, port: ports.gateway, onLine: (line) => said.gateway.push(line) }),
+      startWorker({ env, port: ports.worker, onLine: (line) => said.worker.push(line) }),
     ])
     // Where one of them fails, that is the fault to tell.
     const waiting = (lines: readonly string[]) => lines.some((line) => line.includes('waiting for Redis'))
@@ -48,6 +49,19 @@ describeWithRedisServers('gateways and workers whose Redis is away', () => {
       expect.poll(() => waiting(said.gateway) && waiting(said.worker), LATER).toBe(true),
     ])
     expect([...said.gateway, ...said.worker].join('\n')).toContain('ECONNREFUSED')
+    for (const one of [ports.gateway, ports.worker].map((each) => ({ url: `http://127.0.0.1:${each}` }))) {
+      const reason = expect.stringMatching(/^waiting for Redis: .*ECONNREFUSED/)
+      await expect
+        .poll(() => healthOf(one).catch(() => undefined), LATER)
+        .toMatchObject({ status: 200, body: { status: 'degraded', components: { store: { reason } } } })
+      const refused = {
+        status: 503,
+        retryAfter: '5',
+        body: { code: 'not_ready', detail: expect.stringContaining('waiting for Redis') },
+      }
+      expect(await readinessOf(one)).toMatchObject(refused)
+      expect(await sendNumber(one, 1)).toMatchObject(refused)
+    }
     await using _redis = await startRedis({ port })
     const [gateway, worker] = await starting
     await using _gateway = gateway

@@ -23,6 +23,8 @@ export interface GatewayBackendsOptions {
   readonly random: () => number
   readonly logger: ReturnType<typeof createLogger>
   readonly metrics: ServiceMetrics
+  /** Told why it is waited for a Redis that is not there yet. */
+  readonly onWaiting?: ((reason: string) => void) | undefined
 }
 
 /** What is to be known for, and of, the owners of sessions. */

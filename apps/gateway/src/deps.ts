@@ -54,11 +54,13 @@ export interface DepsOptions {
   readonly logTo?: { write(line: string): void }
   /** How the application that this is a part of finds sessions of its own. Default: it has none. */
   readonly verifySession?: VerifySession
+  /** Told why it is waited for a Redis that is not there yet. */
+  readonly onWaiting?: ((reason: string) => void) | undefined
 }
 
 /** Everything the gateway is made of. What it keeps its state in is picked by `openGatewayBackends`. */
 export async function createDeps(config: GatewayConfig, options: DepsOptions = {}) {
-  const { clock = systemClock, random = Math.random, logTo } = options
+  const { clock = systemClock, random = Math.random, logTo, onWaiting } = options
   const logger = createLogger({
     name: 'gateway',
     level: config.LOG_LEVEL,
@@ -68,7 +70,9 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
   const metrics = new ServiceMetrics(clock)
   // Until all of it stands: who is told of a fault has nothing to close.
   await using opened = new AsyncDisposableStack()
-  const backends = opened.use(await openGatewayBackends(config, { clock, random, logger, metrics }))
+  const backends = opened.use(
+    await openGatewayBackends(config, { clock, random, logger, metrics, onWaiting }),
+  )
   const { store, cluster } = backends
   metrics.cluster.addNodes(metrics.registry, () => cluster.nodes())
   const { clients, workerPolicy } = await createOutboundClients(config, clock)

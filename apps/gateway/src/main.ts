@@ -7,8 +7,8 @@ import { recoverRuns } from './relay/recover-runs.ts'
 await runService({
   name: 'gateway',
   readConfig: readGatewayConfig,
-  async build(config) {
-    const deps = await createDeps(config)
+  async build(config, { waits }) {
+    const deps = await createDeps(config, { onWaiting: waits })
     await using opened = new AsyncDisposableStack()
     opened.defer(() => deps.close())
     const app = await createGatewayApp(deps)

@@ -46,11 +46,13 @@ export interface DepsOptions {
   readonly logTo?: { write(line: string): void }
   /** How the application that this is a part of finds sessions of its own. Default: it has none. */
   readonly verifySession?: VerifySession
+  /** Told why it is waited for a Redis that is not there yet. */
+  readonly onWaiting?: ((reason: string) => void) | undefined
 }
 
 /** Everything the worker is made of. What it keeps its state in is picked by `openBackends`. */
 export async function createDeps(config: WorkerConfig, options: DepsOptions = {}) {
-  const { clock = systemClock, random = Math.random, logTo } = options
+  const { clock = systemClock, random = Math.random, logTo, onWaiting } = options
   const logger = createLogger({
     name: 'worker',
     level: config.LOG_LEVEL,
@@ -67,6 +69,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
       random,
       logger,
       metrics,
+      onWaiting,
     }),
   )
   const { store, cluster } = backends

@@ -36,6 +36,8 @@ export interface BackendsOptions {
   readonly random: () => number
   readonly logger: ReturnType<typeof createLogger>
   readonly metrics: ServiceMetrics
+  /** Told why it is waited for a Redis that is not there yet. */
+  readonly onWaiting?: ((reason: string) => void) | undefined
 }
 
 /** What adapters of the same Redis take. */

@@ -21,6 +21,7 @@ export const HealthAnswer = Type.Object({
   components: Type.Optional(Components),
   nodeId: Type.Optional(Type.String({ description: 'Of this process, where it is one of a cluster.' })),
 })
+export type HealthAnswer = Static<typeof HealthAnswer>
 
 /** What came of sending an event through the service itself. */
 export const ProbeResult = Type.Object({

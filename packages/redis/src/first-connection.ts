@@ -16,6 +16,9 @@ interface FirstConnectionInit {
   readonly signal: AbortSignal | undefined
 }
 
+/** The message of the notice that there is no Redis yet. */
+export const WAITING = 'waiting for Redis'
+
 /** Answers that no waiting cures; without the login, since this is shown. */
 const FATAL = /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|AUTH|Client sent AUTH))/
 
@@ -35,7 +38,7 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
     const reason = reasonOf(error)
     if (reason === told) return
     told = reason
-    init.onNotice({ level: 'warn', message: 'waiting for Redis', fields: { place, reason } })
+    init.onNotice({ level: 'warn', message: WAITING, fields: { place, reason } })
   }
   const hearSentinel = (error: Error) => {
     if (/No such master|invalid reply: null/.test(error.message))

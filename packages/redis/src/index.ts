@@ -1,5 +1,6 @@
 export type { RedisStatus } from './availability.ts'
 export type { RedisClient } from './connection-options.ts'
+export { WAITING } from './first-connection.ts'
 export { QuickCalls } from './quick-calls.ts'
 export { type CallOptions, RedisConnections, type RedisConnectionsInit } from './redis-connections.ts'
 export { RedisReplyError, RedisUnavailableError } from './redis-error.ts'

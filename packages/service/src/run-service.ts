@@ -5,6 +5,7 @@ import { ConfigError } from './config/config-error.ts'
 import { SECRET_VARIABLES } from './config/service-config.ts'
 import type { Drain } from './drain.ts'
 import { isListenError, type ListenAddress, listenErrorMessage } from './listen-error.ts'
+import { WaitingServer } from './waiting-server.ts'
 
 /** A service that is built and does not listen yet. */
 export interface Service {
@@ -16,12 +17,18 @@ export interface Service {
   close?(): Promise<void> | void
 }
 
+/** What a service can say while it is being built. */
+export interface Starting {
+  /** It waits for something that is away, and goes on by itself. Meanwhile health is answered. May be called again. */
+  waits(reason: string): void
+}
+
 export interface ServiceOptions<Config> {
   /** What the process calls itself in front of a fault. */
   readonly name: string
   /** Reads the configuration. */
   readConfig(): Config
-  build(config: Config): Promise<Service> | Service
+  build(config: Config, starting: Starting): Promise<Service> | Service
   /** Where to listen, and which variables say so. */
   address(config: Config): ListenAddress
 }
@@ -56,10 +63,10 @@ export async function runService<Config extends Readonly<Record<string, unknown>
       process.stdout.write(`${describeConfig(config, SECRET_VARIABLES)}\n`)
       return
     }
-    service = await options.build(config)
+    const address = options.address(config)
+    service = await buildService(options, config, new WaitingServer(address), life)
     const { app } = service
     life.began(service)
-    const address = options.address(config)
     const url = await listen(app, address)
     await service.begin?.(url)
   } catch (error) {
@@ -69,6 +76,24 @@ export async function runService<Config extends Readonly<Record<string, unknown>
     await Promise.allSettled([service?.app.close()])
     await Promise.allSettled([service?.close?.()])
     life.failed(error)
+  }
+}
+
+/** Builds it, and answers health as long as that has to wait. */
+async function buildService<Config>(
+  { build }: ServiceOptions<Config>,
+  config: Config,
+  waiting: WaitingServer,
+  life: ProcessLife,
+): Promise<Service> {
+  try {
+    const waits = (reason: string) =>
+      void waiting.wait(reason).catch((error: unknown) => {
+        if (!life.isEnding) life.failed(error)
+      })
+    return await build(config, { waits })
+  } finally {
+    await waiting.close()
   }
 }
 

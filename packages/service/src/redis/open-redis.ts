@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '@tributary/protocol'
-import { RedisConnections } from '@tributary/redis'
+import { RedisConnections, WAITING } from '@tributary/redis'
 import type { FastifyBaseLogger } from 'fastify'
 import { fromVariable } from '../config/config-error.ts'
 import type { ServiceMetrics } from '../metrics/service-metrics.ts'
@@ -19,6 +19,8 @@ export interface OpenRedisOptions {
   readonly name: string
   readonly logger: FastifyBaseLogger
   readonly metrics: ServiceMetrics
+  /** Told why Redis cannot be had yet, before it is for the first time. */
+  readonly onWaiting?: ((reason: string) => void) | undefined
   readonly clock: Clock
   readonly random: () => number
 }
@@ -34,7 +36,7 @@ export async function openRedis(
 ): Promise<RedisConnections | undefined> {
   const { REDIS_URL: url, REDIS_TLS_CA_FILE: caFile } = config
   if (url === undefined) return undefined
-  const { name, logger, metrics, clock, random } = options
+  const { name, logger, metrics, onWaiting, clock, random } = options
   const ca =
     caFile === undefined ? undefined : await fromVariable('REDIS_TLS_CA_FILE', () => readFile(caFile, 'utf8'))
   const redis = await fromVariable('REDIS_URL', () =>
@@ -44,7 +46,10 @@ export async function openRedis(
       prefix: config.REDIS_PREFIX,
       name: `tributary-${name}`,
       timeoutMs: config.REDIS_TIMEOUT_MS,
-      onNotice: ({ level, message, fields }) => logger[level](fields, message),
+      onNotice: ({ level, message, fields }) => {
+        logger[level](fields, message)
+        if (message === WAITING) onWaiting?.(`${message}: ${fields['reason']}`)
+      },
       meter: metrics.redis,
       clock,
       random,
