@@ -128,6 +128,16 @@ describe('the check of the hub', () => {
       )
     })
 
+    it('passes what was lost and stored again at another place, and what came before it had one', () => {
+      const two = three.slice(0, 2)
+      expect(checkLosing(two, [event('a', 1), event('b', 3)])).toEqual([])
+      const unplaced: HubNote = { kind: 'event', id: '1700000000000-1~node.7', key: 'b' }
+      expect(checkLosing(two, [event('a', 1), unplaced])).toEqual([])
+      expect(checkLosing(two, [event('a', 3), event('b', 4)])).toEqual([
+        'ann got a at 1700000000000-3, but it was acknowledged at 1700000000000-1',
+      ])
+    })
+
     it.each<[string, HubNote[], string]>([
       ['what was lost and not told', [event('a', 1), event('c', 3)], 'ann never got b'],
       ['what is there and did not come', [event('a', 1), rewind(1, 0), event('a', 1)], 'ann never got c'],

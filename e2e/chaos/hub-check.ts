@@ -127,7 +127,8 @@ class ReaderCheck {
   #takeEvent({ id, key }: Extract<HubNote, { kind: 'event' }>): void {
     const publish = this.#byKey.get(key)
     // One that was not stored when it came has no place in the order yet, and bears that of its reader.
-    const isUnplaced = publish?.isDegraded === true && id.includes('~') && !publish.ids.includes(placeOf(id))
+    const mayBeUnplaced = publish?.isDegraded === true || this.#options.losing !== undefined
+    const isUnplaced = mayBeUnplaced && id.includes('~') && !publish?.ids.includes(placeOf(id))
     const earlier = this.#seen.get(key)
     if (earlier !== undefined && !this.#mayComeAgain(earlier))
       this.#say(`got ${key} twice: at ${earlier.id} and at ${id}`)
@@ -161,7 +162,8 @@ class ReaderCheck {
       const isTold = this.#gaps.some((gap) => (n > gap.from && n <= gap.to) || (isLost && gap.isRewind))
       if (!isTold && !(isLost && this.#reader.isLate === true))
         this.#say(`never got ${key}, which was acknowledged at ${id} for ${topic}`)
-    } else if (seenAt !== id && seenAt !== UNPLACED) {
+      // What was lost after it was answered is stored again, at another place.
+    } else if (seenAt !== id && seenAt !== UNPLACED && (kept === undefined || kept.has(id))) {
       this.#say(`got ${key} at ${seenAt}, but it was acknowledged at ${id}`)
     }
   }

@@ -46,6 +46,13 @@ describe('the check of a run', () => {
     expect(checkRun(runOf(good))).toEqual([])
   })
 
+  it('passes what the store lost and stored again at another time, and only where it may have lost something', () => {
+    const again = numbered(good).map((event) => ({ ...event, id: event.id.replace('1700', '1701') }))
+    const run = runOf(good, { readings: [reading('one', numbered(good)), reading('other', again)] })
+    expect(checkRun(run, { losing: true })).toEqual([])
+    expect(checkRun(run)).toEqual([expect.stringContaining('one and other differ at number 1')])
+  })
+
   it.each<[string, Told[], string]>([
     ['two completes', [...good, complete], 'it has 2 complete events'],
     ['no complete', good.slice(0, -1), 'it has 0 complete events'],

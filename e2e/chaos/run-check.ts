@@ -33,7 +33,7 @@ export function checkRun(run: RunRecord, { losing = false }: RunCheckOptions = {
   if (first === undefined) found.push('nobody read it')
   else {
     found.push(...readings.flatMap((reading) => checkReading(reading, losing)))
-    for (const other of others) found.push(...compare(first, other))
+    for (const other of others) found.push(...compare(first, other, losing))
     found.push(...checkEvents(run, first.events), ...checkStatus(run, first.events))
   }
   return found.map((fault) => `${kind} run ${[...runIds].join('/') || '(without id)'} (${key}): ${fault}`)
@@ -53,12 +53,13 @@ function checkReading({ reader, events, gaps, isSentBack }: RunReading, losing: 
   return found
 }
 
-/** Where two readings differ first. */
-function compare(a: RunReading, b: RunReading): string[] {
+/** Where two readings differ first. What was lost and stored again is the same in the same place, at another time. */
+function compare(a: RunReading, b: RunReading, losing: boolean): string[] {
   const length = Math.max(a.events.length, b.events.length)
   for (let index = 0; index < length; index++) {
     const [one, other] = [a.events[index], b.events[index]]
-    if (one?.id === other?.id && one?.type === other?.type && one?.data === other?.data) continue
+    const isSame = one?.id === other?.id || (losing && numberOf(one?.id ?? '') === numberOf(other?.id ?? ''))
+    if (isSame && one?.type === other?.type && one?.data === other?.data) continue
     return [
       `${a.reader} and ${b.reader} differ at number ${index + 1}: ${describe(one)} and ${describe(other)}`,
     ]
