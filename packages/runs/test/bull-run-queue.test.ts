@@ -1,6 +1,6 @@
 import { setTimeout as passed } from 'node:timers/promises'
 import { RedisConnections } from '@tributary/redis'
-import { startRedis } from '@tributary/testkit'
+import { startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
 import { BullRunQueue, type BullRunQueueOptions } from '../src/bullmq/index.ts'
@@ -116,6 +116,25 @@ describeWithRedis('BullRunQueue', (redis) => {
     executor.rest('run_3')
     executor.rest('run_1')
     expect(await executor.until(3)).toEqual(['run_1', 'run_3', 'run_2'])
+    executor.rest('run_2')
+  })
+})
+
+describeWithRedisServers('BullRunQueue without Redis for a moment', () => {
+  it('accepts runs all the same', async () => {
+    await using server = await startRedis()
+    await using network = await TcpProxy.start(server.port)
+    await using node = await openNode(`redis://127.0.0.1:${network.port}`, 'test')
+    network.refuse()
+    await expect.poll(() => node.redis.status.state).toBe('down')
+    const executor = new Executor()
+    const accepted = Promise.all([
+      node.queue.add({ runId: 'run_1', userId: 'ann' }),
+      node.queue.hold({ runId: 'run_2', userId: 'ann' }, executor.execute),
+    ])
+    network.restore()
+    await accepted
+    expect(await node.queue.missing(['run_1', 'run_2'])).toEqual([])
     executor.rest('run_2')
   })
 })

@@ -173,21 +173,17 @@ export class BullRunQueue implements RunQueue {
     await this.#queue.close()
   }
 
+  /** There is one job of a run, however often it is added: so it is tried again while Redis is away for a moment. */
   async #addJob({ runId }: QueuedRun, options: JobsOptions): Promise<void> {
-    await this.#options.redis.call(() =>
-      this.#queue.add(
-        'run',
-        {},
-        {
-          jobId: runId,
-          removeOnComplete: true,
-          attempts: ANY_NUMBER,
-          backoff: { type: 'custom' },
-          stackTraceLimit: 0,
-          ...options,
-        },
-      ),
-    )
+    const job: JobsOptions = {
+      jobId: runId,
+      removeOnComplete: true,
+      attempts: ANY_NUMBER,
+      backoff: { type: 'custom' },
+      stackTraceLimit: 0,
+      ...options,
+    }
+    await this.#options.redis.call(() => this.#queue.add('run', {}, job), { again: true })
   }
 
   /** A run that waited for a node, or that another node does not go on with. */
