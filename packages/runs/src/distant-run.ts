@@ -1,9 +1,10 @@
 import type { EventLog, Following, LogEntry } from '@tributary/eventlog'
-import { COMPLETE, CompleteData, type RunKind, type RunStatus, type RunView } from '@tributary/protocol'
+import { COMPLETE, CompleteData, type RunStatus } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
 import type { KnownRun } from './known-run.ts'
 import type { ReaderMarks } from './reader-marks.ts'
-import { type RunRecord, viewOfRecord } from './run-record.ts'
+import { RecordedRun } from './recorded-run.ts'
+import type { RunRecord } from './run-record.ts'
 
 const complete = Compile(CompleteData)
 
@@ -19,40 +20,19 @@ export interface DistantRunOptions {
 }
 
 /** A run that another node executes, or that waits for one. It is as it was found; while it is held, its end is heard of. */
-export class DistantRun implements KnownRun {
-  readonly id: string
+export class DistantRun extends RecordedRun implements KnownRun {
   readonly #options: DistantRunOptions
   readonly #ended = Promise.withResolvers<void>()
-  #record: RunRecord
-  #lastEventId: string | undefined
   #holds = 0
   #watched: Promise<Watched> | undefined
 
   constructor(options: DistantRunOptions) {
-    this.id = options.runId
+    super(options)
     this.#options = options
-    this.#record = options.record
-    this.#lastEventId = options.lastEventId
-  }
-
-  get kind(): RunKind {
-    return this.#record.kind
-  }
-
-  get userId(): string {
-    return this.#record.userId
-  }
-
-  get startedAt(): number {
-    return this.#record.startedAt
-  }
-
-  get endedAt(): number | undefined {
-    return this.#record.ended?.at
   }
 
   get status(): RunStatus {
-    const { ended, epoch } = this.#record
+    const { ended, epoch } = this.record
     if (ended !== undefined) return ended.status
     if (epoch === 0) return 'accepted'
     return this.#options.unreachable ? 'unreachable' : 'running'
@@ -61,10 +41,6 @@ export class DistantRun implements KnownRun {
   /** Resolves only while it is held. */
   get ended(): Promise<void> {
     return this.#ended.promise
-  }
-
-  view(): RunView {
-    return viewOfRecord(this.id, this.#record, this.status, this.#lastEventId)
   }
 
   /** @throws StoreUnavailableError where it cannot be read now. */
@@ -81,7 +57,7 @@ export class DistantRun implements KnownRun {
     this.#watched ??= this.#watch()
     this.#watched.catch(() => undefined)
     const { marks, openLog } = this.#options
-    const unmark = this.#record.onDisconnect === 'cancel' ? marks.hold(this.id, openLog) : undefined
+    const unmark = this.record.onDisconnect === 'cancel' ? marks.hold(this.id, openLog) : undefined
     let held = true
     return () => {
       if (!held) return
@@ -120,11 +96,11 @@ export class DistantRun implements KnownRun {
   }
 
   #note({ event }: LogEntry): void {
-    this.#lastEventId = event.id
+    this.lastEventId = event.id
     if (event.type !== COMPLETE || !complete.Check(event.data)) return
     const { status, totalTasks, successCount, errorCount } = event.data
     const ended = { at: event.timestamp, status }
-    this.#record = { ...this.#record, totalTasks, successCount, errorCount, ended }
+    this.record = { ...this.record, totalTasks, successCount, errorCount, ended }
     this.#ended.resolve()
   }
 }

@@ -1,7 +1,5 @@
 import type { EventLog } from '@tributary/eventlog'
 import type { RunKind, RunStatus, RunView } from '@tributary/protocol'
-import type { IndexedRun } from './run-index.ts'
-import { type RunRecord, viewOfRecord } from './run-record.ts'
 
 /** A run as its registry knows it: under way, or long over. */
 export interface KnownRun {
@@ -21,48 +19,4 @@ export interface KnownRun {
   openLog(): Promise<EventLog>
   /** Notes a reader; the answer takes that back, once. */
   hold(): () => void
-}
-
-/** A run that has ended, as its record tells it. */
-export class EndedRun implements KnownRun {
-  readonly id: string
-  readonly ended = Promise.resolve()
-  readonly openLog: () => Promise<EventLog>
-  readonly #record: RunRecord
-  readonly #lastEventId: string | undefined
-
-  constructor({ runId, record, lastEventId }: IndexedRun, openLog: () => Promise<EventLog>) {
-    this.id = runId
-    this.#record = record
-    this.#lastEventId = lastEventId
-    this.openLog = openLog
-  }
-
-  get kind(): RunKind {
-    return this.#record.kind
-  }
-
-  get userId(): string {
-    return this.#record.userId
-  }
-
-  get startedAt(): number {
-    return this.#record.startedAt
-  }
-
-  get endedAt(): number | undefined {
-    return this.#record.ended?.at
-  }
-
-  get status(): RunStatus {
-    return this.#record.ended?.status ?? 'failed'
-  }
-
-  view(): RunView {
-    return viewOfRecord(this.id, this.#record, this.status, this.#lastEventId)
-  }
-
-  hold(): () => void {
-    return () => undefined
-  }
 }
