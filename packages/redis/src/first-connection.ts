@@ -19,6 +19,9 @@ interface FirstConnectionInit {
 /** The message of the notice that there is no Redis yet. */
 export const WAITING = 'waiting for Redis'
 
+/** How often the same reason is told again, in ms. */
+const REMIND_MS = 60_000
+
 /** Answers that no waiting cures; without the login, since this is shown. */
 const FATAL = /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|AUTH|Client sent AUTH))/
 
@@ -32,18 +35,20 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
   const place = describeTarget(settings.target)
   const refused = Promise.withResolvers<never>()
   refused.promise.catch(() => undefined)
-  let told = ''
+  // Each once, then now and then: there is another try several times a second.
+  const told = new Map<string, number>()
   const hear = (error: Error) => {
     if (FATAL.test(error.message)) refused.reject(refusal(place, error.message))
     const reason = reasonOf(error)
-    if (reason === told) return
-    told = reason
+    const now = clock.elapsed()
+    if (now - (told.get(reason) ?? Number.NEGATIVE_INFINITY) < REMIND_MS) return
+    told.set(reason, now)
     init.onNotice({ level: 'warn', message: WAITING, fields: { place, reason } })
   }
   const hearSentinel = (error: Error) => {
+    // One that is away is done without; where all are, that is an error of its own.
     if (/No such master|invalid reply: null/.test(error.message))
       hear(new Error('the Sentinels know no master of this name'))
-    else hear(error)
   }
   const stop = () => refused.reject(signal?.reason)
   client.on('error', hear)

@@ -1,8 +1,10 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { defineScript, RedisConnections, RedisReplyError, RedisUnavailableError } from '@tributary/redis'
-import { freePort, startRedis, TcpProxy } from '@tributary/testkit'
+import { FakeClock, freePort, startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
 import Type from 'typebox'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { nextDown, nextInterruption, nextUp, openNoticed } from './noticed.ts'
 
 const file = new URL('./scripts/add.lua', import.meta.url)
@@ -66,6 +68,37 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
     expect(notices[0]).toBe(`waiting for Redis connect ECONNREFUSED 127.0.0.1:${port}`)
     expect(await redis.call((client) => client.ping())).toBe('PONG')
     expect(server.port).toBe(port)
+  })
+
+  test('say what they wait for once, and then each minute, however often they try', async () => {
+    let tries = 0
+    const closing = createServer((socket) => {
+      tries += 1
+      socket.destroy()
+    })
+    const ports = [closing, createServer((socket) => socket.destroy())].map(async (server) => {
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      onTestFinished(() => void server.close())
+      const address = server.address()
+      return typeof address === 'object' ? address?.port : undefined
+    })
+    const [first, second] = await Promise.all(ports)
+    const clock = new FakeClock()
+    const stop = new AbortController()
+    const reasons: unknown[] = []
+    const opening = RedisConnections.open({
+      url: `redis+sentinel://127.0.0.1:${first},127.0.0.1:${second}/main`,
+      clock,
+      signal: stop.signal,
+      onNotice: ({ fields }) => reasons.push(fields['reason']),
+    })
+    const told = expect.stringMatching(/^no Sentinel names a master/)
+    await expect.poll(() => tries, { timeout: 20_000 }).toBeGreaterThan(5)
+    expect(reasons).toEqual([told])
+    clock.advance(60_000)
+    await expect.poll(() => reasons, { timeout: 20_000 }).toEqual([told, told])
+    stop.abort()
+    await expect(opening).rejects.toThrow(/aborted/)
   })
 
   test('stop waiting when they are told to', async () => {
