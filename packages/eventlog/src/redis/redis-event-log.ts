@@ -1,6 +1,4 @@
 import { type Cursor, type Position, parseOrigin, type Topic } from '@tributary/protocol'
-import { ChangeListeners } from '../change-listeners.ts'
-import { EntryListeners } from '../entry-listeners.ts'
 import type { EphemeralEvent, Telling, Told } from '../ephemeral-event.ts'
 import type {
   Append,
@@ -25,6 +23,7 @@ import type { FollowerHost } from './follow/follower-host.ts'
 import { LogFollower } from './follow/log-follower.ts'
 import type { ToldEntry } from './follow/log-message.ts'
 import type { LogFields } from './log-fields.ts'
+import { LogListeners } from './log-listeners.ts'
 import { SYNC } from './log-scripts.ts'
 import { type LogPlace, LogState } from './log-state.ts'
 import type { LogStore, StoredLog } from './log-store.ts'
@@ -38,8 +37,7 @@ export class RedisEventLog implements EventLog, StoredLog {
   readonly #keys: LogKeys
   readonly #store: LogStore
   readonly #state: LogState
-  readonly #listeners = new EntryListeners()
-  readonly #rewindListeners = new ChangeListeners()
+  readonly #listeners: LogListeners
   readonly #appends: LogAppends
   readonly #follower: LogFollower
   readonly #reads: LogReads
@@ -79,11 +77,18 @@ export class RedisEventLog implements EventLog, StoredLog {
       hearsOf: (topics) => this.#follower.hearsOf(topics),
       handOnUnstored: (entry) => {
         this.#follower.pause()
-        this.#listeners.tell([entry])
+        this.#listeners.tellProvisional(entry)
       },
       compare: () => this.#follower.sync(),
       sync: () => this.sync(),
       findAnew: () => this.#findAnew(),
+    })
+    this.#listeners = new LogListeners({
+      state,
+      reads: this.#reads,
+      keyed: this.#keyed,
+      appends: this.#appends,
+      onError: store.onError,
     })
     const { node, tell: publish, unreachable, failure, onError } = store
     const tellsAlone = store.outage !== undefined
@@ -160,7 +165,7 @@ export class RedisEventLog implements EventLog, StoredLog {
   }
 
   tail(listener: (entry: LogEntry) => void): () => void {
-    return this.#listeners.add(this.head.n, listener)
+    return this.#listeners.tail(listener)
   }
 
   follow(topics?: readonly Topic[]): Following {
@@ -168,7 +173,7 @@ export class RedisEventLog implements EventLog, StoredLog {
   }
 
   onRewind(listener: () => void): () => void {
-    return this.#rewindListeners.add(listener)
+    return this.#listeners.onRewind(listener)
   }
 
   onAttributes(listener: () => void): () => void {
@@ -240,54 +245,19 @@ export class RedisEventLog implements EventLog, StoredLog {
     return place
   }
 
-  #handOn(entries: readonly LogEntry[], place: LogPlace): void {
-    const { queue } = this.#appends
-    this.#state.move(place)
-    for (const entry of entries) {
-      this.#reads.history.add(entry)
-      this.#keyed.place(entry)
-    }
-    this.#appends.bridge.provisional.forgetHandedOn(entries)
-    try {
-      this.#listeners.tell(entries)
-    } catch (error) {
-      if (!queue.fail(entries, error)) this.#store.onError(error)
-    }
-    queue.handedOn(place.head.n)
-    if (place.closed) this.#reads.history.clearFrames()
-  }
-
-  #rewind(place: LogPlace, isAnother: boolean): void {
-    this.#rewindListeners.tell()
-    this.#reads.history.reset(place.head)
-    this.#keyed.forgetPlaces()
-    this.#state.rewind(place)
-    this.#appends.rewound(place.head, isAnother)
-  }
-
-  #leap(place: LogPlace): void {
-    this.#rewindListeners.tell()
-    this.#reads.history.reset(place.head)
-    this.#state.move(place)
-    this.#appends.queue.handedOn(place.head.n)
-  }
-
   #followerHost(): FollowerHost {
     const { after, unreachable, ask } = this.#store
-    const appends = this.#appends
+    const [appends, listeners] = [this.#appends, this.#listeners]
     const { queue } = appends
     return {
       state: this.#state,
-      handOn: (entries, place) => this.#handOn(entries, place),
+      handOn: (entries, place) => listeners.handOn(entries, place),
       entryOf: (told, origin) => this.#toldEntry(told, origin),
       onDropped: () => this.drop(),
       onEphemeral: (message) => this.#ephemerals.take(message),
-      rewind: (place, isAnother) => this.#rewind(place, isAnother),
-      leap: (place) => this.#leap(place),
-      onOvertaken: (topics, afterN) => {
-        this.#reads.overtaken.add(topics, afterN, this.head)
-        this.#rewindListeners.tell()
-      },
+      rewind: (place, isAnother) => listeners.rewind(place, isAnother),
+      leap: (place) => listeners.leap(place),
+      onOvertaken: (topics, afterN) => listeners.overtaken(topics, afterN),
       store: () => appends.store(),
       onCompared: () => appends.compared(),
       reload: () => this.#reload(),
@@ -295,8 +265,11 @@ export class RedisEventLog implements EventLog, StoredLog {
       compare: (args) => ask(SYNC, this.#keys, args),
       readPage: async (afterN, upToN, topics) => {
         const page = await this.#reads.page(afterN, upToN, topics === undefined ? {} : { topics })
-        const own = (entry: LogEntry) => queue.answeredEntryAt(entry.position) ?? entry
-        return { ...page, entries: page.entries.map(own) }
+        const own = ({ origin, position }: LogEntry) => {
+          const k = this.#appends.ownCount(origin)
+          return k === undefined ? undefined : queue.answeredEntryAt(k, position)
+        }
+        return { ...page, entries: page.entries.map((entry) => own(entry) ?? entry) }
       },
       unreachable,
       after,

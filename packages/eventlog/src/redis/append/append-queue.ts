@@ -3,6 +3,7 @@ import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { StoreUnavailableError } from '../../log-error.ts'
 import type { Appended, AppendRequest, Attempt } from './append-request.ts'
+import { AppendRetries } from './append-retries.ts'
 import { type EntryOf, PendingAppend } from './pending-append.ts'
 
 /** What the script answered: where the batch begins, or what came of its key. */
@@ -41,9 +42,6 @@ export interface AppendQueueOptions {
   readonly retryMs: number
 }
 
-const FIRST_WAIT_MS = 25
-const LAST_WAIT_MS = 400
-
 /**
  * The appends of one log that are under way, in the order of their calls. They are all sent at once. Where their
  * connection ends, they are sent again one after the other, with what they are known by, so that none is done twice.
@@ -53,9 +51,7 @@ export class AppendQueue {
   readonly #byK = new Map<number, PendingAppend>()
   // Answered, and not handed on yet.
   readonly #awaiting = new Set<PendingAppend>()
-  // To be sent again, in order; and what comes meanwhile.
-  readonly #again: PendingAppend[] = []
-  #isRetrying = false
+  readonly #retries: AppendRetries<AppendAnswer>
   // How many are to be taken over, and whether that is being done.
   #refused = 0
   #isBridging = false
@@ -65,6 +61,17 @@ export class AppendQueue {
 
   constructor(options: AppendQueueOptions) {
     this.#options = options
+    const { send, after, elapsed, retryMs } = options
+    this.#retries = new AppendRetries({
+      send,
+      onAnswered: (pending, answer) => this.#answered(pending, answer),
+      onFailed: (pending, error) => this.#reject(pending, error),
+      isHopeless: (error) => this.#isHopeless(error),
+      isClosed: () => this.#closed !== undefined,
+      after,
+      elapsed,
+      retryMs,
+    })
   }
 
   add(request: AppendRequest): Promise<Appended> {
@@ -74,7 +81,7 @@ export class AppendQueue {
     this.#byK.set(pending.k, pending)
     if (request.bridges && this.#options.isBridging()) {
       this.#refuse(pending, new StoreUnavailableError('too much waits already'))
-    } else if (this.#isRetrying) this.#again.push(pending)
+    } else if (this.#retries.isRunning) this.#retries.push(pending)
     else void this.#send(pending)
     return pending.answer
   }
@@ -84,13 +91,12 @@ export class AppendQueue {
     return this.#byK.get(k)?.entryAt(index, position)
   }
 
-  /** The same by its number, of an append that is answered. */
-  answeredEntryAt(position: Position): LogEntry | undefined {
-    for (const pending of this.#awaiting) {
-      const index = position.n - (pending.first?.n ?? 0)
-      if (index >= 0 && index < pending.request.drafts.length) return pending.entryAt(index, position)
-    }
-    return undefined
+  /** The same of an append that is answered. */
+  answeredEntryAt(k: number, position: Position): LogEntry | undefined {
+    const pending = this.#byK.get(k)
+    if (pending?.first === undefined) return undefined
+    const index = position.n - pending.first.n
+    return index >= 0 && index < pending.request.drafts.length ? pending.entryAt(index, position) : undefined
   }
 
   /** Everything up to here has been handed on. */
@@ -148,73 +154,19 @@ export class AppendQueue {
     await Promise.all([...this.#byK.values()].map(({ answer }) => answer.catch(() => undefined)))
   }
 
-  get size(): number {
-    return this.#byK.size
-  }
-
   async #send(pending: PendingAppend): Promise<void> {
     try {
       this.#answered(pending, await this.#options.send(pending))
     } catch (error) {
       const isFinal = !(error instanceof RedisUnavailableError) || this.#closed !== undefined
-      if (isFinal || (this.#isHopeless(error) && !this.#isRetrying)) this.#reject(pending, error)
-      else this.#sendAgain(pending, error)
+      if (isFinal || (this.#isHopeless(error) && !this.#retries.isRunning)) this.#reject(pending, error)
+      else this.#retries.add(pending, error)
     }
-  }
-
-  #sendAgain(pending: PendingAppend, error: RedisUnavailableError): void {
-    pending.again ||= !error.isUnsent
-    const at = this.#again.findIndex(({ k }) => k > pending.k)
-    if (at === -1) this.#again.push(pending)
-    else this.#again.splice(at, 0, pending)
-    if (!this.#isRetrying) void this.#retry(error)
-  }
-
-  /** One after another, so that the order stands; whoever comes meanwhile stands behind them. */
-  async #retry(error: RedisUnavailableError): Promise<void> {
-    const { send, elapsed, retryMs } = this.#options
-    this.#isRetrying = true
-    const deadline = elapsed() + retryMs
-    let waitMs = FIRST_WAIT_MS
-    let last: unknown = error
-    // What was never sent need not be waited for.
-    while (this.#again.length > 0 && (elapsed() < deadline || last === undefined)) {
-      if (last !== undefined) await this.#wait(waitMs)
-      const [first] = this.#again
-      if (first === undefined || this.#closed !== undefined) break
-      try {
-        const answer = await send(first)
-        this.#shift(first)
-        this.#answered(first, answer)
-        last = undefined
-        waitMs = FIRST_WAIT_MS
-      } catch (failure) {
-        if (failure instanceof RedisUnavailableError) {
-          first.again ||= !failure.isUnsent
-          last = failure
-          if (this.#isHopeless(failure)) break
-          waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
-        } else {
-          this.#shift(first)
-          this.#reject(first, failure)
-        }
-      }
-    }
-    this.#isRetrying = false
-    for (const pending of this.#again.splice(0)) this.#reject(pending, last)
   }
 
   /** It was not sent, and nothing will be for some time. */
   #isHopeless({ isUnsent }: RedisUnavailableError): boolean {
     return isUnsent && this.#options.isDown()
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#options.after(ms, resolve))
-  }
-
-  #shift(pending: PendingAppend): void {
-    if (this.#again[0] === pending) this.#again.shift()
   }
 
   #answered(pending: PendingAppend, answer: AppendAnswer): void {
@@ -297,6 +249,6 @@ export class AppendQueue {
 
   #failAll(error: unknown): void {
     for (const pending of this.#byK.values()) this.#reject(pending, error)
-    this.#again.length = 0
+    this.#retries.clear()
   }
 }

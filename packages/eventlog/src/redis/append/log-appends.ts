@@ -1,5 +1,4 @@
 import { formatOrigin, type Position, parseOrigin, type Topic } from '@tributary/protocol'
-import { RedisUnavailableError } from '@tributary/redis'
 import type {
   Append,
   AppendOptions,
@@ -11,17 +10,15 @@ import type {
 } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
 import { LogClosedError, StoreUnavailableError } from '../../log-error.ts'
-import { LogChangedError } from '../log-changed-error.ts'
 import type { LogState } from '../log-state.ts'
 import type { LogStore } from '../log-store.ts'
 import type { LogKeys } from '../redis-keys.ts'
 import { storedDraft } from '../stored-entry.ts'
-import { AnsweredAppends } from './answered-appends.ts'
 import { type AnsweredAppend, AppendQueue } from './append-queue.ts'
-import { type AppendRequest, type Attempt, markOf } from './append-request.ts'
-import { AppendSender } from './append-sender.ts'
+import { type AppendRequest, markOf } from './append-request.ts'
 import type { KeyedEntries } from './keyed-entries.ts'
-import { OutageBridge } from './outage-bridge.ts'
+import { LogRepair } from './log-repair.ts'
+import type { OutageBridge } from './outage-bridge.ts'
 
 export interface LogAppendsInit {
   readonly name: string
@@ -50,39 +47,30 @@ const HAND_ON_LIMIT_MS = 250
 export class LogAppends {
   /** What is under way. */
   readonly queue: AppendQueue
-  /** What waits for Redis, handed on here already. */
-  readonly bridge: OutageBridge
   readonly #init: LogAppendsInit
-  readonly #sender: AppendSender
-  readonly #answered = new AnsweredAppends()
+  readonly #repair: LogRepair
   #cancelSync: (() => void) | undefined
 
   constructor(init: LogAppendsInit) {
     this.#init = init
-    const { name, keys, options, state, store, keyed, findAnew, handOnUnstored: handOn } = init
-    const answered = this.#answered
-    this.#sender = new AppendSender({
-      name,
-      keys,
-      options,
-      state,
-      store,
-      findAnew,
-      onAppended: (attempt, first) => {
-        const { length } = attempt.request.drafts
-        answered.add(attempt, first, store.elapsed())
-        if (length === 0) return
-        state.saw({ ms: first.ms, n: first.n + length - 1 }, this.#originOf(attempt.k), first)
-      },
+    this.#repair = new LogRepair({
+      ...init,
+      handOn: init.handOnUnstored,
+      originOf: (k) => this.#originOf(k),
+      onMoved: (k, first) => this.queue.moved(k, first),
+      onLost: (k, error) => this.queue.lost(k, error),
     })
-    const send = (attempt: Attempt) => this.#sender.sendNow(attempt)
-    this.bridge = new OutageBridge({ name, state, store, keyed, answered, send, isAway, handOn })
     this.queue = this.#newQueue()
+  }
+
+  /** What waits for Redis, handed on here already. */
+  get bridge(): OutageBridge {
+    return this.#repair.bridge
   }
 
   /** Whether there is nothing that a failover could lose, or an outage keeps. */
   get isIdle(): boolean {
-    return this.bridge.size === 0 && this.#answered.isEmpty
+    return this.#repair.isIdle
   }
 
   async append(batch: readonly Append[], options: AppendOptions): Promise<readonly LogEntry[]> {
@@ -92,7 +80,7 @@ export class LogAppends {
     const appended = await this.#append({
       drafts,
       options,
-      againK: this.#ownCount(options.again),
+      againK: this.ownCount(options.again),
       bridges: options.bridges === true,
     })
     return appended.kind === 'appended' ? appended.entries : []
@@ -114,7 +102,7 @@ export class LogAppends {
   async close(terminal: Append, options: AppendOptions): Promise<LogEntry> {
     this.refuse(options)
     const drafts = [storedDraft(terminal)]
-    const againK = this.#ownCount(options.again)
+    const againK = this.ownCount(options.again)
     const appended = await this.#append({ drafts, options, againK, closes: true })
     const [entry] = appended.kind === 'appended' ? appended.entries : []
     if (entry === undefined) throw new Error('a batch of one is empty')
@@ -129,56 +117,43 @@ export class LogAppends {
   }
 
   /** Stores first what the log has lost, then what waits for Redis. @throws what is to be tried again. */
-  async store(): Promise<void> {
-    await this.#findLost()
-    await this.#answered.restore({
-      send: async (attempt) => {
-        const answer = await this.#sender.sendNow(attempt)
-        if (answer.kind === 'appended') this.queue.moved(attempt.k, answer.first)
-      },
-      isAway,
-      onRefused: (k, error) => this.queue.lost(k, error),
-    })
-    await this.bridge.flush()
+  store(): Promise<void> {
+    return this.#repair.store()
   }
 
   /** The log was found to have lost something: looks what of this node's. */
   findLost(): Promise<void> {
-    this.#answered.doubt()
-    return this.#findLost()
+    return this.#repair.findLost()
   }
 
   /** It is to be looked whether what was answered is there, before anything else is sent. */
   doubt(): void {
-    if (this.#answered.isEmpty) return
-    this.#answered.doubt()
-    this.#sender.doubt()
+    this.#repair.doubt()
   }
 
-  /** The log has lost something, or is another, and stands here: nothing is sent before what was lost is stored again. */
-  rewound(head: Position, isAnother: boolean): void {
-    if (isAnother) {
-      this.#answered.clear()
-      this.queue.release()
-    }
-    this.#answered.rewound(head.n)
-    this.queue.rewound(head.n)
-    this.bridge.rewound(head.n)
-    this.#sender.doubt()
+  /** The log has lost something, or is another, and stands here. */
+  rewound({ n }: Position, isAnother: boolean): void {
+    if (isAnother) this.queue.release()
+    this.queue.rewound(n)
+    this.#repair.rewound(n, isAnother)
   }
 
   /** The log has been compared, is whole, and all of it has been handed on. */
   compared(): void {
-    this.#sender.trust()
-    this.#answered.seen(this.#init.store.elapsed())
     this.queue.handedOn(this.#init.state.head.n)
-    this.bridge.forgetStored()
+    this.#repair.compared()
   }
 
   /** Nobody knows for now when what was appended will be handed on. */
   suspect(): void {
     // Else the next comparison does that.
     if (this.bridge.size > 0 || this.#init.store.unreachable() !== undefined) this.queue.release()
+  }
+
+  /** The number of an append of ours by its name. */
+  ownCount(origin: string | undefined): number | undefined {
+    const { node, count } = parseOrigin(origin) ?? {}
+    return node === this.#init.store.node ? count : undefined
   }
 
   /** Ends what is under way, as the store is closed. */
@@ -193,19 +168,6 @@ export class LogAppends {
     // What may have been done may be what closed it.
     const isClosed = state.closed && again === undefined
     if (isClosed || state.isDropped) throw new LogClosedError(name)
-  }
-
-  #findLost(): Promise<void> {
-    return this.#answered.findLost(
-      (sinceN, ks) => this.#sender.find(sinceN, ks),
-      (k, first) => this.queue.moved(k, first),
-    )
-  }
-
-  /** The number of an append of ours by its name. */
-  #ownCount(origin: string | undefined): number | undefined {
-    const { node, count } = parseOrigin(origin) ?? {}
-    return node === this.#init.store.node ? count : undefined
   }
 
   #failure(error: unknown, k?: number): unknown {
@@ -232,7 +194,7 @@ export class LogAppends {
     const { state, hearsOf, store, keyed } = this.#init
     const { after, elapsed, retryMs } = store
     return new AppendQueue({
-      send: (attempt) => this.#sender.send(attempt),
+      send: (attempt) => this.#repair.sender.send(attempt),
       entryOf: (request, index, position, k) => {
         const draft = request.drafts[index]
         const mark = markOf(request)
@@ -274,13 +236,4 @@ export class LogAppends {
       this.#watch()
     })
   }
-}
-
-/** Whether it is to be tried again. */
-function isAway(error: unknown): boolean {
-  return (
-    error instanceof RedisUnavailableError ||
-    error instanceof StoreUnavailableError ||
-    error instanceof LogChangedError
-  )
 }

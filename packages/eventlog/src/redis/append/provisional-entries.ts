@@ -5,6 +5,7 @@ import type { LogEntry } from '../../event-log.ts'
 export class ProvisionalEntries {
   readonly #node: string
   #entries: LogEntry[] = []
+  readonly #counts = new Set<number>()
 
   constructor(node: string) {
     this.#node = node
@@ -16,23 +17,24 @@ export class ProvisionalEntries {
 
   /** What they are known by among those of this node. */
   get counts(): ReadonlySet<number> {
-    return new Set(this.#entries.map(({ origin }) => countOf(origin)))
+    return this.#counts
   }
 
   add(entry: LogEntry): void {
     this.#entries.push(entry)
+    this.#counts.add(countOf(entry.origin))
   }
 
   /** Puts these before all others. */
   addFirst(entries: readonly LogEntry[]): void {
-    this.#entries = [...entries, ...this.#entries]
+    this.#set([...entries, ...this.#entries])
   }
 
   /** What waits no more has been handed on with its place, or is lost with the log that it was in. */
   forgetStored(waiting: () => ReadonlySet<number>): void {
     if (this.#entries.length === 0) return
     const still = waiting()
-    this.#entries = this.#entries.filter(({ origin }) => still.has(countOf(origin)))
+    this.#set(this.#entries.filter(({ origin }) => still.has(countOf(origin))))
   }
 
   /** These have their places now, and so has all that this node appended before them. */
@@ -44,7 +46,13 @@ export class ProvisionalEntries {
     const last = own.at(-1)?.count ?? 0
     const aliases = new Set(entries.flatMap((entry) => entry.aliases ?? []))
     // Or another node has stored it.
-    this.#entries = this.#entries.filter(({ origin = '' }) => countOf(origin) > last && !aliases.has(origin))
+    this.#set(this.#entries.filter(({ origin = '' }) => countOf(origin) > last && !aliases.has(origin)))
+  }
+
+  #set(entries: LogEntry[]): void {
+    this.#entries = entries
+    this.#counts.clear()
+    for (const { origin } of entries) this.#counts.add(countOf(origin))
   }
 }
 

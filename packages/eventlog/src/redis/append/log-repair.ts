@@ -1,0 +1,131 @@
+import type { Position } from '@tributary/protocol'
+import { RedisUnavailableError } from '@tributary/redis'
+import type { LogEntry, OpenOptions } from '../../event-log.ts'
+import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../../log-error.ts'
+import { LogChangedError } from '../log-changed-error.ts'
+import type { LogState } from '../log-state.ts'
+import type { LogStore } from '../log-store.ts'
+import type { LogKeys } from '../redis-keys.ts'
+import { AnsweredAppends } from './answered-appends.ts'
+import type { Attempt } from './append-request.ts'
+import { AppendSender } from './append-sender.ts'
+import type { KeyedEntries } from './keyed-entries.ts'
+import { OutageBridge } from './outage-bridge.ts'
+
+export interface LogRepairInit {
+  readonly name: string
+  readonly keys: LogKeys
+  readonly options: OpenOptions
+  readonly state: LogState
+  readonly store: LogStore
+  readonly keyed: KeyedEntries
+  readonly originOf: (k: number) => string
+  /** Hands on here what has no place yet. */
+  readonly handOn: (entry: LogEntry) => void
+  /** Compares the log, and stores first what was lost of it. @throws LogClosedError where it is gone for good. */
+  readonly findAnew: () => Promise<void>
+  /** Told of what was answered, has been lost, and stands there now. */
+  readonly onMoved: (k: number, first: Position) => void
+  /** Told of what was answered, has been lost, and will not be taken again. */
+  readonly onLost: (k: number, error: unknown) => void
+}
+
+/** Has a log whole: stores again what of this node's it has lost, then what waits, and then whatever is sent. */
+export class LogRepair {
+  /** What waits for Redis, handed on here already. */
+  readonly bridge: OutageBridge
+  readonly sender: AppendSender
+  readonly #init: LogRepairInit
+  readonly #answered = new AnsweredAppends()
+
+  constructor(init: LogRepairInit) {
+    this.#init = init
+    const { name, keys, options, state, store, keyed, findAnew, handOn } = init
+    const answered = this.#answered
+    const onAppended = (attempt: Attempt, first: Position) => this.#onAppended(attempt, first)
+    this.sender = new AppendSender({ name, keys, options, state, store, findAnew, onAppended })
+    const send = (attempt: Attempt) => this.sender.sendNow(attempt)
+    this.bridge = new OutageBridge({ name, state, store, keyed, answered, send, isAway, handOn })
+  }
+
+  /** Whether there is nothing that a failover could lose, or an outage keeps. */
+  get isIdle(): boolean {
+    return this.bridge.size === 0 && this.#answered.isEmpty
+  }
+
+  /** Stores first what the log has lost, then what waits for Redis. @throws what is to be tried again. */
+  async store(): Promise<void> {
+    const { onMoved } = this.#init
+    await this.#findLost()
+    await this.#answered.restore({
+      send: async (attempt) => {
+        const answer = await this.sender.sendNow(attempt)
+        if (answer.kind === 'appended') onMoved(attempt.k, answer.first)
+      },
+      isAway,
+      onRefused: (k, error) => this.#onRefused(k, error),
+    })
+    await this.bridge.flush()
+  }
+
+  /** The log was found to have lost something: looks what of this node's. */
+  findLost(): Promise<void> {
+    this.#answered.doubt()
+    return this.#findLost()
+  }
+
+  /** It is to be looked whether what was answered is there, before anything else is sent. */
+  doubt(): void {
+    if (this.#answered.isEmpty) return
+    this.#answered.doubt()
+    this.sender.doubt()
+  }
+
+  /** The log has lost something, or is another, and stands here: nothing is sent before what was lost is stored again. */
+  rewound(n: number, isAnother: boolean): void {
+    if (isAnother) this.#answered.clear()
+    this.#answered.rewound(n)
+    this.bridge.rewound(n)
+    this.sender.doubt()
+  }
+
+  /** The log has been compared, is whole, and all of it has been handed on. */
+  compared(): void {
+    this.sender.trust()
+    this.#answered.seen(this.#init.store.elapsed())
+    this.bridge.forgetStored()
+  }
+
+  #findLost(): Promise<void> {
+    return this.#answered.findLost((sinceN, ks) => this.sender.find(sinceN, ks), this.#init.onMoved)
+  }
+
+  #onAppended(attempt: Attempt, first: Position): void {
+    const { state, store, originOf } = this.#init
+    const { length } = attempt.request.drafts
+    this.#answered.add(attempt, first, store.elapsed())
+    if (length > 0) state.saw({ ms: first.ms, n: first.n + length - 1 }, originOf(attempt.k), first)
+  }
+
+  #onRefused(k: number, error: unknown): void {
+    const { onLost, store } = this.#init
+    onLost(k, error)
+    if (!isRefusal(error)) store.onError(error)
+  }
+}
+
+/** Whether it is to be tried again. */
+function isAway(error: unknown): boolean {
+  return (
+    error instanceof RedisUnavailableError ||
+    error instanceof StoreUnavailableError ||
+    error instanceof LogChangedError
+  )
+}
+
+/** Whether the log may not take it, as another has ended it or taken it over since. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof LogClosedError || error instanceof StaleEpochError || error instanceof OnceConflictError
+  )
+}
