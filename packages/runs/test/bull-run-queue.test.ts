@@ -121,6 +121,22 @@ describeWithRedis('BullRunQueue', (redis) => {
 })
 
 describeWithRedisServers('BullRunQueue without Redis for a moment', () => {
+  it('is opened all the same', async () => {
+    await using server = await startRedis()
+    await using network = await TcpProxy.start(server.port)
+    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${network.port}` })
+    network.refuse()
+    await expect.poll(() => redis.status.state).toBe('down')
+    const errors: unknown[] = []
+    const onError = (error: unknown) => void errors.push(error)
+    const opening = BullRunQueue.open({ redis, prefix: 'test', name: 'worker', onError })
+    network.restore()
+    await using queue = await opening
+    await queue.add({ runId: 'run_1', userId: 'ann' })
+    expect(await queue.missing(['run_1', 'run_2'])).toEqual(['run_2'])
+    expect(errors).toEqual([])
+  })
+
   it('accepts runs all the same', async () => {
     await using server = await startRedis()
     await using network = await TcpProxy.start(server.port)

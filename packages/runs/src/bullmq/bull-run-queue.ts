@@ -55,7 +55,7 @@ export class BullRunQueue implements RunQueue {
   #taker: ExecuteRun | undefined
   #paused = false
 
-  private constructor(options: BullRunQueueOptions, connection: RedisClient) {
+  private constructor(options: BullRunQueueOptions, queue: Queue) {
     const { redis, prefix, name, concurrency = DEFAULT_RUNS_CONCURRENCY, clock = systemClock } = options
     const { lockMs = DEFAULT_RUN_LOCK_MS, onError = () => undefined } = options
     const keys = runQueueKeys(prefix, name)
@@ -65,7 +65,7 @@ export class BullRunQueue implements RunQueue {
     this.#clock = clock
     this.#turns = new UserTurns(redis, turns)
     this.#owners = new RunOwners({ redis, keys, clock, leaseMs: lockMs })
-    this.#queue = new Queue(name, { connection, prefix: bullPrefix })
+    this.#queue = queue
     this.#worker = new Worker(name, (job, token) => this.#process(job, token), {
       connection: redis.createBlocking(`queue-${name}`),
       prefix: bullPrefix,
@@ -78,19 +78,17 @@ export class BullRunQueue implements RunQueue {
       removeOnComplete: { count: 0 },
       settings: { backoffStrategy: retryDelayMs },
     })
-    this.#queue.on('error', onError)
     this.#worker.on('error', onError)
     this.#worker.on('lockRenewalFailed', (runIds) => {
       for (const runId of runIds) if (this.#owners.has(runId)) this.#unlocked.add(runId)
     })
   }
 
+  /** @throws RedisUnavailableError where Redis is away for longer than a moment. */
   static async open(options: BullRunQueueOptions): Promise<BullRunQueue> {
-    // What is asked of the queue fails at once while Redis is away, as all commands do.
-    const connection = await options.redis.call(async (client) => client)
-    const queue = new BullRunQueue(options, connection)
-    await queue.#queue.waitUntilReady()
-    return queue
+    // What is asked of the queue fails at once while Redis is away, as all commands do. One that was made then is of no use.
+    const queue = await options.redis.call((connection) => readyQueue(connection, options), { again: true })
+    return new BullRunQueue(options, queue)
   }
 
   async add(run: QueuedRun): Promise<void> {
@@ -242,6 +240,24 @@ export class BullRunQueue implements RunQueue {
     if (rest === 'failed') onError(new Error(`The run ${job.runId} could not be executed here`))
     const resting = rest === 'ended' ? job.end() : job.giveBack(rest === 'failed' ? FIRST_RETRY_MS : 0)
     await resting.catch(onError)
+  }
+}
+
+async function readyQueue(
+  connection: RedisClient,
+  { prefix, name, onError = () => undefined }: BullRunQueueOptions,
+): Promise<Queue> {
+  const queue = new Queue(name, { connection, prefix: runQueueKeys(prefix, name).bullPrefix })
+  let isReady = false
+  // What it is made in vain with is thrown.
+  queue.on('error', (error) => isReady && onError(error))
+  try {
+    await queue.waitUntilReady()
+    isReady = true
+    return queue
+  } catch (error) {
+    await queue.close().catch(() => undefined)
+    throw error
   }
 }
 
