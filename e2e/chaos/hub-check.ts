@@ -127,8 +127,7 @@ class ReaderCheck {
   #takeEvent({ id, key }: Extract<HubNote, { kind: 'event' }>): void {
     const publish = this.#byKey.get(key)
     // One that was not stored when it came has no place in the order yet, and bears that of its reader.
-    const mayBeUnplaced = publish?.isDegraded === true || this.#options.losing !== undefined
-    const isUnplaced = mayBeUnplaced && id.includes('~') && !publish?.ids.includes(placeOf(id))
+    const isUnplaced = id.includes('~') && publish?.ids.includes(placeOf(id)) === false
     const earlier = this.#seen.get(key)
     if (earlier !== undefined && !this.#mayComeAgain(earlier))
       this.#say(`got ${key} twice: at ${earlier.id} and at ${id}`)

@@ -10,8 +10,6 @@ export interface PublishRecord {
   readonly topic: string
   /** The id of each answer that acknowledged it: one, and one more for each time it was sent again after that. */
   readonly ids: string[]
-  /** Whether it was, or may have been, only taken for later, which acknowledges nothing. */
-  isDegraded?: boolean
 }
 
 /** What a hub reader met, in its order. */

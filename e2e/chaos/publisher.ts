@@ -88,8 +88,6 @@ export class Publisher {
         if (replayed && delivered !== 0) this.#options.onFault(`${record.key} at ${id} was delivered again`)
         return answer
       }
-      // Without an answer it may have been taken for later all the same.
-      record.isDegraded = true
       await delay(this.#options.random.int(50, 200))
     }
     return undefined
