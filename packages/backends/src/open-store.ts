@@ -7,6 +7,9 @@ import type { RedisConnections } from '@tributary/redis'
 import { fromVariable } from '@tributary/service'
 import type { BackendsConfig, BackendsOptions } from './backends.ts'
 
+/** How long a process that ends waits for a Redis that is away, where something waits to be stored: for a failover, in ms. */
+const LAST_WAIT_MS = 5_000
+
 /** Where logs and runs are kept: in the Redis that all share, in a file of this service's own, or in memory. */
 export async function openStore(
   config: BackendsConfig,
@@ -21,7 +24,12 @@ export async function openStore(
   if (redis !== undefined) {
     const prefix = `${config.REDIS_PREFIX}:${service}`
     const waits = outage === undefined ? {} : { outage }
-    return new RedisEventStore({ connections: redis, prefix, ...waits, onStored, onError })
+    const onUnstored = (events: number, isLost: boolean) => {
+      if (isLost) logger.error({ events }, 'events that waited for Redis are lost with this process')
+      else logger.warn({ events, waitMs: LAST_WAIT_MS }, 'events wait for Redis, for a moment yet')
+    }
+    const told = { onStored, onError, onUnstored }
+    return new RedisEventStore({ connections: redis, prefix, ...waits, lastWaitMs: LAST_WAIT_MS, ...told })
   }
   return fromVariable('DATA_DIR', async () =>
     config.STORE === 'memory'

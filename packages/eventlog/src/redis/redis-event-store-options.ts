@@ -34,12 +34,16 @@ export interface RedisEventStoreOptions {
    * refused.
    */
   readonly outage?: OutageLimits
+  /** How long a close waits for a Redis that is away, where something waits to be stored, in ms. Default 0. */
+  readonly lastWaitMs?: number
   /** Default `DEFAULT_TAIL_MAX_EVENTS`. */
   readonly tailMaxEvents?: number
   /** Default `DEFAULT_TAIL_MAX_BYTES`. */
   readonly tailMaxBytes?: number
   /** Told of each append that was stored, how long it took, in ms. */
   readonly onStored?: (tookMs: number) => void
+  /** Told by a close how many events wait for a Redis that is away, before it waits, and then which of them are lost. */
+  readonly onUnstored?: (events: number, isLost: boolean) => void
   /** Told of what failed besides the calls that were answered with it. */
   readonly onError?: (error: unknown) => void
 }

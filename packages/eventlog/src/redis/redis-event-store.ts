@@ -31,6 +31,8 @@ import { closedError, randomId, StoreCalls } from './store-calls.ts'
 const ENDED_LOGS = 32
 /** Entries and topics that one call trims at most, so that nobody waits long for it. */
 const TRIM_SLICE = 500
+/** How often it is tried to store what waits when the store is closed, in ms. */
+const LAST_LOOK_MS = 50
 /** Logs that are trimmed at a time. */
 const TRIM_AT_ONCE = 8
 
@@ -70,7 +72,7 @@ export class RedisEventStore implements EventStore {
 
   get health(): StoreHealth {
     const { status } = this.#options.connections
-    const waiting = [...this.#logs.values()].reduce((sum, log) => sum + log.bufferedCount, 0)
+    const waiting = this.#waiting
     const kept = waiting === 0 ? '' : `; ${waiting} events wait here to be stored`
     if (status.state === 'down')
       return { status: 'degraded', reason: `Redis is away: ${status.reason}${kept}` }
@@ -151,9 +153,24 @@ export class RedisEventStore implements EventStore {
     await this.close()
   }
 
-  /** What was on its way is there when the store is closed. */
+  /** Events that wait for a Redis that is away. */
+  get #waiting(): number {
+    return [...this.#logs.values()].reduce((sum, log) => sum + log.bufferedCount, 0)
+  }
+
+  /** What was on its way is there when the store is closed, and what waits for Redis, where that is back in time. */
   async #settled(): Promise<void> {
-    await Promise.all([...this.#logs.values()].map((log) => log.settled()))
+    const { lastWaitMs = 0, onUnstored } = this.#options
+    const { clock } = this.#calls
+    const settle = () => Promise.all([...this.#logs.values()].map((log) => log.settled()))
+    await settle()
+    if (this.#waiting === 0) return
+    onUnstored?.(this.#waiting, false)
+    for (const untilMs = clock.elapsed() + lastWaitMs; this.#waiting > 0 && clock.elapsed() < untilMs; ) {
+      await new Promise<void>((resolve) => clock.after(LAST_LOOK_MS, resolve))
+      await settle()
+    }
+    if (this.#waiting > 0) onUnstored?.(this.#waiting, true)
   }
 
   async #open(name: string, options: OpenOptions): Promise<RedisEventLog> {

@@ -163,9 +163,15 @@ export class BullRunQueue implements RunQueue {
     if (this.#taker !== undefined) await this.#worker.pause(true)
   }
 
-  /** Waits for what is executed here. */
+  /** Waits for what is executed here; while Redis is away, for nothing of that. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.close()
+    const { redis } = this.#options
+    const away = Promise.withResolvers<void>()
+    const unlisten = redis.onDown(() => away.resolve())
+    // BullMQ would wait for Redis to take its leave of it. Forced, it waits for no job either: those are another node's.
+    const isAway = redis.status.state === 'down'
+    await Promise.race([this.#worker.close(isAway), away.promise])
+    unlisten()
     await Promise.all(this.#held)
     this.#owners[Symbol.dispose]()
     await this.#queue.close()
