@@ -109,8 +109,9 @@ class ReaderCheck {
 
   #takeGap(gap: Extract<HubNote, { kind: 'gap' }>): void {
     const { gapsAllowed, losing } = this.#options
-    const rewinds = isRewind(gap)
-    if (!gapsAllowed && !(losing !== undefined && rewinds)) this.#say(`was told a gap: ${describeGap(gap)}`)
+    // After a loss a gap may be told too wide, and under any name: what comes behind it may come once more.
+    const rewinds = isRewind(gap) || losing !== undefined
+    if (!gapsAllowed && losing === undefined) this.#say(`was told a gap: ${describeGap(gap)}`)
     this.#gaps.push({ from: numberOf(gap.from), to: numberOf(gap.to), isRewind: rewinds })
     if (!rewinds) return
     this.#rewinds += 1
