@@ -53,6 +53,14 @@ describe('the check of a run', () => {
     expect(checkRun(run)).toEqual([expect.stringContaining('one and other differ at number 1')])
   })
 
+  it('passes a task whose worker was lost, and only where the store may have lost something', () => {
+    const lostA: Told = ['task_error', { taskId: 'a', code: 'worker_lost' }]
+    const failed: Told = ['complete', { status: 'failed', totalTasks: 2, successCount: 0, errorCount: 2 }]
+    const run = runOf([startA, startB, lostA, failedB, summary, failed], { status: 'failed' })
+    expect(checkRun(run, { losing: true })).toEqual([])
+    expect(checkRun(run)).toEqual([expect.stringContaining('task a, which may be called again, has')])
+  })
+
   it.each<[string, Told[], string]>([
     ['two completes', [...good, complete], 'it has 2 complete events'],
     ['no complete', good.slice(0, -1), 'it has 0 complete events'],

@@ -34,7 +34,7 @@ export function checkRun(run: RunRecord, { losing = false }: RunCheckOptions = {
   else {
     found.push(...readings.flatMap((reading) => checkReading(reading, losing)))
     for (const other of others) found.push(...compare(first, other, losing))
-    found.push(...checkEvents(run, first.events), ...checkStatus(run, first.events))
+    found.push(...checkEvents(run, first.events, losing), ...checkStatus(run, first.events))
   }
   return found.map((fault) => `${kind} run ${[...runIds].join('/') || '(without id)'} (${key}): ${fault}`)
 }
@@ -85,7 +85,7 @@ function checkStatus(
   return found
 }
 
-function checkEvents(run: RunRecord, events: readonly RunEventRecord[]): string[] {
+function checkEvents(run: RunRecord, events: readonly RunEventRecord[], losing: boolean): string[] {
   const { taskIds, sources } = run
   const found: string[] = []
   const ends = events.filter(({ type }) => type === 'complete')
@@ -94,13 +94,14 @@ function checkEvents(run: RunRecord, events: readonly RunEventRecord[]): string[
   if (last?.type !== 'complete') found.push(`its last event is ${describe(last)}`)
   const summaries = events.filter(({ type }) => type === 'aggregated_result').length
   if (summaries > 1) found.push(`it has ${summaries} aggregated results`)
-  if (taskIds.length > 0) found.push(...checkTasks(run, events))
+  if (taskIds.length > 0) found.push(...checkTasks(run, events, losing))
   return [...found, ...sources.flatMap((source) => checkSource(source, run.isCancelAsked, events))]
 }
 
 function checkTasks(
   { taskIds, mustSucceed, isCancelAsked }: RunRecord,
   events: readonly RunEventRecord[],
+  losing: boolean,
 ): string[] {
   const found: string[] = []
   const final = new Map<unknown, RunEventRecord>()
@@ -115,7 +116,9 @@ function checkTasks(
   for (const taskId of taskIds) if (!final.has(taskId)) found.push(`task ${taskId} has no final event`)
   for (const taskId of isCancelAsked ? [] : mustSucceed) {
     const event = final.get(taskId)
-    if (event?.type === 'task_error')
+    // With the run that a hybrid one had at a worker, its tasks are lost.
+    const isLost = losing && fieldOf(event, 'code') === 'worker_lost'
+    if (event?.type === 'task_error' && !isLost)
       found.push(`task ${taskId}, which may be called again, has ${describe(event)}`)
   }
   const known = new Set<unknown>(taskIds)
