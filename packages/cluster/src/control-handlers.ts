@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/protocol'
 import type { ClusterAnswer, ControlHandler } from './cluster.ts'
+import { failed, unanswered } from './cluster-answer.ts'
 import { encodeControl } from './control-message.ts'
 
 /** What this node does for others, by kind, and how it answers them. */
@@ -25,35 +26,26 @@ export class ControlHandlers {
   /** Does it, and says what became of it. Never rejects. `payload` is as it was read from a message. */
   async run(kind: string, payload: unknown, from: string): Promise<ClusterAnswer> {
     const handler = this.#handlers.get(kind)
-    if (handler === undefined) return this.#failed(`this node does not know ${JSON.stringify(kind)}`)
+    if (handler === undefined) return failed(this.#nodeId, `this node does not know ${JSON.stringify(kind)}`)
     try {
       const result: unknown = await handler(payload, from)
       // As the other reads it, whether or not it went over the network.
       return { nodeId: this.#nodeId, ok: true, result: copied(result) }
     } catch (error) {
-      return this.#failed(error instanceof Error ? error.message : String(error))
+      return failed(this.#nodeId, error)
     }
   }
 
   /** As another node would be asked: the payload is a copy, and the time is bounded. @throws RangeError */
   async runHere(kind: string, payload: unknown, timeoutMs: number): Promise<ClusterAnswer> {
     const late = Promise.withResolvers<ClusterAnswer>()
-    const cancel = this.#clock.after(timeoutMs, () => late.resolve(unreachable(this.#nodeId, timeoutMs)))
+    const cancel = this.#clock.after(timeoutMs, () => late.resolve(unanswered(this.#nodeId, timeoutMs)))
     try {
       return await Promise.race([this.run(kind, copied(payload), this.#nodeId), late.promise])
     } finally {
       cancel()
     }
   }
-
-  #failed(message: string): ClusterAnswer {
-    return { nodeId: this.#nodeId, ok: false, reason: 'failed', message }
-  }
-}
-
-export function unreachable(nodeId: string, timeoutMs: number): ClusterAnswer {
-  const message = `it did not answer within ${timeoutMs} ms`
-  return { nodeId, ok: false, reason: 'unreachable', message }
 }
 
 function copied(value: unknown): unknown {

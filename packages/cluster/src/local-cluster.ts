@@ -12,6 +12,7 @@ import {
   NO_SUCH_NODE,
   type NodeService,
 } from './cluster.ts'
+import { unreachable } from './cluster-answer.ts'
 import { ControlHandlers } from './control-handlers.ts'
 
 export interface LocalClusterOptions {
@@ -75,7 +76,7 @@ export class LocalCluster implements Cluster {
     payload: unknown,
     options: AskOptions = {},
   ): Promise<ClusterAnswer> {
-    if (nodeId !== this.nodeId) return { nodeId, ok: false, reason: 'unreachable', message: NO_SUCH_NODE }
+    if (nodeId !== this.nodeId) return unreachable(nodeId, NO_SUCH_NODE)
     return this.#handlers.runHere(kind, payload, options.timeoutMs ?? DEFAULT_ASK_TIMEOUT_MS)
   }
 

@@ -3,8 +3,8 @@ import type { RedisConnections } from './redis-connections.ts'
 import { RedisReplyError, RedisUnavailableError } from './redis-error.ts'
 import type { RedisScript } from './redis-script.ts'
 
-/** How long is waited for an answer, in ms: many times what it takes, and little to who waits behind it. */
-const LIMIT_MS = 250
+/** Many times what an answer takes, and little to who waits behind it. */
+const DEFAULT_LIMIT_MS = 250
 /** How long nothing is asked after an answer that did not come, in ms. */
 const PAUSE_MS = 1_000
 const LATE = Symbol('late')
@@ -13,7 +13,7 @@ export interface QuickCallsOptions {
   readonly redis: Pick<RedisConnections, 'run' | 'status'>
   /** Default: the machine's. */
   readonly clock?: Pick<Clock, 'elapsed' | 'after'>
-  /** Default 250. */
+  /** How long is waited for an answer, in ms. Default 250. */
   readonly limitMs?: number
 }
 
@@ -28,7 +28,7 @@ export class QuickCalls {
   #fault: string | undefined
   #pausedUntil = 0
 
-  constructor({ redis, clock = systemClock, limitMs = LIMIT_MS }: QuickCallsOptions) {
+  constructor({ redis, clock = systemClock, limitMs = DEFAULT_LIMIT_MS }: QuickCallsOptions) {
     this.#redis = redis
     this.#clock = clock
     this.#limitMs = limitMs

@@ -20,8 +20,8 @@ import { leaveFor, SentinelWatch } from './sentinel-watch.ts'
 import { ClusterRoutes, singleRoutes } from './subscriptions/subscriber-routes.ts'
 import { Subscriptions } from './subscriptions/subscriptions.ts'
 
-const TIMEOUT_MS = 5_000
-const PREFIX = 'tributary'
+const DEFAULT_TIMEOUT_MS = 5_000
+const DEFAULT_PREFIX = 'tributary'
 
 export interface RedisConnectionsInit {
   /** As `REDIS_URL`, see `parseRedisUrl`. */
@@ -126,8 +126,8 @@ export class RedisConnections implements AsyncDisposable {
     const { meter = NO_REDIS_METER } = init
     const settings: ConnectionSettings = {
       target: parseRedisUrl(init.url),
-      name: init.name ?? PREFIX,
-      timeoutMs: init.timeoutMs ?? TIMEOUT_MS,
+      name: init.name ?? DEFAULT_PREFIX,
+      timeoutMs: init.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       random,
       ...(init.ca === undefined ? {} : { ca: init.ca }),
     }
@@ -136,7 +136,7 @@ export class RedisConnections implements AsyncDisposable {
       const { isSharded } = await connectFirst({
         client,
         settings,
-        prefix: init.prefix ?? PREFIX,
+        prefix: init.prefix ?? DEFAULT_PREFIX,
         clock,
         onNotice,
         signal: init.signal,

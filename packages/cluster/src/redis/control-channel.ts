@@ -3,7 +3,6 @@ import type { Clock } from '@tributary/protocol'
 import type { RedisConnections, Subscription } from '@tributary/redis'
 import type { ClusterAnswer, NodeService } from '../cluster.ts'
 import type { ControlHandlers } from '../control-handlers.ts'
-import { encodeControl } from '../control-message.ts'
 import { type ControlFrame, readFrame } from './control-frame.ts'
 import type { ClusterKeys } from './redis-keys.ts'
 import type { RedisTime } from './redis-time.ts'
@@ -42,7 +41,7 @@ export class ControlChannel {
     await Promise.all(this.#subscriptions.map(({ ready }) => ready))
   }
 
-  /** Asks one other node. @throws RangeError where the payload is too long. */
+  /** Asks one other node. The payload has been looked at: one that is too long is nobody's to answer for. */
   async ask(nodeId: string, kind: string, payload: unknown, timeoutMs: number): Promise<ClusterAnswer> {
     const channel = this.#init.keys.nodeChannel(nodeId)
     const [answer] = await this.#request(channel, [nodeId], { kind, payload, timeoutMs })
@@ -50,7 +49,7 @@ export class ControlChannel {
     return answer
   }
 
-  /** Asks all others; these are waited for. @throws RangeError where the payload is too long. */
+  /** The same of all others; these are waited for. */
   askOthers(
     nodeIds: readonly string[],
     kind: string,
@@ -81,7 +80,6 @@ export class ControlChannel {
     },
   ): Promise<readonly ClusterAnswer[]> {
     const { kind, payload, timeoutMs, service } = request
-    encodeControl(payload)
     const now = this.#init.time.now()
     const id = randomUUID()
     const frame: ControlFrame = {

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { parsed } from './node-record.ts'
+import { parsedJson } from './parsed-json.ts'
 
 const Id = Type.String({ minLength: 1, maxLength: 64 })
 
@@ -34,6 +34,6 @@ const check = Compile(ControlFrame)
 
 /** `undefined` where it is none of ours, or of a newer version. */
 export function readFrame(text: string): ControlFrame | undefined {
-  const frame = parsed(text)
+  const frame = parsedJson(text)
   return check.Check(frame) ? frame : undefined
 }

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { ClusterNode } from '../cluster.ts'
+import { parsedJson } from './parsed-json.ts'
 
 /** What a node writes of itself with each heartbeat. */
 const NodeRecord = Type.Object({
@@ -27,19 +28,10 @@ export function nodesIn(answer: readonly string[]): ClusterNode[] {
 }
 
 function nodeIn(nodeId: string, text: string): ClusterNode | undefined {
-  const entry = parsed(text)
+  const entry = parsedJson(text)
   if (!entryCheck.Check(entry)) return undefined
-  const record = parsed(entry.record)
+  const record = parsedJson(entry.record)
   if (!recordCheck.Check(record)) return undefined
   const { startedAt, seenAt } = entry
   return { nodeId, ...record, startedAt, seenAt }
-}
-
-/** `undefined` where it is no JSON. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

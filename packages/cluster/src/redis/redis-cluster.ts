@@ -13,7 +13,8 @@ import {
   NO_SUCH_NODE,
   type NodeService,
 } from '../cluster.ts'
-import { type ClusterMeter, NO_CLUSTER_METER } from '../cluster-meter.ts'
+import { unreachable } from '../cluster-answer.ts'
+import { type AskOutcome, type ClusterMeter, NO_CLUSTER_METER } from '../cluster-meter.ts'
 import { ControlHandlers } from '../control-handlers.ts'
 import { encodeControl } from '../control-message.ts'
 import { NODES, SETTLE } from './cluster-scripts.ts'
@@ -23,7 +24,6 @@ import { Lease } from './lease.ts'
 import { nodesIn } from './node-record.ts'
 import { clusterKeys } from './redis-keys.ts'
 import { RedisTime } from './redis-time.ts'
-import { refused } from './waiting-answers.ts'
 
 export const DEFAULT_LEASE_MS = 10_000
 
@@ -178,9 +178,9 @@ export class RedisCluster implements Cluster {
     if (nodeId === this.nodeId) return this.#handlers.runHere(kind, payload, timeoutMs)
     try {
       const nodes = await this.nodes()
-      if (!nodes.some((node) => node.nodeId === nodeId)) return refused(nodeId, NO_SUCH_NODE)
+      if (!nodes.some((node) => node.nodeId === nodeId)) return unreachable(nodeId, NO_SUCH_NODE)
     } catch (error) {
-      return refused(nodeId, messageOf(error))
+      return unreachable(nodeId, error)
     }
     return this.#channel.ask(nodeId, kind, payload, timeoutMs)
   }
@@ -196,7 +196,7 @@ export class RedisCluster implements Cluster {
       const asked = others(await this.nodes()).map(({ nodeId }) => nodeId)
       return await this.#channel.askOthers(asked, kind, payload, options)
     } catch (error) {
-      return others(this.#known).map(({ nodeId }) => refused(nodeId, messageOf(error)))
+      return others(this.#known).map(({ nodeId }) => unreachable(nodeId, error))
     }
   }
 
@@ -230,10 +230,6 @@ function ofService(nodes: readonly ClusterNode[], service: NodeService | undefin
   return service === undefined ? nodes : nodes.filter((node) => node.service === service)
 }
 
-function outcomeOf(answer: ClusterAnswer): 'ok' | 'failed' | 'unreachable' {
+function outcomeOf(answer: ClusterAnswer): AskOutcome {
   return answer.ok ? 'ok' : answer.reason
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@tributary/protocol'
 import type { ClusterAnswer } from '../cluster.ts'
-import { unreachable } from '../control-handlers.ts'
+import { unanswered, unreachable } from '../cluster-answer.ts'
 
 /** Requests that wait for answers at a time. One more is answered as unreachable at once. */
 const MAX_WAITING = 1_000
@@ -28,7 +28,7 @@ export class WaitingAnswers {
     send: () => Promise<void>,
   ): Promise<readonly ClusterAnswer[]> {
     if (this.#waiting.size >= MAX_WAITING) {
-      return nodeIds.map((nodeId) => refused(nodeId, `${MAX_WAITING} requests wait for answers already`))
+      return nodeIds.map((nodeId) => unreachable(nodeId, `${MAX_WAITING} requests wait for answers already`))
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     const waiting: Waiting = { missing: new Set(nodeIds), answers: [], done: resolve }
@@ -37,9 +37,9 @@ export class WaitingAnswers {
     try {
       await send()
       if (nodeIds.length > 0) await promise
-      return [...waiting.answers, ...[...waiting.missing].map((nodeId) => unreachable(nodeId, timeoutMs))]
+      return [...waiting.answers, ...[...waiting.missing].map((nodeId) => unanswered(nodeId, timeoutMs))]
     } catch (error) {
-      return nodeIds.map((nodeId) => refused(nodeId, error instanceof Error ? error.message : String(error)))
+      return nodeIds.map((nodeId) => unreachable(nodeId, error))
     } finally {
       cancel()
       this.#waiting.delete(id)
@@ -57,8 +57,4 @@ export class WaitingAnswers {
   close(): void {
     for (const { done } of this.#waiting.values()) done()
   }
-}
-
-export function refused(nodeId: string, message: string): ClusterAnswer {
-  return { nodeId, ok: false, reason: 'unreachable', message }
 }

@@ -1,1 +1,1 @@
-export { RedisUserQuota } from './redis-user-quota.ts'
+export { RedisUserQuota, type RedisUserQuotaOptions } from './redis-user-quota.ts'

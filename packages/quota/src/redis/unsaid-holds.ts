@@ -39,21 +39,14 @@ export class UnsaidHolds {
     if (this.#here.has(hold.userId, hold.id)) this.#told.set(nameOf(hold), weightOf(hold))
   }
 
-  #addUser(userId: string): void {
-    if (this.#users.has(userId)) return
-    this.#users.add(userId)
-    this.#shared.addUser(this.#nodeId, userId).catch(() => {
-      this.#users.delete(userId)
-      this.#unsaid.add(userId)
-    })
-  }
-
+  /** It is held from now on, whoever else did. */
   held(hold: Hold): void {
     this.#addUser(hold.userId)
     this.#told.set(nameOf(hold), weightOf(hold))
     this.#shared.take(this.#nodeId, hold).catch(() => this.#taking.add(hold))
   }
 
+  /** It is no longer held. */
   released(userId: string, id: string): void {
     this.#told.delete(nameOf({ userId, id }))
     this.#shared.release(this.#nodeId, userId, id).catch(() => this.#unsaid.add(userId))
@@ -78,6 +71,15 @@ export class UnsaidHolds {
       this.#saying = undefined
     })
     return this.#saying
+  }
+
+  #addUser(userId: string): void {
+    if (this.#users.has(userId)) return
+    this.#users.add(userId)
+    this.#shared.addUser(this.#nodeId, userId).catch(() => {
+      this.#users.delete(userId)
+      this.#unsaid.add(userId)
+    })
   }
 
   async #say(): Promise<void> {
