@@ -156,6 +156,36 @@ describeWithRedisServers('a log whose server fails over', () => {
     }, LATER)
   })
 
+  it('has at the places that it had what its one owner puts back, so that no reader is told of it', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const open = ({ store }: typeof a) => store.open('run:1', { ...KEEP_ALL, runId: '1' })
+    const [run, seen] = [await open(a), await open(b)]
+    const rewinds: string[] = []
+    const heard: LogEntry[] = []
+    for (const [name, log] of [
+      ['a', run],
+      ['b', seen],
+    ] as const) {
+      await log.follow().ready
+      log.onRewind(() => rewinds.push(name))
+    }
+    seen.tail((entry) => heard.push(entry))
+    await run.append([event(1)])
+    await servers.parts(1, 'run:1')
+    await run.append([event(2), event(3)])
+    await run.append([event(4)])
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2, 3, 4]), LATER)
+    const ids = heard.map((entry) => entry.event.id)
+    for (const { moves } of [a, b]) moves()
+    await vi.waitFor(() => run.append([event(5)]), LATER)
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2, 3, 4, 5]), LATER)
+    expect((await readAll(seen)).slice(0, 4).map((entry) => entry.event.id)).toEqual(ids)
+    expect(rewinds).toEqual([])
+  })
+
   it('ends also where nobody appends to it any more', { timeout: LIMIT_MS }, async () => {
     await using servers = await world()
     const a = await servers.node()

@@ -5,7 +5,7 @@
 --       3 origin    <node>.<k>, the caller's own name for this call
 --       4 again     where the call was made before, and may have been done: the number that it stands behind then; else ''
 --       5 known     number of a place that the log has had, by what the caller knows; 0 for none
---       6 its ms;  7 its origin, '' where that is not known
+--       6 its ms, '' where that must be the head, so that this gets the place behind it;  7 its origin, '' where not known
 --       8 epoch     '' where it is not checked
 --       9 closes    '1' where the last entry is the terminal one
 --       10 once key '' for none;  11 its fingerprint;  12 its window in ms
@@ -38,7 +38,11 @@ local n, headMs = tonumber(meta[2]), tonumber(meta[3])
 
 -- Mostly it is the head.
 local seenN, seenMs = tonumber(ARGV[5]), tonumber(ARGV[6])
-if (seenN ~= n or seenMs ~= headMs) and not stands(n, seenN, seenMs, ARGV[7]) then return { 'lost' } end
+if not seenMs then
+  if seenN ~= n or headMs > tonumber(ARGV[2]) then return { 'lost' } end
+elseif (seenN ~= n or seenMs ~= headMs) and not stands(n, seenN, seenMs, ARGV[7]) then
+  return { 'lost' }
+end
 
 if ARGV[4] ~= '' then
   for _, passed in ipairs(redis.call('XRANGE', TRAIL, text(tonumber(ARGV[4]) + 1), '+')) do

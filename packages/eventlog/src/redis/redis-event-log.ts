@@ -259,6 +259,7 @@ export class RedisEventLog implements EventLog, StoredLog {
       leap: (place) => listeners.leap(place),
       onOvertaken: (topics, afterN) => listeners.overtaken(topics, afterN),
       store: () => appends.store(),
+      putBack: () => appends.putBack(),
       onCompared: () => appends.compared(),
       reload: () => this.#reload(),
       onSuspect: () => appends.suspect(),
@@ -267,7 +268,7 @@ export class RedisEventLog implements EventLog, StoredLog {
         const page = await this.#reads.page(afterN, upToN, topics === undefined ? {} : { topics })
         const own = ({ origin, position }: LogEntry) => {
           const k = this.#appends.ownCount(origin)
-          return k === undefined ? undefined : queue.answeredEntryAt(k, position)
+          return k === undefined ? undefined : queue.readEntryAt(k, position)
         }
         return { ...page, entries: page.entries.map((entry) => own(entry) ?? entry) }
       },

@@ -32,7 +32,7 @@ export interface FoundAppends {
 
 export interface RestoreInit {
   /** Appends it again. @throws where it is to be tried again, or is refused for good. */
-  readonly send: (attempt: Attempt) => Promise<unknown>
+  readonly send: (item: Answered) => Promise<unknown>
   /** Whether it is to be tried again later. */
   readonly isAway: (error: unknown) => boolean
   /** Told of what the log will not take again. */
@@ -50,6 +50,10 @@ export class AnsweredAppends {
 
   get isEmpty(): boolean {
     return this.#items.size === 0
+  }
+
+  get hasLost(): boolean {
+    return this.#items.values().some(({ isLost }) => isLost)
   }
 
   /** Notes that it stands in the log now. */
@@ -94,7 +98,7 @@ export class AnsweredAppends {
 
   /** It is to be looked whether all of it is still there. */
   doubt(): void {
-    this.#isUnsure = !this.isEmpty
+    this.#isUnsure = true
   }
 
   /** The log has lost something, and stands here now. */
@@ -116,29 +120,27 @@ export class AnsweredAppends {
    * Looks what of it is lost, where that is in doubt.
    *
    * @param find looks for these behind a number.
-   * @param onMoved told of each that stands elsewhere.
+   * @param unanswered what was not answered, and may be there.
+   * @param onFound told of each that stands elsewhere, or was not known to stand there.
    */
   async findLost(
     find: (sinceN: number, ks: readonly number[]) => Promise<FoundAppends>,
-    onMoved: (k: number, first: Position) => void,
+    unanswered: readonly Attempt[],
+    onFound: (attempt: Attempt, first: Position) => void,
   ): Promise<void> {
     if (!this.#isUnsure) return
     const items = [...this.#items.values()]
-    const sinceN = items.reduce((lowest, item) => Math.min(lowest, item.lowestN), Number.MAX_SAFE_INTEGER) - 1
-    const ks = items.map(({ k }) => k)
-    const { headN, oldestN, places } = await find(sinceN, ks)
-    // Nobody knows of those without entries: they are lost with what comes next, and the last of all may be.
-    const lastFound = places.findLastIndex((place) => place !== undefined)
-    for (const [i, item] of items.entries()) {
-      const place = places[i]
-      const isKnown = item.request.drafts.length > 0 ? item.lowestN >= oldestN : i > lastFound
-      item.isLost = place === undefined && isKnown
-      if (item.isLost) item.sinceN = headN
-      else if (place !== undefined && place.n !== item.first.n) {
-        moveTo(item, place)
-        onMoved(item.k, place)
-      }
+    const behind = [...items.map(({ lowestN }) => lowestN - 1), ...unanswered.map(({ sinceN }) => sinceN)]
+    const sinceN = behind.reduce((lowest, n) => Math.min(lowest, n), Number.MAX_SAFE_INTEGER)
+    const found = await find(
+      sinceN,
+      [...items, ...unanswered].map(({ k }) => k),
+    )
+    for (const [i, attempt] of unanswered.entries()) {
+      const place = found.places[items.length + i]
+      if (place !== undefined) onFound(attempt, place)
     }
+    this.#judge(items, found, onFound)
     this.#isUnsure = false
   }
 
@@ -157,6 +159,25 @@ export class AnsweredAppends {
       }
       // Also what another has stored for its key.
       for (const item of batch) item.isLost = false
+    }
+  }
+
+  #judge(
+    items: readonly Answered[],
+    { headN, oldestN, places }: FoundAppends,
+    onMoved: (item: Answered, first: Position) => void,
+  ): void {
+    // Nobody knows of those without entries: they are lost with what comes next, and the last of all may be.
+    const lastFound = items.findLastIndex((_, i) => places[i] !== undefined)
+    for (const [i, item] of items.entries()) {
+      const place = places[i]
+      const isKnown = item.request.drafts.length > 0 ? item.lowestN >= oldestN : i > lastFound
+      item.isLost = place === undefined && isKnown
+      if (item.isLost) item.sinceN = headN
+      else if (place !== undefined && place.n !== item.first.n) {
+        moveTo(item, place)
+        onMoved(item, place)
+      }
     }
   }
 

@@ -91,11 +91,13 @@ export class AppendQueue {
     return this.#byK.get(k)?.entryAt(index, position)
   }
 
-  /** The same of an append that is answered. */
-  answeredEntryAt(k: number, position: Position): LogEntry | undefined {
+  /** The same of what is read of the log. */
+  readEntryAt(k: number, position: Position): LogEntry | undefined {
     const pending = this.#byK.get(k)
-    if (pending?.first === undefined) return undefined
-    const index = position.n - pending.first.n
+    if (pending === undefined) return undefined
+    // Of one that is not answered yet only the place of a single entry is known.
+    const firstN = pending.first?.n ?? (pending.request.drafts.length === 1 ? position.n : Number.NaN)
+    const index = position.n - firstN
     return index >= 0 && index < pending.request.drafts.length ? pending.entryAt(index, position) : undefined
   }
 
@@ -127,12 +129,23 @@ export class AppendQueue {
     for (const pending of this.#byK.values()) {
       pending.sinceN = Math.min(pending.sinceN, n)
       pending.forgetEntries()
+      if (pending.foundAt !== undefined && pending.foundAt.n > n) pending.foundAt = undefined
     }
   }
 
-  /** What was answered has been lost, and stands here now. */
-  moved(k: number, first: Position): void {
-    this.#byK.get(k)?.moveTo(first)
+  /** What was sent, and not answered yet. */
+  get unanswered(): readonly Attempt[] {
+    return [...this.#byK.values()].filter(
+      ({ first, sinceN }) => first === undefined && Number.isFinite(sinceN),
+    )
+  }
+
+  /** It stands here now: what was answered was lost, or its answer was. */
+  found(k: number, first: Position): void {
+    const pending = this.#byK.get(k)
+    if (pending === undefined) return
+    if (this.#awaiting.has(pending)) pending.moveTo(first)
+    else pending.foundAt = first
   }
 
   /** What was answered has been lost, and will not be taken again. */
@@ -233,9 +246,13 @@ export class AppendQueue {
     this.#byK.delete(pending.k)
     this.#refused -= 1
     const entries = pending.entries.filter(({ position }) => position.n <= this.#handedOnN)
-    // Only its answer was lost: whoever follows has been told of it.
+    // Only its answer was lost: whoever follows has been told of it, or has read it.
     if (entries.length > 0 && entries.length === pending.request.drafts.length) {
       pending.resolve({ kind: 'appended', entries })
+      return
+    }
+    if (pending.foundAt !== undefined && pending.foundAt.n <= this.#handedOnN) {
+      pending.finish(pending.foundAt)
       return
     }
     try {

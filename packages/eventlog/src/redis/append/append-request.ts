@@ -47,7 +47,8 @@ export interface AppendArguments {
   readonly origin: string
   /** Where it was sent before: behind which number it stands if that was done. */
   readonly sinceN: number | undefined
-  readonly known: KnownPlace
+  /** Without `ms` it must be the head. */
+  readonly known: Pick<KnownPlace, 'n' | 'origin'> & { readonly ms?: number }
   readonly maxBytes: number | undefined
   readonly publish: string
   readonly keys: LogKeys
@@ -77,7 +78,7 @@ export function appendArguments(request: AppendRequest, given: AppendArguments):
     origin,
     sinceN ?? '',
     known.n,
-    known.ms,
+    known.ms ?? '',
     known.origin,
     options.epoch ?? '',
     closes ? '1' : '0',

@@ -10,7 +10,7 @@ import type { LogKeys } from '../redis-keys.ts'
 import { AnswerReader, type ScriptAnswer } from '../script-answer.ts'
 import type { FoundAppends } from './answered-appends.ts'
 import type { AppendAnswer } from './append-queue.ts'
-import { type Attempt, appendArguments } from './append-request.ts'
+import { type AppendArguments, type Attempt, appendArguments } from './append-request.ts'
 
 export interface AppendSenderInit {
   readonly name: string
@@ -73,6 +73,17 @@ export class AppendSender {
     return this.#answered(attempt, answer)
   }
 
+  /** Gives it the place again that it had, where the log ends before that. @throws as `sendNow` */
+  async putBack(attempt: Attempt, { n, ms }: Position): Promise<void> {
+    const { state } = this.#init
+    const { rewinds } = state
+    const isEmpty = attempt.request.drafts.length === 0
+    const place = { known: { n: isEmpty ? n : n - 1, origin: '' }, clock: String(ms) }
+    const answer = new AnswerReader(await this.#run({ ...attempt, again: false }, place))
+    if (state.rewinds !== rewinds) throw new LogChangedError()
+    this.#answered(attempt, answer)
+  }
+
   /** Looks which of these stand in the log. @throws as `sendNow` */
   async find(sinceN: number, ks: readonly number[]): Promise<FoundAppends> {
     const { store, keys, state } = this.#init
@@ -92,6 +103,8 @@ export class AppendSender {
     try {
       await turn
     } catch (error) {
+      if (error instanceof LogChangedError)
+        throw new RedisUnavailableError('a log is being found anew', { isUnsent: true, cause: error })
       if (!(error instanceof StoreUnavailableError)) throw error
       throw new RedisUnavailableError(error.reason, { isUnsent: true, cause: error })
     } finally {
@@ -99,14 +112,18 @@ export class AppendSender {
     }
   }
 
-  #run({ request, k, again, sinceN: behindN }: Attempt): Promise<ScriptAnswer> {
+  #run(
+    { request, k, again, sinceN: behindN }: Attempt,
+    place?: Pick<AppendArguments, 'known' | 'clock'>,
+  ): Promise<ScriptAnswer> {
     const { keys, options, state, store } = this.#init
     const { retention, maxBytes } = options
     const { life, known } = state
     const { publish } = store
     const origin = formatOrigin({ node: store.node, count: k })
     const sinceN = again ? behindN : undefined
-    const given = { life, clock: store.clock(), origin, sinceN, known, maxBytes, publish, keys, retention }
+    const clock = store.clock()
+    const given = { life, clock, origin, sinceN, known, maxBytes, publish, keys, retention, ...place }
     return store.run(APPEND, keys, appendArguments(request, given))
   }
 

@@ -57,7 +57,8 @@ export class LogAppends {
       ...init,
       handOn: init.handOnUnstored,
       originOf: (k) => this.#originOf(k),
-      onMoved: (k, first) => this.queue.moved(k, first),
+      unanswered: () => this.queue.unanswered,
+      onFound: (k, first) => this.queue.found(k, first),
       onLost: (k, error) => this.queue.lost(k, error),
     })
     this.queue = this.#newQueue()
@@ -119,6 +120,11 @@ export class LogAppends {
   /** Stores first what the log has lost, then what waits for Redis. @throws what is to be tried again. */
   store(): Promise<void> {
     return this.#repair.store()
+  }
+
+  /** The log was found to have lost something: gives what of this node's is lost the places again that it had. */
+  putBack(): Promise<'done' | 'taken' | 'nothing'> {
+    return this.#repair.putBack()
   }
 
   /** The log was found to have lost something: looks what of this node's. */

@@ -6,7 +6,7 @@ import { LogChangedError } from '../log-changed-error.ts'
 import type { LogState } from '../log-state.ts'
 import type { LogStore } from '../log-store.ts'
 import type { LogKeys } from '../redis-keys.ts'
-import { AnsweredAppends } from './answered-appends.ts'
+import { type Answered, AnsweredAppends } from './answered-appends.ts'
 import type { Attempt } from './append-request.ts'
 import { AppendSender } from './append-sender.ts'
 import type { KeyedEntries } from './keyed-entries.ts'
@@ -24,8 +24,10 @@ export interface LogRepairInit {
   readonly handOn: (entry: LogEntry) => void
   /** Compares the log, and stores first what was lost of it. @throws LogClosedError where it is gone for good. */
   readonly findAnew: () => Promise<void>
-  /** Told of what was answered, has been lost, and stands there now. */
-  readonly onMoved: (k: number, first: Position) => void
+  /** What is sent, and not answered yet. */
+  readonly unanswered: () => readonly Attempt[]
+  /** Told of what stands there now: it was lost, or its answer was. */
+  readonly onFound: (k: number, first: Position) => void
   /** Told of what was answered, has been lost, and will not be taken again. */
   readonly onLost: (k: number, error: unknown) => void
 }
@@ -55,17 +57,33 @@ export class LogRepair {
 
   /** Stores first what the log has lost, then what waits for Redis. @throws what is to be tried again. */
   async store(): Promise<void> {
-    const { onMoved } = this.#init
+    const { onFound } = this.#init
     await this.#findLost()
-    await this.#answered.restore({
-      send: async (attempt) => {
-        const answer = await this.sender.sendNow(attempt)
-        if (answer.kind === 'appended') onMoved(attempt.k, answer.first)
-      },
-      isAway,
-      onRefused: (k, error) => this.#onRefused(k, error),
+    await this.#restore(async (attempt) => {
+      const answer = await this.sender.sendNow(attempt)
+      if (answer.kind === 'appended') onFound(attempt.k, answer.first)
     })
     await this.bridge.flush()
+  }
+
+  /**
+   * The log was found to have lost something: gives what of this node's is lost the places again that it had, where nobody
+   * has appended since, as to a run. Then nobody need be told.
+   *
+   * @throws what is to be tried again.
+   */
+  async putBack(): Promise<'done' | 'taken' | 'nothing'> {
+    const isOfAnother = this.#answered.isEmpty
+    await this.findLost()
+    if (isOfAnother) return 'nothing'
+    if (!this.#answered.hasLost) return 'taken'
+    try {
+      await this.#restore((item) => this.sender.putBack(item, item.first))
+      return 'done'
+    } catch (error) {
+      if (!(error instanceof LogChangedError)) throw error
+      return 'taken'
+    }
   }
 
   /** The log was found to have lost something: looks what of this node's. */
@@ -96,8 +114,21 @@ export class LogRepair {
     this.bridge.forgetStored()
   }
 
+  #restore(send: (item: Answered) => Promise<void>): Promise<void> {
+    const onRefused = (k: number, error: unknown) => this.#onRefused(k, error)
+    return this.#answered.restore({ send, isAway, onRefused })
+  }
+
   #findLost(): Promise<void> {
-    return this.#answered.findLost((sinceN, ks) => this.sender.find(sinceN, ks), this.#init.onMoved)
+    const unanswered = [...this.#init.unanswered(), ...this.bridge.unanswered]
+    return this.#answered.findLost(
+      (sinceN, ks) => this.sender.find(sinceN, ks),
+      unanswered,
+      (attempt, first) => {
+        if (this.bridge.found(attempt.k)) this.#onAppended(attempt, first)
+        this.#init.onFound(attempt.k, first)
+      },
+    )
   }
 
   #onAppended(attempt: Attempt, first: Position): void {

@@ -42,6 +42,16 @@ export class OutageBridge {
     return this.#buffer.size
   }
 
+  /** What was sent, and waits as no answer came. */
+  get unanswered(): readonly Attempt[] {
+    return this.#buffer.unanswered
+  }
+
+  /** It stands in the log already. Answers whether it waited here. */
+  found(k: number): boolean {
+    return this.#buffer.take(k)
+  }
+
   /** What waits no more is not provisional any more. */
   forgetStored(): void {
     const { answered, state } = this.#init

@@ -39,6 +39,18 @@ export class OutageBuffer {
     for (const item of this.#items) item.sinceN = Math.min(item.sinceN, n)
   }
 
+  /** Those that were sent before, and may have been done. */
+  get unanswered(): readonly Attempt[] {
+    return this.#items.filter(({ again }) => again)
+  }
+
+  /** Takes one out. Answers whether it was there. */
+  take(k: number): boolean {
+    const at = this.#items.findIndex((item) => item.k === k)
+    for (const item of at === -1 ? [] : this.#items.splice(at, 1)) this.#bytes -= bytesOf(item)
+    return at !== -1
+  }
+
   /** What those that wait are known by. */
   get waiting(): ReadonlySet<number> {
     return new Set(this.#items.map(({ k }) => k))

@@ -19,6 +19,8 @@ export class PendingAppend implements Attempt {
   refusal: { readonly error: unknown } | undefined
   /** There once it is answered. */
   first: Position | undefined
+  /** Where it was found to stand, though no answer came. */
+  foundAt: Position | undefined
   readonly #entryOf: EntryOf
   // Those that were handed on already; the others are made when it is answered.
   #entries: (LogEntry | undefined)[] = []

@@ -21,6 +21,11 @@ export interface FollowerHost {
   onOvertaken(topics: readonly Topic[], afterN: number): void
   /** Stores what the log has lost, and what waits for that, before anything else is handed on. */
   store(): Promise<void>
+  /**
+   * The log has lost something: gives what of this node's is lost the places again that it had. Answers `done` where that
+   * was so, `taken` where others have come there since, `nothing` where this node has appended nothing lately.
+   */
+  putBack(): Promise<'done' | 'taken' | 'nothing'>
   /** The log is whole, and all that was stored before the comparison began has been handed on. */
   onCompared(): void
   /** Loads what the log is now. Answers where it stands; `undefined` where there is none any more. */

@@ -1,4 +1,5 @@
 import type { Topic } from '@tributary/protocol'
+import { LogChangedError } from '../log-changed-error.ts'
 import type { LogPlace } from '../log-state.ts'
 import { AnswerReader } from '../script-answer.ts'
 import type { FollowerHost } from './follower-host.ts'
@@ -8,11 +9,15 @@ import type { TopicSubscriptions } from './topic-subscriptions.ts'
 /** Whoever is further behind than so many pages lets its readers read by themselves. */
 const MAX_PAGES = 16
 
+/** How often a run that has lost something is looked at again, so that its owner can put that back. */
+const PATIENCE = 4
+
 /** Compares a log with what of it was handed on, and hands on what was not. */
 export class LogComparison {
   readonly #host: FollowerHost
   readonly #subscriptions: TopicSubscriptions
   readonly #handedOn: HandedOn
+  #patience = PATIENCE
 
   constructor(host: FollowerHost, subscriptions: TopicSubscriptions, handedOn: HandedOn) {
     this.#host = host
@@ -27,10 +32,26 @@ export class LogComparison {
     const { compared } = this.#handedOn
     const args = [state.life, n, ms, origin, compared.n, state.attributesVersion, compared.n, compared.ms]
     const answer = new AnswerReader(await this.#host.compare(args))
-    const isKnown = answer.text() === 'ok'
-    if (isKnown) await this.#catchUp(answer)
-    else await this.#findAnew()
-    return isKnown
+    const kind = answer.text()
+    if (kind === 'ok') {
+      await this.#catchUp(answer)
+      this.#patience = PATIENCE
+      return true
+    }
+    const isWhole = kind === 'lost' && (await this.#isPutBack())
+    if (!isWhole) await this.#findAnew()
+    return false
+  }
+
+  /** Answers whether what was lost has its place again. @throws LogChangedError where its owner is waited for. */
+  async #isPutBack(): Promise<boolean> {
+    const result = await this.#host.putBack()
+    const isOfAnother = result === 'nothing' && this.#host.state.runId !== undefined
+    if (isOfAnother && this.#patience > 0) {
+      this.#patience -= 1
+      throw new LogChangedError()
+    }
+    return result === 'done'
   }
 
   async #catchUp(answer: AnswerReader): Promise<void> {
