@@ -104,7 +104,7 @@ describe('the health of the gateway', () => {
     expect([status, body]).toMatchObject([
       200,
       {
-        connections: { total: 1 },
+        connections: { total: 1, local: { total: 1 } },
         errorRate: 0,
         components: { store: { status: 'ok' }, fanOut: { status: 'ok' }, 'worker-1': { status: 'ok' } },
       },

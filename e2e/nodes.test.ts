@@ -94,7 +94,10 @@ describeWithRedis('nodes of a cluster', (redis) => {
     const health = await ask(a, 'GET', '/api/sse/health?details=true')
     expect(health).toMatchObject({
       status: 200,
-      body: { details: { nodes: [{ connections: 1 }, { connections: 1 }] } },
+      body: {
+        connections: { total: 2, local: { total: 1 } },
+        details: { nodes: [{ connections: 1 }, { connections: 1 }] },
+      },
     })
     const all = await ask(a, 'DELETE', `${MANAGED}/connections`)
     expect(all).toMatchObject({ status: 200, body: { success: true, closed: 2, local: { closed: 1 } } })

@@ -94,6 +94,7 @@ describeWithRedisServers('gateways and workers whose Redis is away', () => {
     expect((await fetch(`${a.url}/api/sse/health`)).status).toBe(200)
     expect(await (await fetch(`${a.url}/api/sse/health`)).json()).toMatchObject({
       status: expect.stringMatching(/degraded|failing/),
+      connections: { total: 2, local: { total: 2 } },
       components: { store: { reason: expect.stringContaining('Redis is away') } },
     })
     const kept = { status: 202, body: { success: true, degraded: true, id: null } }

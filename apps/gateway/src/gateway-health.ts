@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { getHeapStatistics } from 'node:v8'
 import type {
   GatewayHealth as Answer,
@@ -11,6 +12,8 @@ import type { Deps } from './deps.ts'
 
 /** From here on a part is worse than it should be, and from the second on it does not do what it is there for. */
 const PROBE_SLOW_MS = 500
+/** How long the connections of all nodes may take to count, in ms. */
+const COUNT_BOUND_MS = 1_000
 const LOOP_LATE_MS = { degraded: 100, failing: 1_000 }
 const HEAP_FULL = { degraded: 0.85, failing: 0.95 }
 const ERROR_RATE_HIGH = 0.05
@@ -62,7 +65,11 @@ export class GatewayHealth {
 
   /** How each part is, and the whole. @param details whether all that is known is told, too. */
   async read(details: boolean): Promise<Answer> {
-    const [flow, upstreams] = await Promise.all([this.#probe(), this.#deps.workerChecks.run()])
+    const [flow, upstreams, total] = await Promise.all([
+      this.#probe(),
+      this.#deps.workerChecks.run(),
+      this.#total(),
+    ])
     const metrics = this.metrics()
     const { errorRate } = metrics
     const vital = { store: this.#store(), fanOut: flow.health }
@@ -77,7 +84,10 @@ export class GatewayHealth {
     const { last: consistency } = this.#deps.consistency
     return {
       status: overall(vital, components, errorRate),
-      connections: { total: metrics.activeConnections },
+      connections: {
+        total: total ?? metrics.activeConnections,
+        local: { total: metrics.activeConnections },
+      },
       errorRate,
       components,
       ...(details
@@ -97,6 +107,16 @@ export class GatewayHealth {
   #store(): ComponentHealth {
     const { health } = this.#deps.store
     return health.status === 'ok' ? OK : { status: 'failing', reason: health.reason }
+  }
+
+  /** The connections of all nodes; `undefined` where the others cannot be asked in time. */
+  async #total(): Promise<number | undefined> {
+    const late = new AbortController()
+    const counted = this.#deps.hub.count().catch(() => undefined)
+    const tooLate = setTimeout(COUNT_BOUND_MS, undefined, { signal: late.signal }).catch(() => undefined)
+    const total = await Promise.race([counted, tooLate])
+    late.abort()
+    return total
   }
 
   async #probe(): Promise<{ readonly health: ComponentHealth; readonly proof?: ProbeResult }> {

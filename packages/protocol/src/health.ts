@@ -99,7 +99,15 @@ export type NodeShare = Static<typeof NodeShare>
 /** How a gateway is as a whole: `failing` where no event flows, `degraded` where something else is wrong. */
 export const GatewayHealth = Type.Object({
   status: Type.Enum(['ok', 'degraded', 'failing']),
-  connections: Type.Object({ total: Type.Integer({ description: 'At this node.' }) }),
+  connections: Type.Object({
+    total: Type.Integer({
+      description: 'On all nodes; while the others cannot be asked, those of the node that answers.',
+    }),
+    local: Type.Object(
+      { total: Type.Integer() },
+      { description: 'The share of the node that answers; the rest is of all.' },
+    ),
+  }),
   errorRate: Type.Number({
     description: 'The part of the last minute’s requests and streams that failed, 0 to 1.',
   }),
@@ -135,7 +143,7 @@ export const HealthActionAnswer = Type.Union([
   Type.Object({
     success: Type.Literal(true),
     action: Type.Literal('health_check'),
-    connections: Type.Integer({ description: 'Open connections.' }),
+    connections: Type.Integer({ description: 'Open connections, on all nodes.' }),
     sent: Type.Integer({ description: 'Those whose outbox took the heartbeat.' }),
     acknowledged: Acknowledged,
     unreachable: Type.Optional(Type.Array(Type.String(), { description: 'Nodes that did not answer.' })),
