@@ -2,6 +2,9 @@ import Type, { type Static } from 'typebox'
 import { pollQuery } from './polling.ts'
 import { Name } from './send.ts'
 
+/** With the marks of what a reader was sent while the log could not be reached. */
+const MAX_CURSOR_CHARS = 1_024
+
 /** How an event's data is written: the payload alone, or the whole event. */
 export const StreamFormat = Type.Enum(['payload', 'envelope'])
 export type StreamFormat = Static<typeof StreamFormat>
@@ -22,10 +25,13 @@ export const streamQuery = {
     }),
   ),
   lastEventId: Type.Optional(
-    Type.String({ maxLength: 128, description: 'The cursor, where no header can be sent.' }),
+    Type.String({ maxLength: MAX_CURSOR_CHARS, description: 'The cursor, where no header can be sent.' }),
   ),
   since: Type.Optional(
-    Type.String({ maxLength: 128, description: 'The same; milliseconds alone: everything later.' }),
+    Type.String({
+      maxLength: MAX_CURSOR_CHARS,
+      description: 'The same; milliseconds alone: everything later.',
+    }),
   ),
   token: Type.Optional(
     Type.String({ maxLength: 8192, description: 'The token, where no header can be sent.' }),
@@ -73,7 +79,7 @@ export const ManagedPollQuery = Type.Object({
   ...pollQuery,
   since: Type.Optional(
     Type.String({
-      maxLength: 128,
+      maxLength: MAX_CURSOR_CHARS,
       description:
         'The cursor: that of the answer before, the id of an event, or milliseconds since 1970; `0` is the oldest ' +
         'kept. Without one the answer is at once, with no events and the cursor to wait from.',

@@ -124,7 +124,7 @@ export class AnsweredAppends {
    * @param onFound told of each that stands elsewhere, or was not known to stand there.
    */
   async findLost(
-    find: (sinceN: number, ks: readonly number[]) => Promise<FoundAppends>,
+    find: (sinceN: number, attempts: readonly Attempt[]) => Promise<FoundAppends>,
     unanswered: readonly Attempt[],
     onFound: (attempt: Attempt, first: Position) => void,
   ): Promise<void> {
@@ -132,10 +132,7 @@ export class AnsweredAppends {
     const items = [...this.#items.values()]
     const behind = [...items.map(({ lowestN }) => lowestN - 1), ...unanswered.map(({ sinceN }) => sinceN)]
     const sinceN = behind.reduce((lowest, n) => Math.min(lowest, n), Number.MAX_SAFE_INTEGER)
-    const found = await find(
-      sinceN,
-      [...items, ...unanswered].map(({ k }) => k),
-    )
+    const found = await find(sinceN, [...items, ...unanswered])
     for (const [i, attempt] of unanswered.entries()) {
       const place = found.places[items.length + i]
       if (place !== undefined) onFound(attempt, place)

@@ -85,12 +85,15 @@ export class AppendSender {
   }
 
   /** Looks which of these stand in the log. @throws as `sendNow` */
-  async find(sinceN: number, ks: readonly number[]): Promise<FoundAppends> {
+  async find(sinceN: number, attempts: readonly Attempt[]): Promise<FoundAppends> {
     const { store, keys, state } = this.#init
-    const origins = ks.map((count) => formatOrigin({ node: store.node, count }))
-    const answer = new AnswerReader(await store.ask(FIND, keys, [state.life, sinceN, ...origins]))
+    const asked = attempts.flatMap(({ k, request }) => [
+      formatOrigin({ node: store.node, count: k }),
+      request.once?.key ?? '',
+    ])
+    const answer = new AnswerReader(await store.ask(FIND, keys, [state.life, sinceN, ...asked]))
     if (answer.text() === 'ok') {
-      return { headN: answer.number(), oldestN: answer.number(), places: ks.map(() => answer.place()) }
+      return { headN: answer.number(), oldestN: answer.number(), places: attempts.map(() => answer.place()) }
     }
     this.doubt()
     throw new LogChangedError()

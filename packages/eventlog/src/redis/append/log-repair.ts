@@ -122,7 +122,7 @@ export class LogRepair {
   #findLost(): Promise<void> {
     const unanswered = [...this.#init.unanswered(), ...this.bridge.unanswered]
     return this.#answered.findLost(
-      (sinceN, ks) => this.sender.find(sinceN, ks),
+      (sinceN, attempts) => this.sender.find(sinceN, attempts),
       unanswered,
       (attempt, first) => {
         if (this.bridge.found(attempt.k)) this.#onAppended(attempt, first)

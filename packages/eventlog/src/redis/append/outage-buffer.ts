@@ -39,9 +39,9 @@ export class OutageBuffer {
     for (const item of this.#items) item.sinceN = Math.min(item.sinceN, n)
   }
 
-  /** Those that were sent before, and may have been done. */
+  /** Those that were sent before, and may have been done, or that another node may have stored for their key. */
   get unanswered(): readonly Attempt[] {
-    return this.#items.filter(({ again }) => again)
+    return this.#items.filter(({ again, request }) => again || request.once !== undefined)
   }
 
   /** Takes one out. Answers whether it was there. */
