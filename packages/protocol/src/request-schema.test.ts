@@ -193,7 +193,7 @@ edges(
   'StreamQuery',
   StreamQuery,
   [{}, { format: 'envelope', events: 'a,b', timeout: 1, lastEventId: '', since: '0', token: 't' }],
-  [{ format: 'xml' }, { timeout: 0 }, { timeout: 1.5 }, { lastEventId: 'x'.repeat(129) }],
+  [{ format: 'xml' }, { timeout: 0 }, { timeout: 1.5 }, { lastEventId: 'x'.repeat(1_025) }],
 )
 edges(
   'ManagedStreamQuery',
