@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
-import { RedisNetwork } from './redis-network.ts'
+import { pingRedis, RedisNetwork } from './redis-network.ts'
 import { RedisServers } from './redis-servers.ts'
 
 /** Says a command to a server of Redis, and answers what comes first. */
@@ -51,5 +51,14 @@ describeWithRedisServers('the network between a node and Redis', () => {
     kept.write('PING\r\n')
     expect(String(await once(kept, 'data'))).toContain('PONG')
     kept.destroy()
+  })
+
+  it('says so where what is asked closes without an answer', async () => {
+    const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('a TCP server has no port')
+    await expect(pingRedis(address.port)).rejects.toThrow()
+    server.close()
   })
 })

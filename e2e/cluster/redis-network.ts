@@ -86,9 +86,12 @@ export class RedisNetwork implements AsyncDisposable {
 /** Resolves once what listens there has answered as Redis does, however long that takes. @throws where it is cut off. */
 export async function pingRedis(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
+  const closed = Promise.withResolvers<never>()
+  // Also one that is killed meanwhile may end its connections in good order.
+  socket.once('end', () => closed.reject(new Error('the connection was closed')))
   try {
     socket.write('PING\r\n')
-    await once(socket, 'data')
+    await Promise.race([once(socket, 'data'), closed.promise])
   } finally {
     socket.destroy()
   }
