@@ -4,6 +4,7 @@ import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { serveHeld } from './held-api.ts'
 import { type RunningWorker, startWorker } from './running-worker.ts'
+import { openFolder } from './worker-folder.ts'
 
 /** Makes the worker's disk one that can be full: then nothing is appended to the log of any run. */
 function withDisk({ deps }: RunningWorker): { full: boolean } {
@@ -104,13 +105,15 @@ describe('a worker whose disk is full', () => {
 
   it('does not hold up a drain', async () => {
     await using api = await serveHeld()
-    await using worker = await startWorker()
+    await using folder = await openFolder()
+    await using worker = await folder.start()
     const { run } = await startStalled(worker, api)
-    run.drain()
+    const drained = worker.deps.runs.drain(10_000)
     await run.ended
     expect(run.isSuspended).toBe(true)
     await turns()
     expect(worker.deps.scheduler).toMatchObject({ activeCount: 0, laneCount: 0 })
     expect(api.calls).toEqual(['POST /a'])
+    await drained
   })
 })

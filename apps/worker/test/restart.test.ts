@@ -1,23 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { allDataOf, EventCollector } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
-import type { DepsOptions } from '../src/deps.ts'
 import { recoverRuns } from '../src/tasks/recover-runs.ts'
 import { serveHeld } from './held-api.ts'
 import { serveHttp } from './local-server.ts'
-import { gatewayHeaders, type RunningWorker, startWorker } from './running-worker.ts'
-
-/** A folder in which one worker after the other finds what the last one left. */
-async function openFolder() {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tributary-worker-'))
-  return {
-    start: (env: Readonly<Record<string, string>> = {}, options: DepsOptions = {}) =>
-      startWorker({ STORE: 'sqlite', DATA_DIR: dataDir, ...env }, options),
-    [Symbol.asyncDispose]: () => rm(dataDir, { recursive: true, force: true }),
-  }
-}
+import { gatewayHeaders, type RunningWorker } from './running-worker.ts'
+import { openFolder } from './worker-folder.ts'
 
 /** Ends a worker without finishing or telling anything. */
 const end = (worker: RunningWorker) => worker[Symbol.asyncDispose]()

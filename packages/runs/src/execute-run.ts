@@ -1,5 +1,6 @@
 import { LogClosedError, StaleEpochError, StoreUnavailableError } from '@tributary/eventlog'
 import { type Clock, type FinalRunStatus, faultOf, ProblemError } from '@tributary/protocol'
+import type { OwnedRun } from './owned-run.ts'
 import type { Run } from './run.ts'
 import type { RunOutcome } from './run-end.ts'
 import { RunAbort } from './run-error.ts'
@@ -34,7 +35,7 @@ interface Ending {
  * Takes a run from its beginning to its one terminal event, whatever its work does; or puts it down, to be gone on
  * with after a restart. Never rejects.
  */
-export async function executeRun(run: Run, work: RunWork, options: ExecuteOptions): Promise<void> {
+export async function executeRun(run: OwnedRun, work: RunWork, options: ExecuteOptions): Promise<void> {
   run.begin()
   const ending = await Promise.race([workToEnd(run, work, options), run.suspended])
   if (ending === undefined) run.suspend()
@@ -42,7 +43,7 @@ export async function executeRun(run: Run, work: RunWork, options: ExecuteOption
 }
 
 /** `undefined` where the work is to be gone on with later. */
-async function workToEnd(run: Run, work: RunWork, options: ExecuteOptions): Promise<Ending | undefined> {
+async function workToEnd(run: OwnedRun, work: RunWork, options: ExecuteOptions): Promise<Ending | undefined> {
   const overdue = new Overdue(run, options)
   try {
     const working = run.taken ? run.takeOver().then(() => work(run)) : work(run)
@@ -65,7 +66,7 @@ async function workToEnd(run: Run, work: RunWork, options: ExecuteOptions): Prom
   }
 }
 
-async function tellFailure(run: Run, error: unknown): Promise<RunOutcome> {
+async function tellFailure(run: OwnedRun, error: unknown): Promise<RunOutcome> {
   const [message, code] =
     error instanceof ProblemError
       ? ([error.message, error.code] as const)
@@ -77,7 +78,7 @@ async function tellFailure(run: Run, error: unknown): Promise<RunOutcome> {
 }
 
 async function appendTerminal(
-  run: Run,
+  run: OwnedRun,
   { outcome, status }: Ending,
   { clock, onError }: ExecuteOptions,
 ): Promise<void> {

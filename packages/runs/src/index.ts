@@ -27,7 +27,7 @@ export {
   type TaskPlace,
 } from './named-task.ts'
 export { type OnceKeyOptions, onceKey } from './once-key.ts'
-export { Run, type RunOptions } from './run.ts'
+export { Run } from './run.ts'
 export type { SettleTasks } from './run-account.ts'
 export type { Attributes } from './run-attributes.ts'
 export type { RunOutcome } from './run-end.ts'

@@ -1,7 +1,7 @@
 import type { Clock } from '@tributary/protocol'
 import type { RunWork } from './execute-run.ts'
+import type { OwnedRun } from './owned-run.ts'
 import type { ReaderMarks } from './reader-marks.ts'
-import type { Run } from './run.ts'
 import { RECORD } from './run-attributes.ts'
 import { RunAbort } from './run-error.ts'
 import type { RunIndex } from './run-index.ts'
@@ -28,8 +28,8 @@ export interface NodeRunsOptions {
 /** The runs that this node works at, or is to go on with. */
 export class NodeRuns {
   readonly #options: NodeRunsOptions
-  readonly #runs = new Map<string, Run>()
-  readonly #executing = new Map<Run, Promise<RunRest>>()
+  readonly #runs = new Map<string, OwnedRun>()
+  readonly #executing = new Map<OwnedRun, Promise<RunRest>>()
   readonly #running: RunningRuns
 
   constructor(options: NodeRunsOptions) {
@@ -46,20 +46,20 @@ export class NodeRuns {
     return this.#executing.size
   }
 
-  get(runId: string): Run | undefined {
+  get(runId: string): OwnedRun | undefined {
     return this.#runs.get(runId)
   }
 
-  values(): IteratorObject<Run> {
+  values(): IteratorObject<OwnedRun> {
     return this.#runs.values()
   }
 
-  isExecuting(run: Run): boolean {
+  isExecuting(run: OwnedRun): boolean {
     return this.#executing.has(run)
   }
 
   /** Notes a run, whose work may begin later. */
-  add(run: Run): void {
+  add(run: OwnedRun): void {
     this.#runs.set(run.id, run)
     const openTasks = () => run.record.totalTasks - run.record.successCount - run.record.errorCount
     const isOver = () => this.#runs.get(run.id) !== run
@@ -67,12 +67,12 @@ export class NodeRuns {
   }
 
   /** A run's last reader here has left. */
-  onUnread(run: Run): void {
+  onUnread(run: OwnedRun): void {
     this.#running.onUnread(run)
   }
 
   /** Takes a run that was added to its end, or until it is put down. @throws what the index refuses its end with. */
-  async execute(run: Run, work: RunWork, hold: RunHold): Promise<RunRest> {
+  async execute(run: OwnedRun, work: RunWork, hold: RunHold): Promise<RunRest> {
     const executing = this.#execute(run, work, hold)
     this.#executing.set(run, executing)
     try {
@@ -92,7 +92,7 @@ export class NodeRuns {
   }
 
   /** Forgets a run that was not accepted after all. */
-  drop({ id, userId }: Run): void {
+  drop({ id, userId }: OwnedRun): void {
     if (this.#runs.delete(id)) this.#options.userRuns.release(userId, id)
   }
 
@@ -115,7 +115,7 @@ export class NodeRuns {
     await ended
   }
 
-  async #execute(run: Run, work: RunWork, { lost }: RunHold): Promise<RunRest> {
+  async #execute(run: OwnedRun, work: RunWork, { lost }: RunHold): Promise<RunRest> {
     const onLost = () => run.suspend()
     lost.addEventListener('abort', onLost, { once: true })
     if (lost.aborted) onLost()
@@ -135,7 +135,7 @@ export class NodeRuns {
     return 'ended'
   }
 
-  #putDown(run: Run): RunRest {
+  #putDown(run: OwnedRun): RunRest {
     // Alone, this process is who goes on with it, after a restart; until then it can be read.
     if (!this.#options.shared) return 'ended'
     this.#runs.delete(run.id)
@@ -144,7 +144,7 @@ export class NodeRuns {
     return 'unfinished'
   }
 
-  async #end(run: Run): Promise<void> {
+  async #end(run: OwnedRun): Promise<void> {
     const { index, userRuns, onEnded } = this.#options
     const { id: runId, log, userId } = run
     this.#runs.delete(runId)

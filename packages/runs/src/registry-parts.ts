@@ -1,6 +1,6 @@
 import type { EventLog } from '@tributary/eventlog'
 import type { NodeRuns } from './node-runs.ts'
-import { Run } from './run.ts'
+import { OwnedRun } from './owned-run.ts'
 import type { RunIndex } from './run-index.ts'
 import { NO_RUN_METER } from './run-meter.ts'
 import type { RunQueue } from './run-queue.ts'
@@ -30,8 +30,9 @@ export interface RunState {
 }
 
 /** A run that is about to be this node's. */
-export function runOf({ options, node }: RegistryParts, runId: string, state: RunState): Run {
+export function runOf({ options, node }: RegistryParts, runId: string, state: RunState): OwnedRun {
   const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS, meter = NO_RUN_METER } = options
-  const onUnread = (run: Run) => node.onUnread(run)
-  return new Run({ runId, ...state, maxEvents, source, clock, meter, onUnread })
+  const onUnread = () => node.onUnread(run)
+  const run = new OwnedRun({ runId, ...state, maxEvents, source, clock, meter, onUnread })
+  return run
 }

@@ -3,10 +3,10 @@ import { newRunId, ProblemError } from '@tributary/protocol'
 import { DistantRun } from './distant-run.ts'
 import type { RunWork } from './execute-run.ts'
 import type { KnownRun } from './known-run.ts'
+import type { OwnedRun } from './owned-run.ts'
 import type { QueuedRuns } from './queued-runs.ts'
 import type { ReaderMarks } from './reader-marks.ts'
 import { type RegistryParts, runOf } from './registry-parts.ts'
-import type { Run } from './run.ts'
 import { NO_RUN_METER } from './run-meter.ts'
 import { newRecord } from './run-record.ts'
 import type { StartedOnce, StartOptions } from './run-registry-options.ts'
@@ -104,7 +104,7 @@ export class RunStarts {
   }
 
   /** Leaves a run that this node accepted to the next, or to itself after a restart. */
-  async #passOn(run: Run): Promise<void> {
+  async #passOn(run: OwnedRun): Promise<void> {
     const { options, queue } = this.#options
     run.suspend()
     if (options.fleet !== undefined) await queue.add({ runId: run.id, userId: run.userId })

@@ -1,7 +1,7 @@
 import type { Clock } from '@tributary/protocol'
 import { DisconnectGraces } from './disconnect-graces.ts'
 import { executeRun, type RunWork } from './execute-run.ts'
-import type { Run } from './run.ts'
+import type { OwnedRun } from './owned-run.ts'
 import { RunAbort } from './run-error.ts'
 
 export interface RunningRunsOptions {
@@ -27,12 +27,12 @@ export class RunningRuns {
   }
 
   /** Notes that a run's last reader has left. */
-  onUnread(run: Run): void {
+  onUnread(run: OwnedRun): void {
     this.#graces.begin(run)
   }
 
   /** Resolves once this process has done with it. */
-  async execute(run: Run, work: RunWork): Promise<void> {
+  async execute(run: OwnedRun, work: RunWork): Promise<void> {
     const { clock, abortGraceMs, onError } = this.#options
     const cancelDeadline = this.#setDeadline(run)
     // Nobody reads it yet, or after a restart any more; who wants it comes, or comes back.
@@ -47,7 +47,7 @@ export class RunningRuns {
   }
 
   /** Counted from the start of the run, whoever started it. */
-  #setDeadline(run: Run): () => void {
+  #setDeadline(run: OwnedRun): () => void {
     const { clock } = this.#options
     const { deadlineMs } = run.record
     if (deadlineMs === undefined) return () => undefined

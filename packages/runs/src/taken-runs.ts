@@ -1,8 +1,8 @@
 import { LogClosedError } from '@tributary/eventlog'
 import { claimEpoch } from './claim-epoch.ts'
 import type { RunWork } from './execute-run.ts'
+import type { OwnedRun } from './owned-run.ts'
 import { type RegistryParts, runOf } from './registry-parts.ts'
-import type { Run } from './run.ts'
 import { REQUEST } from './run-attributes.ts'
 import { RunAbort, RunElsewhereError } from './run-error.ts'
 import type { RunHold, RunRest } from './run-queue.ts'
@@ -36,14 +36,14 @@ export class TakenRuns {
   }
 
   /** A run that nobody survives is not begun again: its work only says what is lost of it, and if not even that, nobody. */
-  #boundWork(run: Run, work: RunWork): RunWork {
+  #boundWork(run: OwnedRun, work: RunWork): RunWork {
     const { maxTakeovers = DEFAULT_RUN_MAX_TAKEOVERS } = this.#parts.options
     if (run.takeovers <= maxTakeovers) return work
     run.abort(RunAbort.workerLost(run.takeovers))
     return run.takeovers === maxTakeovers + 1 ? work : () => Promise.reject(run.signal.reason)
   }
 
-  async #rebuilt(run: Run, rebuild: RebuildWork): Promise<RunWork> {
+  async #rebuilt(run: OwnedRun, rebuild: RebuildWork): Promise<RunWork> {
     try {
       const request = run.attribute(REQUEST)
       return await rebuild(run, request === undefined ? undefined : JSON.parse(request))
@@ -55,7 +55,7 @@ export class TakenRuns {
   }
 
   /** Makes a run of the store this node's; `undefined` where it has ended, or is not there. */
-  async #takeOver({ runId, lost }: RunHold): Promise<Run | undefined> {
+  async #takeOver({ runId, lost }: RunHold): Promise<OwnedRun | undefined> {
     const { records, index, node, options } = this.#parts
     const stored = await records.read(runId)
     if (stored === undefined) return undefined

@@ -5,7 +5,7 @@ import { RedisConnections } from '@tributary/redis'
 import { startRedis } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
-import { Run } from '../src/run.ts'
+import { OwnedRun } from '../src/owned-run.ts'
 import { newRecord } from '../src/run-record.ts'
 import { anyRun, typesOf } from './runs-under-test.ts'
 
@@ -24,11 +24,18 @@ async function openStore(url: string) {
   }
 }
 
-async function openRun(store: EventStore, epoch: number): Promise<Run> {
+async function openRun(store: EventStore, epoch: number): Promise<OwnedRun> {
   const retention = () => ({ maxEvents: 100, maxAgeMs: Number.POSITIVE_INFINITY })
   const log = await store.open('run:run_1', { runId: 'run_1', retention })
   const record = newRecord(anyRun(), 0, undefined, epoch)
-  const run = new Run({ runId: 'run_1', record, log, maxEvents: 100, source: 'test', clock: systemClock })
+  const run = new OwnedRun({
+    runId: 'run_1',
+    record,
+    log,
+    maxEvents: 100,
+    source: 'test',
+    clock: systemClock,
+  })
   run.begin()
   return run
 }

@@ -1,5 +1,6 @@
 import { FakeClock } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
+import { OwnedRun } from '../src/owned-run.ts'
 import type { Run } from '../src/run.ts'
 import { readRunPast } from '../src/run-past.ts'
 import { TaskBoard } from '../src/task-board.ts'
@@ -205,6 +206,7 @@ describe('TaskBoard of a run that is resumed', () => {
     await using disk = await DISKS.memory(clock)
     const setting = await openRuns({ clock, store: await disk.open() })
     const run = await setting.runs.start(anyRun(4), never)
+    if (!(run instanceof OwnedRun)) throw new Error('whoever starts a run owns it')
     const board = new TaskBoard(run, TASKS, { clock, maxEventBytes: 131_072 })
     board.start('a', 1)
     await settle()
