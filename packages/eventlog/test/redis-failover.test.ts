@@ -186,6 +186,33 @@ describeWithRedisServers('a log whose server fails over', () => {
     expect(rewinds).toEqual([])
   })
 
+  it('is read whole, or not at all, while its owner has not put back what it had handed on', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const open = ({ store }: typeof a) => store.open('run:1', { ...KEEP_ALL, runId: '1' })
+    const [run, seen] = [await open(a), await open(b)]
+    await run.append([event(1)])
+    await servers.parts(1, 'run:1')
+    await run.append([event(2), event(3)])
+    // What was told before it came is not in its memory.
+    await seen.follow().ready
+    expect(seen.head.n).toBe(3)
+    let rewinds = 0
+    seen.onRewind(() => {
+      rewinds += 1
+    })
+    b.moves()
+    // The old server is left at one place while the other has not got it yet.
+    const reading = vi.waitFor(() => seen.read(1), LATER)
+    await vi.waitFor(() => expect(b.store.health).toEqual({ status: 'ok' }), LATER)
+    a.moves()
+    // Where its owner takes so long that it counts as lost, its readers are told.
+    const read = numbersOf((await reading).entries)
+    expect(rewinds > 0 ? [2, 3] : read).toEqual([2, 3])
+  })
+
   it('ends also where nobody appends to it any more', { timeout: LIMIT_MS }, async () => {
     await using servers = await world()
     const a = await servers.node()

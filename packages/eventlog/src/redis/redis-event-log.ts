@@ -65,6 +65,7 @@ export class RedisEventLog implements EventLog, StoredLog {
       keyed: this.#keyed,
       isFollowed,
       completeFromN: (topics) => this.#follower.completeFromN(topics),
+      sync: () => this.sync(),
     })
     this.#appends = new LogAppends({
       name,

@@ -10,6 +10,7 @@ import {
   type ReadOptions,
   type StartingPoint,
 } from '../../event-log.ts'
+import { StoreUnavailableError } from '../../log-error.ts'
 import type { KeyedEntries } from '../append/keyed-entries.ts'
 import { LOCATE, READ } from '../log-scripts.ts'
 import type { LogState } from '../log-state.ts'
@@ -21,6 +22,16 @@ import { answeredView } from './answered-view.ts'
 import { OvertakenEntries } from './overtaken-entries.ts'
 import { RecentHistory } from './recent-history.ts'
 
+/** How often it is looked whether that is whole again which is read. */
+const LOST_WAIT_MS = 100
+/** Until who reads is told that it is not. */
+const LOST_TRIES = 50
+
+/** A page, and where the log stood that it is of; infinite where there is none any more. */
+interface ReadPage extends Page {
+  readonly headN: number
+}
+
 export interface LogReadsInit {
   readonly keys: LogKeys
   readonly options: OpenOptions
@@ -30,6 +41,8 @@ export interface LogReadsInit {
   readonly isFollowed: () => boolean
   /** After which number all of these topics has been handed on here; infinite where that is not so. */
   readonly completeFromN: (topics: readonly Topic[] | undefined) => number
+  /** Has the log compared soon with what was handed on. */
+  readonly sync: () => void
 }
 
 /** What is read of a log: from memory what this node has handed on, the rest from Redis. */
@@ -65,13 +78,20 @@ export class LogReads {
   }
 
   async read(afterN: number, options: ReadOptions): Promise<Page> {
-    const { state, isFollowed, completeFromN } = this.#init
-    const known = this.history.read(afterN, completeFromN(options.topics), options)
-    if (known !== undefined) return known
-    // Who follows has what is later told: it would come twice.
-    const upToN = isFollowed() ? state.head.n : undefined
-    if (upToN !== undefined && afterN >= upToN) return { entries: [], hasMore: false }
-    return this.page(afterN, upToN, options)
+    const { state, store, isFollowed, completeFromN, sync } = this.#init
+    for (let tries = 0; ; tries++) {
+      const known = this.history.read(afterN, completeFromN(options.topics), options)
+      if (known !== undefined) return known
+      // Who follows has what is later told: it would come twice.
+      const upToN = isFollowed() ? state.head.n : undefined
+      if (upToN !== undefined && afterN >= upToN) return { entries: [], hasMore: false }
+      const { headN, ...page } = await this.page(afterN, upToN, options)
+      if (upToN === undefined || headN >= upToN) return page
+      // A failover has lost what was handed on here: that is put back, or the log is found to be another.
+      if (tries === LOST_TRIES) throw new StoreUnavailableError('what a failover lost is not put back yet')
+      if (tries === 0) sync()
+      await new Promise<void>((resolve) => store.after(LOST_WAIT_MS, resolve))
+    }
   }
 
   async position(topics?: readonly Topic[]): Promise<LogRange> {
@@ -81,14 +101,14 @@ export class LogReads {
   }
 
   /** A page as it is in Redis. @param upToN the last number that is read. Default: all there is. */
-  async page(afterN: number, upToN: number | undefined, options: ReadOptions): Promise<Page> {
+  async page(afterN: number, upToN: number | undefined, options: ReadOptions): Promise<ReadPage> {
     const { keys, state, store, keyed, isFollowed } = this.#init
     const { topics, limit = DEFAULT_PAGE_LIMIT, maxChars = DEFAULT_PAGE_CHARS } = options
     const which = topics === undefined ? ['0'] : ['1', ...topics]
     const answer = new AnswerReader(
       await store.ask(READ, keys, [state.life, afterN, upToN ?? '', limit, maxChars, ...which]),
     )
-    if (answer.text() !== 'ok') return { entries: [], hasMore: false }
+    if (answer.text() !== 'ok') return { entries: [], hasMore: false, headN: Number.POSITIVE_INFINITY }
     const head = answer.position()
     const closed = answer.flag()
     const hasMore = answer.flag()
@@ -101,7 +121,7 @@ export class LogReads {
     }
     if (isFollowed()) state.saw(head)
     else state.moveOn({ head, origin: '', closed })
-    return { entries, hasMore, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
+    return { entries, hasMore, headN: head.n, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
   }
 
   trim(nowMs: number): void {
