@@ -26,7 +26,10 @@ export default defineConfig({
   test: {
     passWithNoTests: false,
     projects: [
-      project('unit', ['{packages,apps}/*/src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts']),
+      // Some start threads, which takes its time where the machine is busy.
+      project('unit', ['{packages,apps}/*/src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts'], {
+        testTimeout: 15_000,
+      }),
       project('integration', ['{packages,apps}/*/test/**/*.test.{ts,tsx}', 'examples/**/*.test.{ts,tsx}'], {
         testTimeout: 15_000,
         sequence: { groupOrder: 1 },

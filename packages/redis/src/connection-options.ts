@@ -21,6 +21,8 @@ export interface ConnectionSettings {
 
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 1_000
+/** The same where Sentinels are asked for the master: that costs little, and each may be the one that has another. */
+const LAST_SENTINEL_RETRY_MS = 250
 const KEEP_ALIVE_MS = 10_000
 const SLOTS_LIMIT_MS = 1_000
 const SLOTS_REFRESH_MS = 10_000
@@ -32,8 +34,8 @@ const LOADING_RETRY_MS = 500
 const BLOCKING_SILENCE_MS = 15_000
 
 /** The wait before another attempt: longer each time, and spread, so that all nodes do not come at once. */
-export function backoffMs(attempt: number, random: () => number): number {
-  const ms = Math.min(FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10), LAST_RETRY_MS)
+export function backoffMs(attempt: number, random: () => number, lastMs = LAST_RETRY_MS): number {
+  const ms = Math.min(FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10), lastMs)
   return ms * (0.5 + random() / 2)
 }
 
@@ -45,6 +47,7 @@ export function backoffMs(attempt: number, random: () => number): number {
  */
 function failFast(settings: ConnectionSettings): Shared {
   const { target, timeoutMs, random, name } = settings
+  const lastRetryMs = target.kind === 'sentinel' ? LAST_SENTINEL_RETRY_MS : LAST_RETRY_MS
   return {
     ...(target.user === undefined ? {} : { username: target.user }),
     ...(target.password === undefined ? {} : { password: target.password }),
@@ -59,7 +62,7 @@ function failFast(settings: ConnectionSettings): Shared {
     autoResubscribe: false,
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: LOADING_RETRY_MS,
-    retryStrategy: (attempt) => backoffMs(attempt, random),
+    retryStrategy: (attempt) => backoffMs(attempt, random, lastRetryMs),
     // The server was a master when we connected.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   }

@@ -1,10 +1,12 @@
 import type { Clock } from '@tributary/protocol'
-import { Cluster, type Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { backoffMs, type ConnectionSettings, type RedisClient } from './connection-options.ts'
-import { RedisReplyError, reasonOf, toRedisError } from './redis-error.ts'
+import { REPLICA, RedisReplyError, RedisUnavailableError, reasonOf, toRedisError } from './redis-error.ts'
 import type { RedisNotice } from './redis-notice.ts'
 import { describeTarget } from './redis-target.ts'
+import { checkRights } from './rights-check.ts'
 import { noticesOfServer, parseInfo, refusalOfServer } from './server-check.ts'
+import { WaitingNotices } from './waiting-notices.ts'
 
 interface FirstConnectionInit {
   readonly client: RedisClient
@@ -16,14 +18,9 @@ interface FirstConnectionInit {
   readonly signal: AbortSignal | undefined
 }
 
-/** The message of the notice that there is no Redis yet. */
-export const WAITING = 'waiting for Redis'
-
-/** How often the same reason is told again, in ms. */
-const REMIND_MS = 60_000
-
 /** Answers that no waiting cures; without the login, since this is shown. */
-const FATAL = /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|AUTH|Client sent AUTH))/
+const FATAL =
+  /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|AUTH|Client sent AUTH|This instance has cluster support disabled|unknown command 'info'))/
 
 /**
  * Waits until the server takes commands, and looks what it is.
@@ -35,20 +32,15 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
   const place = describeTarget(settings.target)
   const refused = Promise.withResolvers<never>()
   refused.promise.catch(() => undefined)
-  // Each once, then now and then: there is another try several times a second.
-  const told = new Map<string, number>()
+  const waiting = new WaitingNotices({ ...settings, clock, onNotice: init.onNotice })
   const hear = (error: Error) => {
-    if (FATAL.test(error.message)) refused.reject(refusal(place, error.message))
-    const reason = reasonOf(error)
-    const now = clock.elapsed()
-    if (now - (told.get(reason) ?? Number.NEGATIVE_INFINITY) < REMIND_MS) return
-    told.set(reason, now)
-    init.onNotice({ level: 'warn', message: WAITING, fields: { place, reason } })
+    if (FATAL.test(error.message)) refused.reject(refusal(error.message, init, place))
+    void waiting.hear(reasonOf(error))
   }
   const hearSentinel = (error: Error) => {
     // One that is away is done without; where all are, that is an error of its own.
     if (/No such master|invalid reply: null/.test(error.message))
-      hear(new Error('the Sentinels know no master of this name'))
+      void waiting.hear('the Sentinels know no master of this name')
   }
   const stop = () => refused.reject(signal?.reason)
   client.on('error', hear)
@@ -63,13 +55,15 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
       } catch (error) {
         if (signal?.aborted) throw signal.reason
         const known = toRedisError(error)
-        if (known instanceof RedisReplyError) throw refusal(place, known.reply)
-        if (known === error) throw error
+        if (known instanceof RedisReplyError) throw refusal(known.reply, init, place)
+        if (known === error && !(known instanceof RedisUnavailableError)) throw error
+        if (known instanceof RedisUnavailableError) void waiting.hear(known.reason)
         const waitMs = backoffMs(attempt, settings.random)
         await Promise.race([refused.promise, new Promise<void>((resolve) => clock.after(waitMs, resolve))])
       }
     }
   } finally {
+    waiting.end()
     signal?.removeEventListener('abort', stop)
     client.off('node error', hear)
     client.off('sentinelError', hearSentinel)
@@ -79,32 +73,44 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
   }
 }
 
-function refusal(place: string, reply: string): Error {
-  return new Error(`Redis at ${place} refuses: ${reply}`)
+function refusal(reply: string, { prefix }: FirstConnectionInit, place: string): Error {
+  const hint = reply.startsWith('NOPERM')
+    ? ` (allow it ~${prefix}:* &${prefix}:* and the commands that docs/redis.md names)`
+    : ''
+  // What it was called with is nobody's business.
+  return new Error(`Redis at ${place} refuses: ${reply.replace(/, with args beginning with.*$/s, '')}${hint}`)
 }
 
-async function look({ client, prefix, onNotice }: FirstConnectionInit, place: string) {
+async function look({ client, settings, prefix, clock, onNotice }: FirstConnectionInit, place: string) {
   // Before, some commands are answered and others refused.
   if (client.status !== 'ready') await new Promise<void>((resolve) => client.once('ready', () => resolve()))
   const servers = client instanceof Cluster ? client.nodes('master') : [client]
   const notices = new Map<string, RedisNotice>()
   for (const server of servers) {
     const info = parseInfo(await server.info())
-    const fault = refusalOfServer(info)
+    const fault = refusalOfServer(info, client instanceof Cluster)
     if (fault !== undefined) throw new Error(`Redis at ${place}: ${fault}`)
+    if (info.get('role') === 'slave') {
+      // Whoever gave us the address may give us another server the next time.
+      if (client instanceof Redis) client.disconnect(true)
+      throw new RedisUnavailableError(REPLICA, { isUnsent: true })
+    }
     const [, save] = await server
       .config('GET', 'save')
       .catch(() => [])
       .then(asTexts)
     for (const notice of noticesOfServer(info, save)) notices.set(notice.message, notice)
   }
-  const isSharded = client instanceof Cluster || (await canShard(client, `${prefix}:check`))
+  // In the slot that each node needs for its lease: of a Cluster others may be away.
+  const name = `${prefix}:{cluster}:check`
+  const isSharded = (await canShard(client, name)) || client instanceof Cluster
+  await checkRights({ client, settings, name, isSharded, clock })
   for (const notice of notices.values()) onNotice(notice)
   return { isSharded }
 }
 
 /** Publishing is the least that tells: servers differ in how they list their commands. */
-async function canShard(client: Redis, channel: string): Promise<boolean> {
+async function canShard(client: RedisClient, channel: string): Promise<boolean> {
   try {
     await client.spublish(channel, '')
     return true

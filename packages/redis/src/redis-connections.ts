@@ -15,7 +15,8 @@ import { RedisUnavailableError, toRedisError } from './redis-error.ts'
 import { type ConnectionKind, NO_REDIS_METER, type RedisMeter } from './redis-meter.ts'
 import type { RedisNotice } from './redis-notice.ts'
 import type { RedisScript } from './redis-script.ts'
-import { parseRedisUrl, type RedisAddress } from './redis-target.ts'
+import { namesIn, parseRedisUrl, type RedisAddress } from './redis-target.ts'
+import { SendTurn } from './send-turn.ts'
 import { leaveFor, SentinelWatch } from './sentinel-watch.ts'
 import { ClusterRoutes, singleRoutes } from './subscriptions/subscriber-routes.ts'
 import { Subscriptions } from './subscriptions/subscriptions.ts'
@@ -56,6 +57,8 @@ export interface CallOptions {
 
 /** All connections of a process to Redis: one for commands, one that subscribes (of a Cluster one per master), and those that wait. */
 export class RedisConnections implements AsyncDisposable {
+  /** What the names of all keys and channels of this Redis begin with: channels have no databases. */
+  readonly prefix: string
   /** What a script publishes by: sharded where the server can. Decided when first connected. */
   readonly publishCommand: 'SPUBLISH' | 'PUBLISH'
   readonly subscriptions: Subscriptions
@@ -65,6 +68,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #availability: Availability
   readonly #pulse: Pulse
   readonly #meter: RedisMeter
+  readonly #turn: SendTurn
   readonly #defined = new Set<RedisScript<unknown>['name']>()
   readonly #blocking = new Set<RedisClient>()
   #closed: Promise<void> | undefined
@@ -73,13 +77,16 @@ export class RedisConnections implements AsyncDisposable {
   private constructor(init: {
     client: RedisClient
     settings: ConnectionSettings
+    prefix: string
     clock: Clock
     isSharded: boolean
     meter: RedisMeter
     onNotice: (notice: RedisNotice) => void
   }) {
-    const { client, settings, clock, isSharded, meter, onNotice } = init
+    const { client, settings, prefix, clock, isSharded, meter, onNotice } = init
+    this.prefix = prefix
     this.#client = client
+    this.#turn = new SendTurn(client)
     this.#settings = settings
     this.#clock = clock
     this.#meter = meter
@@ -131,17 +138,18 @@ export class RedisConnections implements AsyncDisposable {
       random,
       ...(init.ca === undefined ? {} : { ca: init.ca }),
     }
+    const prefix = namesIn(settings.target, init.prefix ?? DEFAULT_PREFIX)
     const client = counted(connectCommands(settings), 'commands', meter)
     try {
       const { isSharded } = await connectFirst({
         client,
         settings,
-        prefix: init.prefix ?? DEFAULT_PREFIX,
+        prefix,
         clock,
         onNotice,
         signal: init.signal,
       })
-      return new RedisConnections({ client, settings, clock, isSharded, meter, onNotice })
+      return new RedisConnections({ client, settings, prefix, clock, isSharded, meter, onNotice })
     } catch (error) {
       client.disconnect()
       throw error
@@ -178,6 +186,7 @@ export class RedisConnections implements AsyncDisposable {
     for (let attempt = 1; ; attempt += 1) {
       const sentMs = this.#clock.elapsed()
       try {
+        this.#turn.begin()
         const answer = await work(this.#client)
         this.#meter.answered(this.#clock.elapsed() - sentMs)
         return answer

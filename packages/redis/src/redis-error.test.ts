@@ -55,3 +55,13 @@ test('reasonOf says the same each time that the same is wrong', () => {
   ])
   expect(reasonOf(error('', { code: 'ECONNREFUSED' }))).toBe('ECONNREFUSED')
 })
+
+test.each([
+  ['SELF_SIGNED_CERT_IN_CHAIN', /^it is so: set REDIS_TLS_CA_FILE/],
+  ['CERT_HAS_EXPIRED', /^it is so: give the server a new one/],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', /^it is so: write a name that it has into REDIS_URL/],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', /^the server asks for a certificate.* tls-auth-clients/],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', /^no TLS is spoken at this port/],
+])('reasonOf says what to change where TLS fails with %s', (code, reason) => {
+  expect(reasonOf(error('it is so', { code }))).toMatch(reason)
+})

@@ -1,4 +1,5 @@
 import { ProblemError } from '@tributary/protocol'
+import { tlsFault } from './tls-fault.ts'
 
 /** When to try again what could not be done, in seconds. */
 const RETRY_AFTER_S = 5
@@ -20,24 +21,32 @@ export class RedisUnavailableError extends ProblemError {
   }
 }
 
-/** Redis answered with an error that trying again does not cure: a script is wrong, or the user may not do it. */
-export class RedisReplyError extends ProblemError {
+/**
+ * Redis answered with an error that trying again does not cure: a script is wrong, or the user may not do it.
+ *
+ * It names keys and users, so it is for the log, and no problem that a request is answered with.
+ */
+export class RedisReplyError extends Error {
+  override readonly name = 'RedisReplyError'
   /** The first word of the answer: `WRONGTYPE`, `NOPERM`, `ERR`, or what a script of ours says. */
   readonly kind: string
   /** The whole answer. */
   readonly reply: string
 
   constructor(reply: string, cause?: unknown) {
-    super('internal_error', `Redis answered: ${reply}`, { cause })
+    super(`Redis answered: ${reply}`, { cause })
     this.kind = kindOf(reply)
     this.reply = reply
   }
 }
 
+/** Why a replica is of no use. */
+export const REPLICA = 'the server is a replica, as after a failover'
+
 /** Answers that say that the server refused for now; what was asked was not done. */
 const REFUSED_FOR_NOW: Readonly<Record<string, string>> = {
   LOADING: 'it loads its data',
-  READONLY: 'the server is a replica, as after a failover',
+  READONLY: REPLICA,
   MASTERDOWN: 'a replica has lost its master',
   NOREPLICAS: 'too few replicas are connected (min-replicas-to-write)',
   CLUSTERDOWN: 'the Cluster does not serve all slots',
@@ -62,7 +71,7 @@ const LOST =
   /^Connection is closed|max retries per request|^Command timed out|^Command aborted|^Socket timeout/
 /** It says when it tries again, too, and that differs each time. */
 const UNREACHABLE_SENTINELS = /^All sentinels are unreachable.*?ms\.?(?: Last error(: .*))?$/
-const LOST_CODES = /^(E[A-Z]+|ERR_TLS_.*|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*)$/
+const LOST_CODES = /^(E[A-Z]+|ERR_(?:TLS|SSL)_.*|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*)$/
 
 /** An error of ioredis as one of ours; what is no fault of Redis stays as it is. `downReason` is why the connection is away. */
 export function toRedisError(error: unknown, downReason?: string): unknown {
@@ -103,6 +112,9 @@ export function reasonOf(error: Error): string {
   if (refusal !== undefined) return refusal
   const [, why] = UNREACHABLE_SENTINELS.exec(error.message) ?? []
   if (why !== undefined) return `no Sentinel names a master${why}`
+  if (error.message.startsWith('Unknown RESP type')) return 'what answers there is no Redis'
+  const fault = tlsFault(error)
+  if (fault !== undefined) return fault
   if (error.message !== '') return error.message
   return 'code' in error ? String(error.code) : error.name
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { describeTarget, parseRedisUrl } from './redis-target.ts'
+import { describeTarget, namesIn, parseRedisUrl } from './redis-target.ts'
 
 const at = (host: string, port: number) => ({ host, port })
 
@@ -51,6 +51,8 @@ describe('parseRedisUrl', () => {
     ['redis+sentinel://a:1', /name the master/],
     ['redis+cluster://a:1/1', /one database/],
     ['redis://a?tls=true', /no parameter "tls"/],
+    ['redis://:secret/word@a:1', /%2F/],
+    ['redis+sentinel://:secret/word@a:1/main', /%2F/],
   ])('says what is wrong with %s, without its password', (url, message) => {
     expect(() => parseRedisUrl(url)).toThrow(message)
     expect(() => parseRedisUrl(url)).not.toThrow(/secret/)
@@ -64,4 +66,13 @@ test('describeTarget names the place, and neither user nor password', () => {
     'main by the Sentinels at a:1, [::1]:2',
     'the Cluster at a:1',
   ])
+})
+
+test.each([
+  ['redis://a', 'p'],
+  ['redis://a/3', 'p:@3'],
+  ['redis+sentinel://a/main/2', 'p:@2'],
+  ['redis+cluster://a', 'p'],
+])('names what is in %s by its database, where that is not the first', (url, prefix) => {
+  expect(namesIn(parseRedisUrl(url), 'p')).toBe(prefix)
 })

@@ -46,6 +46,8 @@ const MAX_PORT = 65_535
 export function parseRedisUrl(url: string): RedisTarget {
   const [, s, kind, userInfo, hosts = '', path = '', search = ''] = SHAPE.exec(url.trim()) ?? []
   if (hosts === '') throw new Error(`must be ${FORMS}`)
+  // A password that was not encoded: its beginning would be shown as the host.
+  if (path.includes('@')) throw new Error('a slash in a user or a password is written as %2F')
   const query = queryOf(search, kind === 'sentinel' ? ['sentinelUser', 'sentinelPassword'] : [])
   const base = { hasTls: s === 's', ...loginOf(userInfo) }
   const segments = path
@@ -82,6 +84,15 @@ export function describeTarget(target: RedisTarget): string {
   if (target.kind === 'single') return shown([target.address])
   if (target.kind === 'cluster') return `the Cluster at ${shown(target.nodes)}`
   return `${target.masterName} by the Sentinels at ${shown(target.sentinels)}`
+}
+
+/**
+ * What the names of keys and channels begin with: for another database than the first with its number, since a server has
+ * its channels for all databases together. No `REDIS_PREFIX` may have an `@`.
+ */
+export function namesIn(target: RedisTarget, prefix: string): string {
+  const db = target.kind === 'cluster' ? 0 : target.db
+  return db === 0 ? prefix : `${prefix}:@${db}`
 }
 
 function shown(addresses: readonly RedisAddress[]): string {

@@ -54,12 +54,11 @@ export class SentinelWatch {
 /**
  * Makes a connection anew that is not with this master.
  *
- * One that has none yet asks the Sentinels just now. ioredis would give it up for good if it were told to disconnect
- * meanwhile.
+ * One that has none yet asks the Sentinels just now, or in a moment. ioredis would give it up for good if it were told to
+ * disconnect meanwhile; and told to connect it forgets the attempt that it has planned, which comes all the same, also
+ * where the connection has been closed since.
  */
 export function leaveFor(master: RedisAddress, client: Redis): void {
-  // Between two attempts: there is no need to wait for the next.
-  if (client.status === 'reconnecting') client.connect().catch(() => undefined)
   if (client.status !== 'ready' && client.status !== 'connect') return
   const { remoteAddress, remotePort } = client.stream ?? {}
   const isThere = remotePort === master.port && remoteAddress?.replace('::ffff:', '') === master.host

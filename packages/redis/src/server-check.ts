@@ -11,8 +11,11 @@ export function parseInfo(text: string): ServerInfo {
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]))
 }
 
-/** Why this server cannot be used at all; undefined where it can. */
-export function refusalOfServer(info: ServerInfo): string | undefined {
+/** Why this server cannot be used at all; undefined where it can. @param asCluster whether `REDIS_URL` names a Cluster. */
+export function refusalOfServer(info: ServerInfo, asCluster = false): string | undefined {
+  if (!asCluster && info.get('redis_mode') === 'cluster') {
+    return 'it is one of a Cluster: write redis+cluster:// in place of redis://'
+  }
   const version = info.get('redis_version') ?? ''
   const major = Number.parseInt(version, 10)
   if (major >= OLDEST_MAJOR) return undefined

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { defineScript, RedisConnections } from '@tributary/redis'
 import {
   documentedUser,
-  freePort,
+  lastingPort,
   SELF_SIGNED,
   startRedis,
   startRedisCluster,
@@ -40,7 +40,7 @@ describeWithRedisServers('a server that asks who comes', () => {
   })
 
   test('is talked to by TLS, with the authority that was given, and not without', async () => {
-    const port = await freePort()
+    const port = await lastingPort()
     await using server = await startRedis({ lines: [`tls-port ${port}`, ...(await tlsLines())] })
     const url = `rediss://localhost:${port}`
     await using redis = await RedisConnections.open({ url, ca: SELF_SIGNED.cert })
@@ -60,7 +60,7 @@ describeWithRedisServers('a server that asks who comes', () => {
   })
 
   test('is found by Sentinels over TLS, which also have a login', async () => {
-    const [port, sentinelPort] = [await freePort(), await freePort()]
+    const [port, sentinelPort] = [await lastingPort(), await lastingPort()]
     const lines = await tlsLines()
     await using master = await startRedis({ lines: [`tls-port ${port}`, 'requirepass secret', ...lines] })
     await using sentinel = await startRedis({

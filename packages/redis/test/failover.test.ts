@@ -16,11 +16,13 @@ const ADD = defineScript({
 const written = (redis: RedisConnections, key: string) =>
   until('a write', async () => await redis.call((client) => client.set(key, 'value'), { again: true }))
 
-/** Publishes by a script, as the adapters do, until somebody hears it. */
+/** Publishes by a script, as the adapters do, until somebody hears it: what is told in an interruption is missed. */
 async function heardAgain(redis: RedisConnections, key: string, heard: string[]) {
   const lua = `return redis.call('${redis.publishCommand}', KEYS[1], ARGV[1])`
-  await redis.call((client) => client.eval(lua, 1, key, 'after'), { again: true })
-  await until('the message', async () => (heard.includes('after') ? true : undefined))
+  await until('the message', async () => {
+    await redis.call((client) => client.eval(lua, 1, key, 'after'), { again: true })
+    return heard.includes('after') ? true : undefined
+  })
 }
 
 describeWithRedisServers('with Sentinel', () => {
@@ -62,6 +64,7 @@ describeWithRedisServers('with Sentinel', () => {
     await using redis = await RedisConnections.open({ url: all.url })
     const heard: string[] = []
     await redis.subscriptions.subscribe('key', (message) => heard.push(message)).ready
+    const isInterrupted = nextInterruption(redis)
     const before = await all.master()
     await all.failover()
     const next = await all.failedOver(before)
@@ -70,6 +73,7 @@ describeWithRedisServers('with Sentinel', () => {
       await written(redis, 'key')
       return (await next.run('GET', 'key')) ?? undefined
     })
+    expect(await isInterrupted).toEqual(['key'])
     await heardAgain(redis, 'key', heard)
   })
 

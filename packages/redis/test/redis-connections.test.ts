@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { ProblemError } from '@tributary/protocol'
 import { defineScript, RedisConnections, RedisReplyError, RedisUnavailableError } from '@tributary/redis'
-import { FakeClock, freePort, startRedis, TcpProxy } from '@tributary/testkit'
+import { documentedUser, FakeClock, lastingPort, startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
+import { Redis } from 'ioredis'
 import Type from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
 import { nextDown, nextInterruption, nextUp, openNoticed } from './noticed.ts'
@@ -39,20 +41,21 @@ describeWithRedis('RedisConnections', (server) => {
     await expect(redis.run(WRONG, [key], [1])).rejects.toThrow(/the script wrong answered \[6,"string"\]/)
   })
 
-  test('pass on what the server says of a mistake of ours', async () => {
+  test('pass on what the server says of a mistake of ours, which is for no answer to a request', async () => {
     const key = server.prefix()
     await using redis = await RedisConnections.open({ url: server.url })
     await redis.call((client) => client.set(key, 'text'))
     const error = await redis.run(ADD, [key], [1], { again: true }).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(RedisReplyError)
-    expect(error).toMatchObject({ kind: 'ERR', code: 'internal_error' })
+    expect(error).toMatchObject({ kind: 'ERR' })
+    expect(error).not.toBeInstanceOf(ProblemError)
     await expect(redis.call((client) => client.lpush(key, 'x'))).rejects.toMatchObject({ kind: 'WRONGTYPE' })
   })
 })
 
 describeWithRedisServers('RedisConnections, of a server that comes and goes,', () => {
   test('wait for a Redis that is not there yet, and say so', async () => {
-    const port = await freePort()
+    const port = await lastingPort()
     const notices: string[] = []
     const { promise: isWaiting, resolve } = Promise.withResolvers<void>()
     const opening = RedisConnections.open({
@@ -92,7 +95,7 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
       signal: stop.signal,
       onNotice: ({ fields }) => reasons.push(fields['reason']),
     })
-    const told = expect.stringMatching(/^no Sentinel names a master/)
+    const told = expect.stringMatching(/^the connection is cut off without a word/)
     await expect.poll(() => tries, { timeout: 20_000 }).toBeGreaterThan(5)
     expect(reasons).toEqual([told])
     clock.advance(60_000)
@@ -103,7 +106,7 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
 
   test('stop waiting when they are told to', async () => {
     const stop = new AbortController()
-    const url = `redis://127.0.0.1:${await freePort()}`
+    const url = `redis://127.0.0.1:${await lastingPort()}`
     const opening = RedisConnections.open({ url, signal: stop.signal, onNotice: () => stop.abort() })
     await expect(opening).rejects.toThrow(/aborted/)
   })
@@ -124,6 +127,23 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
     expect(redis.status.state).toBe('up')
     expect(await redis.call((client) => client.incr('n'))).toBe(1)
     expect(messages()).toEqual(expect.arrayContaining(['Redis is away', 'Redis is back']))
+  })
+
+  test('send together, at its end, what is asked for in one turn of the event loop', async () => {
+    await using server = await startRedis()
+    await using redis = await RedisConnections.open({ url: server.url })
+    const waiting: number[] = []
+    const answers = [1, 2, 3].map(() =>
+      redis.call((client) => {
+        const answer = client.incr('n')
+        if (client instanceof Redis) waiting.push(client.stream.writableLength)
+        return answer
+      }),
+    )
+    const [one = 0] = waiting
+    expect(one).toBeGreaterThan(0)
+    expect(waiting).toEqual([one, 2 * one, 3 * one])
+    expect(await Promise.all(answers)).toEqual([1, 2, 3])
   })
 
   test('have it counted how long answers take, and which connections are made anew', async () => {
@@ -187,6 +207,77 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
     await using server = await startRedis({ lines: [line] })
     const opening = RedisConnections.open({ url: `redis://${login}127.0.0.1:${server.port}` })
     await expect(opening).rejects.toThrow(message)
+  })
+
+  test.each([
+    ['-@scripting', /refuses: NOPERM .*'eval/],
+    ['-ssubscribe', /refuses: NOPERM .*'ssubscribe'/],
+    ['-spublish', /refuses: NOPERM .*'spublish'/],
+    ['-evalsha', /refuses: NOPERM .*'evalsha'/],
+    ['-bzpopmin', /refuses: NOPERM .*'bzpopmin'/],
+    ['-zincrby', /refuses: NOPERM .*in a script: ZINCRBY/],
+    ['-time -@stream', /refuses: NOPERM .*in a script: TIME, .*XADD/],
+    ['resetkeys ~other:*', /refuses: NOPERM .*keys .*allow it ~tributary:\* &tributary:\*/],
+    ['resetchannels &other:*', /refuses: NOPERM .*channels/],
+  ])('say before anything is done what the user of docs/redis.md lacks with %s', async (rules, message) => {
+    await using server = await startRedis({ lines: [`${documentedUser()} ${rules}`] })
+    const opening = RedisConnections.open({ url: `redis://tributary:secret@127.0.0.1:${server.port}` })
+    await expect(opening).rejects.toThrow(message)
+  })
+
+  test.each([
+    ['INFO', /refuses: ERR unknown command 'info'$/i],
+    ['EVALSHA', /refuses: ERR unknown command 'evalsha'$/i],
+    ['XADD', /refuses: .*rename-command.* in a script: XADD/],
+  ])('say before anything is done that the server has no %s', async (command, message) => {
+    await using server = await startRedis({ lines: [`rename-command ${command} ""`] })
+    const opening = RedisConnections.open({ url: server.url })
+    await expect(opening).rejects.toThrow(message)
+  })
+
+  test('end where a single server is named and it is one of a Cluster', async () => {
+    await using server = await startRedis({ lines: ['cluster-enabled yes'] })
+    const opening = RedisConnections.open({ url: server.url })
+    await expect(opening).rejects.toThrow(/one of a Cluster: write redis\+cluster:/)
+  })
+
+  test('wait for a master where the server is a replica, and for a Redis where there is none, and say so', async () => {
+    await using master = await startRedis()
+    await using replica = await startRedis({ lines: [`replicaof 127.0.0.1 ${master.port}`] })
+    await using owned = new AsyncDisposableStack()
+    const stranger = createServer((socket) =>
+      socket.on('error', () => undefined).write('HTTP/1.1 400 no\r\n'),
+    )
+    owned.defer(() => void stranger.close())
+    await once(stranger.listen(0, '127.0.0.1'), 'listening')
+    const address = stranger.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    for (const [url, reason] of [
+      [`redis://127.0.0.1:${port}`, /no Redis/],
+      [replica.url, /is a replica/],
+    ] as const) {
+      const told = Promise.withResolvers<unknown>()
+      const stop = new AbortController()
+      const opening = RedisConnections.open({
+        url,
+        signal: stop.signal,
+        onNotice: ({ fields }) => told.resolve(fields['reason']),
+      })
+      opening.catch(() => undefined)
+      expect(await told.promise).toMatch(reason)
+      if (url !== replica.url) stop.abort()
+      else {
+        await replica.run('REPLICAOF', 'NO', 'ONE')
+        await using redis = await opening
+        expect(await redis.call((client) => client.ping())).toBe('PONG')
+      }
+    }
+  })
+
+  test('end where a Cluster is named and the server is none', async () => {
+    await using server = await startRedis()
+    const opening = RedisConnections.open({ url: `redis+cluster://127.0.0.1:${server.port}` })
+    await expect(opening).rejects.toThrow(/cluster support disabled/)
   })
 
   test('refuse a database that the server has not, rather than use another', async () => {

@@ -1,5 +1,5 @@
 import { RedisConnections } from '@tributary/redis'
-import { freePort, startRedis, startRedisWithSentinel, until } from '@tributary/testkit'
+import { lastingPort, startRedis, startRedisWithSentinel, until } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, test } from 'vitest'
 import { nextDown, nextUp, openNoticed } from './noticed.ts'
@@ -87,7 +87,7 @@ describeWithRedisServers('a server that refuses for now', () => {
     await using server = await startRedis()
     await using redis = await RedisConnections.open({ url: server.url })
     const reason = () => (redis.status.state === 'down' ? redis.status.reason : undefined)
-    await server.run('REPLICAOF', '127.0.0.1', await freePort())
+    await server.run('REPLICAOF', '127.0.0.1', await lastingPort())
     await expect.poll(reason, LATER).toMatch(/^the server is a replica/)
     let ups = 0
     redis.onUp(() => (ups += 1))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EventCollector, freePort, ScriptedUpstream, steps } from './index.ts'
+import { EventCollector, lastingPort, ScriptedUpstream, steps } from './index.ts'
 
 describe('EventCollector over a ScriptedUpstream', () => {
   it('collects ids, types and JSON, and waits for what is still to come', async () => {
@@ -65,6 +65,8 @@ describe('EventCollector over a ScriptedUpstream', () => {
   })
 
   it('rejects where nobody answers', async () => {
-    await expect(EventCollector.open(`http://127.0.0.1:${await freePort()}/`)).rejects.toThrow('ECONNREFUSED')
+    await expect(EventCollector.open(`http://127.0.0.1:${await lastingPort()}/`)).rejects.toThrow(
+      'ECONNREFUSED',
+    )
   })
 })

@@ -18,7 +18,8 @@ export class TcpProxy implements AsyncDisposable {
   readonly #waiters = new Set<() => void>()
   #targetPort: number
   #isRefusing = false
-  #losesAnswers = false
+  // On connections whose client has said such a thing.
+  #losesAnswers: RegExp | undefined
   #isSilent = false
 
   private constructor(server: Server, targetPort: number) {
@@ -60,9 +61,9 @@ export class TcpProxy implements AsyncDisposable {
     this.#isRefusing = true
   }
 
-  /** Passes on what the client sends, and keeps what comes back. */
-  loseAnswers(): void {
-    this.#losesAnswers = true
+  /** Passes on what clients send, and keeps what comes back. @param where only for those that have said such a thing. */
+  loseAnswers(where = /(?:)/): void {
+    this.#losesAnswers = where
   }
 
   /** Takes all that comes, also new connections, and passes on nothing, either way: half open. */
@@ -72,9 +73,9 @@ export class TcpProxy implements AsyncDisposable {
 
   /** All is well from now on; what was kept back is lost, and its connections with it. */
   restore(): void {
-    const hasLost = this.#losesAnswers || this.#isSilent
+    const hasLost = this.#losesAnswers !== undefined || this.#isSilent
     this.#isRefusing = false
-    this.#losesAnswers = false
+    this.#losesAnswers = undefined
     this.#isSilent = false
     if (hasLost) this.cut()
   }
@@ -118,7 +119,7 @@ export class TcpProxy implements AsyncDisposable {
       if (!this.#isSilent) far.write(bytes)
     })
     far.on('data', (bytes) => {
-      if (!this.#isSilent && !this.#losesAnswers) near.write(bytes)
+      if (!this.#isSilent && this.#losesAnswers?.test(link.said) !== true) near.write(bytes)
       for (const resolve of this.#waiters) resolve()
       this.#waiters.clear()
     })
