@@ -1,8 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { Acknowledged } from './connection-view.ts'
-import { Name } from './send.ts'
-
-const TokenId = Type.String({ minLength: 1, maxLength: 256 })
+import { Name, TokenId } from './name.ts'
 
 /** A token for streams, of who is signed in already. */
 export const StreamTokenAnswer = Type.Object(

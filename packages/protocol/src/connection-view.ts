@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { ConnectionState, ConnectionStates } from './connection-state.ts'
-import { Name } from './send.ts'
+import { Name } from './name.ts'
 
 /** An open connection, as others may see it. */
 export const ConnectionView = Type.Object(

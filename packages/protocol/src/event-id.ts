@@ -23,7 +23,7 @@ export type Cursor =
 const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/
 const EVENT_ID = /^(?:([A-Za-z0-9_-]{1,64})\.)?(\d{1,16})-(\d{1,16})$/
 /** What was handed on by a node before it had a place: `~<node>.<from>~<node>.<to>`, of a few nodes, and by a few keys, at most. */
-const SENT = /^(.*?)((?:~[A-Za-z0-9_-]{1,32}\.\d{1,16}){1,20})$/
+const SENT = /^(.*?)((?:~[A-Za-z0-9_-]{1,32}\.\d{1,16}){1,40})$/
 const TIME = /^\d{1,16}$/
 
 /** Whether `text` can name a run: 1 to 64 letters, digits, `_` and `-`. */

@@ -9,18 +9,22 @@ export const Priority = Type.Enum(['low', 'normal', 'high', 'critical'], {
 })
 export type Priority = Static<typeof Priority>
 
-/** An event's name on the wire, SSE's `event:`. Holds no CR, LF or NUL, or it could forge fields. */
+/**
+ * An event's name on the wire, SSE's `event:`. Holds no CR, LF or NUL, or it could forge fields; and no half of a
+ * surrogate pair, which UTF-8 has no word for.
+ */
 export const EventType = Type.String({
   minLength: 1,
   maxLength: 256,
-  pattern: '^[^\\r\\n\\u0000]+$',
-  description: 'The name of the event: 1 to 256 characters without CR, LF or NUL.',
+  pattern: '^[^\\r\\n\\u0000\\ud800-\\udfff]+$',
+  description: 'The name of the event: 1 to 256 characters without CR, LF, NUL or half of a surrogate pair.',
 })
 
 /** What an event is the latest of. */
 export const ConflateKey = Type.String({
   minLength: 1,
   maxLength: 256,
+  pattern: '^[^\\ud800-\\udfff]+$',
   description:
     'What the event is the latest of, as `price:ACME`: a reader who lags behind gets the newest of those that wait.',
 })

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox'
 import { Acknowledged } from './connection-view.ts'
 import { ConsistencyReport } from './consistency.ts'
 import { ERROR_CATEGORIES } from './error-code.ts'
-import { Name } from './send.ts'
+import { Name } from './name.ts'
 
 /** Whether a part of a service does what it is there for. */
 export const ComponentHealth = Type.Union([

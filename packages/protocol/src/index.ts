@@ -120,6 +120,7 @@ export {
 } from './health.ts'
 export { EXPOSED_HEADERS, isHeaderName, isHeaderValue } from './http-header.ts'
 export { DEFAULT_MONITOR_LIMIT, MonitorAnswer, MonitorQuery } from './monitor.ts'
+export { NAME_CHARACTERS, Name, requireWholeText, TokenId } from './name.ts'
 export { NodeDrainAnswer, NodeList, NodeParams, NodeState, NodeView } from './node.ts'
 export { formatOrigin, type Origin, parseOrigin } from './origin.ts'
 export {
@@ -179,7 +180,6 @@ export {
   IdempotencyHeaders,
   MAX_AUDIENCE_NAMES,
   ManagedSend,
-  Name,
   Publish,
   SendAnswer,
   TestEvent,
@@ -200,6 +200,7 @@ export {
   StreamQuery,
   streamQuery,
 } from './stream-query.ts'
+export type { StreamTotals } from './stream-totals.ts'
 export {
   HTTP_METHODS,
   type HttpMethod,

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { ConnectionState, ConnectionStates } from './connection-state.ts'
 import { ConnectionView } from './connection-view.ts'
-import { Name } from './send.ts'
+import { Name } from './name.ts'
 
 const MAX_MONITOR_LIMIT = 1_000
 export const DEFAULT_MONITOR_LIMIT = 100

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { ComponentHealth } from './health.ts'
-import { Name } from './send.ts'
+import { Name } from './name.ts'
 
 const NodeStateName = Type.Enum(['serving', 'draining', 'closed'])
 

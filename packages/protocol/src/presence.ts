@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { Name } from './send.ts'
+import { Name } from './name.ts'
 
 /** What tells of who comes and goes. Only the hub says them: what is said is relied on. */
 export const PRESENCE_EVENTS = ['presence_join', 'presence_leave'] as const

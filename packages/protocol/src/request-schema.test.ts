@@ -2,6 +2,7 @@ import type { TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 import { describe, expect, it } from 'vitest'
 import {
+  ConflateKey,
   ConnectionData,
   EventEnvelope,
   EventType,
@@ -13,6 +14,7 @@ import {
   ManagedSend,
   ManagedStreamQuery,
   MergeRequest,
+  Name,
   ParallelTasksRequest,
   Publish,
   RelayRequest,
@@ -38,8 +40,15 @@ edges(
   'EventType',
   EventType,
   ['a', 'task_complete', 'with space', 'ünï 🙂', 'x'.repeat(256)],
-  ['', 'a\nb', 'a\rb', 'a\u0000b', '\n', 'a\n', 'x'.repeat(257), 5, null],
+  ['', 'a\nb', 'a\rb', 'a\u0000b', '\n', 'a\n', 'x'.repeat(257), '\ud800', 'a\udc00b', 5, null],
 )
+edges(
+  'Name',
+  Name,
+  ['a', 'ünï 🙂', '\ufffd', '\ud800\udc00', 'x'.repeat(128)],
+  ['', 'a\nb', 'a\u007f', 'x'.repeat(129), '\ud800', '\udc00', 'a\ud83db', '\udc00\ud800', '🙂\ude42'],
+)
+edges('ConflateKey', ConflateKey, ['price:ACME', '🙂'], ['', 'price:\ud800', 'x'.repeat(257)])
 edges(
   'TaskSpec',
   TaskSpec,
@@ -71,6 +80,8 @@ edges(
     { url, id: '' },
     { url, id: 'x'.repeat(129) },
     { url, id: 'a\u0007' },
+    { url, id: 'a\ud800' },
+    { url, name: '\udc00' },
     { url, timeoutMs: 0 },
     { url, timeoutMs: MAX_TASK_TIMEOUT_MS + 1 },
     { url, timeoutMs: 1.5 },

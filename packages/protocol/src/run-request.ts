@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { NAME_CHARACTERS } from './name.ts'
 import { HTTP_METHODS, TaskSpec } from './task.ts'
 
 /** The most of a task's body that its event carries, in bytes. */
@@ -62,7 +63,7 @@ const Endpoint = Type.String({
   description: 'A path of the worker (`/api/sse/…`), or an address of an allowed origin.',
 })
 
-const SourceName = Type.String({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f]+$' })
+const SourceName = Type.String({ minLength: 1, maxLength: 128, pattern: NAME_CHARACTERS })
 
 /** One of several streams to merge; its name, the endpoint by default, is the `source` of its events. */
 export const MergeSource = Type.Union([

@@ -1,9 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Where } from './audience.ts'
 import { ConflateKey, EventType, Metadata, Priority } from './event.ts'
-
-/** Names of users, groups, roles, sessions and connections: 1 to 128 characters, none of them a control. */
-export const Name = Type.String({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f]+$' })
+import { Name } from './name.ts'
 
 /** The most names in one list of an audience. */
 export const MAX_AUDIENCE_NAMES = 10_000

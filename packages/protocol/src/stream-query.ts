@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
+import { Name } from './name.ts'
 import { pollQuery } from './polling.ts'
-import { Name } from './send.ts'
 
 /** With the marks of what a reader was sent while the log could not be reached. */
 const MAX_CURSOR_CHARS = 1_024

@@ -1,10 +1,11 @@
 import Type, { type Static } from 'typebox'
 import { TASK_ERROR_CODES, type TaskErrorCode } from './error-code.ts'
+import { NAME_CHARACTERS } from './name.ts'
 import { TaskHeader } from './task-header.ts'
 
-export const TaskId = Type.String({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f]+$' })
+export const TaskId = Type.String({ minLength: 1, maxLength: 128, pattern: NAME_CHARACTERS })
 
-const NAME = { minLength: 1, maxLength: 256, pattern: '^[^\\u0000-\\u001f\\u007f]+$' }
+const NAME = { minLength: 1, maxLength: 256, pattern: NAME_CHARACTERS }
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 export type HttpMethod = (typeof HTTP_METHODS)[number]
