@@ -1,8 +1,7 @@
-import { type Backends, openBackends, type SharedRedis } from '@tributary/backends'
+import { type Backends, type BackendsOptions, openBackends, type SharedRedis } from '@tributary/backends'
 import { type ConnectionRegistry, DEFAULT_NAMESPACE } from '@tributary/hub'
 import { RedisConnectionRegistry } from '@tributary/hub/redis'
-import type { Clock } from '@tributary/protocol'
-import type { createLogger, ServiceMetrics, SessionOwners } from '@tributary/service'
+import type { SessionOwners } from '@tributary/service'
 import { RedisSessionOwners } from '@tributary/service/redis'
 import type { GatewayConfig } from './config.ts'
 import { LocalSessionOwners } from './local-session-owners.ts'
@@ -18,14 +17,8 @@ export interface GatewayBackends extends Backends {
   readonly openSessionOwners: (options: SessionOwnersOptions) => Promise<SessionOwners>
 }
 
-export interface GatewayBackendsOptions {
-  readonly clock: Clock
-  readonly random: () => number
-  readonly logger: ReturnType<typeof createLogger>
-  readonly metrics: ServiceMetrics
-  /** Told why it is waited for a Redis that is not there yet. */
-  readonly onWaiting?: ((reason: string) => void) | undefined
-}
+/** What is not the same for every gateway. */
+export type GatewayBackendsOptions = Omit<BackendsOptions, 'service' | 'runsAtOnce' | 'outage'>
 
 /** What is to be known for, and of, the owners of sessions. */
 export interface SessionOwnersOptions {

@@ -60,6 +60,7 @@ export function addGatewayMetrics(options: GatewayMetricsOptions): void {
   metrics.store.addHealth(registry, () => store.health.status === 'ok')
   metrics.streams.addTotals(registry, () => streams.totals())
   metrics.runs.addStates(registry, () => runs.counts())
+  metrics.runs.addQueued(registry, () => runs.queuedCount)
   addHub(registry, hub)
   addUpstreams(registry, options)
   registry.gauge(

@@ -1,4 +1,5 @@
-import { runService } from '@tributary/service'
+import { untilRedisStays } from '@tributary/backends'
+import { createLogger, runService } from '@tributary/service'
 import { createGatewayApp } from './app.ts'
 import { readGatewayConfig } from './config.ts'
 import { createDeps } from './deps.ts'
@@ -8,7 +9,12 @@ await runService({
   name: 'gateway',
   readConfig: readGatewayConfig,
   async build(config, { waits }) {
-    const deps = await createDeps(config, { onWaiting: waits })
+    const logger = () => createLogger({ name: 'gateway', level: config.LOG_LEVEL })
+    const deps = await untilRedisStays(() => createDeps(config, { onWaiting: waits }), {
+      config,
+      logger,
+      onWaiting: waits,
+    })
     await using opened = new AsyncDisposableStack()
     opened.defer(() => deps.close())
     const app = await createGatewayApp(deps)

@@ -18,11 +18,13 @@ export interface WorkersOptions {
   readonly clustered: boolean
   readonly clock: Clock
   readonly random: () => number
+  /** Told once of each address that a worker announces, and at which something else answers. */
+  readonly onStranger: (url: string) => void
 }
 
 /** The workers that this gateway asks: those of WORKER_URLS, and in a cluster those that announce themselves. */
 export function createWorkers(config: GatewayConfig, options: WorkersOptions) {
-  const { client, policy, cluster, clustered, clock, random } = options
+  const { client, policy, cluster, clustered, clock, random, onStranger } = options
   const tokens = workerTokens(config, clock)
   const workerAt = (url: string) => new Worker({ url, client, tokens, now: () => clock.now() })
   const pool = new WorkerPool({ listed: config.WORKER_URLS.map(workerAt), shared: clustered, random })
@@ -31,6 +33,7 @@ export function createWorkers(config: GatewayConfig, options: WorkersOptions) {
     pool,
     connect: (url) => [workerAt(url), policy.open(hostOf(url))],
     clock,
+    onStranger,
   })
   return { pool, announced, workerChecks: new WorkerChecks(pool, clock) }
 }

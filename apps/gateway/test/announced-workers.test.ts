@@ -34,6 +34,7 @@ function poolOf(...listed: readonly { readonly url: string }[]) {
     random: () => 0,
   })
   const released: string[] = []
+  const strangers: string[] = []
   const cluster: { nodes: WorkerNode[] | Error } = { nodes: [] }
   const announced = new AnnouncedWorkers({
     nodes: async () => {
@@ -43,6 +44,7 @@ function poolOf(...listed: readonly { readonly url: string }[]) {
     pool,
     connect: (url) => [workerAt(url), () => released.push(url)],
     clock,
+    onStranger: (url) => strangers.push(url),
   })
   onTestFinished(() => announced[Symbol.dispose]())
   const see = async (...nodes: WorkerNode[]) => {
@@ -50,7 +52,7 @@ function poolOf(...listed: readonly { readonly url: string }[]) {
     await announced.refresh()
     return pool.workers.map(({ url }) => url)
   }
-  return { pool, announced, cluster, clock, released, see }
+  return { pool, announced, cluster, clock, released, strangers, see }
 }
 
 const node = (nodeId: string, { url }: { readonly url: string }, info: unknown = INFO) => ({
@@ -92,6 +94,30 @@ describe('the workers of a gateway in a cluster', () => {
     const { see } = poolOf(alone)
     expect(await see(node('two', other))).toEqual([other.url])
     expect(await see(node('two', other))).toEqual([alone.url, other.url])
+  })
+
+  it('are without one at whose address something else answers, which is told once', async () => {
+    const [good, alien, stray] = [
+      await startWorker('good'),
+      await startWorker(),
+      await startWorker('of-others'),
+    ]
+    alien.script('/healthz', [steps.answer(404)])
+    const { see, strangers } = poolOf()
+    const nodes = [node('good', good), node('bad', alien), node('stray', stray)]
+    expect(await see(...nodes)).toEqual([good.url])
+    expect(await see(...nodes)).toEqual([good.url])
+    expect(strangers.toSorted()).toEqual([alien.url, stray.url].toSorted())
+    expect(good.requests).toHaveLength(1)
+  })
+
+  it('may share an address, as behind a balancer, and are there while nobody answers at theirs', async () => {
+    const [balancer, closed] = [await startWorker('one'), await startWorker()]
+    await closed.close()
+    const { see, strangers } = poolOf()
+    const seen = await see(node('one', balancer), node('two', balancer), node('three', closed))
+    expect(seen).toEqual([balancer.url, closed.url].toSorted())
+    expect(strangers).toEqual([])
   })
 
   it('lose one that is gone, which is told whoever reads from it', async () => {

@@ -53,15 +53,27 @@ function receiver() {
   return { ids, counts, state, send, meter }
 }
 
+const localCluster = (clock: FakeClock) => new LocalCluster({ service: 'gateway', clock })
+
+/** Where another gateway is the oldest until it is gone, of which a third one is told. */
+class SecondOfThree extends LocalCluster {
+  isFirst = false
+
+  override async nodes() {
+    const [own] = await super.nodes()
+    if (own === undefined) throw new Error('it is one of its nodes')
+    return this.isFirst ? [own] : [{ ...own, nodeId: 'older' }, own]
+  }
+}
+
 describe('the sender of webhooks', () => {
-  async function setUp(maxPending?: number) {
-    const clock = new FakeClock()
+  async function setUp(maxPending?: number, clock = new FakeClock(), cluster = localCluster(clock)) {
     const store = new MemoryEventStore({ clock })
     const queue = await openQueue(store, maxPending)
     const taken = receiver()
     const sender = new WebhookSender({
       log: queue.log,
-      cluster: new LocalCluster({ service: 'gateway', clock }),
+      cluster,
       signer: new WebhookSigner(SECRET),
       clock,
       random: () => 1,
@@ -93,6 +105,21 @@ describe('the sender of webhooks', () => {
     await expect.poll(() => ids).toEqual(['new'])
     expect(counts).toMatchObject({ sent: 1, givenUp: 1 })
     expect(sender.pending).toBe(0)
+    await sender.close()
+  })
+
+  it('sends what waits once it is its turn, also where it is told nothing of that', async () => {
+    const clock = new FakeClock()
+    const cluster = new SecondOfThree({ service: 'gateway', clock })
+    const { queue, sender, ids } = await setUp(undefined, clock, cluster)
+    await queue.connected(entry('waits'))
+    await sender.start()
+    clock.advance(20_000)
+    await settle()
+    expect(ids).toEqual([])
+    cluster.isFirst = true
+    clock.advance(10_000)
+    await expect.poll(() => ids).toEqual(['waits'])
     await sender.close()
   })
 

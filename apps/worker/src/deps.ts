@@ -18,7 +18,10 @@ import {
   fromVariable,
   Revocations,
   Revoker,
+  runOptionsOf,
   ServiceMetrics,
+  streamOptionsOf,
+  streamTimesOf,
   type VerifySession,
   workerTokenVerifier,
 } from '@tributary/service'
@@ -102,11 +105,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     store,
     clock,
     source: 'worker',
-    maxEvents: config.RUN_MAX_EVENTS,
-    maxAgeMs: config.RUN_MAX_AGE_MS,
-    maxCount: config.RUN_MAX_COUNT,
-    maxTakeovers: config.RUN_MAX_TAKEOVERS,
-    disconnectGraceMs: config.DISCONNECT_GRACE_MS,
+    ...runOptionsOf(config),
     quota: backends.quotas.runs,
     fleet: backends.fleet,
     meter: metrics.runs,
@@ -118,23 +117,17 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     keptS: config.AUTH_REVOCATION_KEPT_S,
   })
   const streams = new StreamServer({
+    ...streamOptionsOf(config),
     clock,
-    expiryWarningMs: config.AUTH_EXPIRY_WARNING_MS,
     isRevoked: (credential) => revocations.isRevoked(credential),
-    heartbeatMs: config.HEARTBEAT_MS,
-    retryMs: config.RETRY_MS,
-    outboxMaxBytes: config.OUTBOX_MAX_BYTES,
-    outboxMaxEvents: config.OUTBOX_MAX_EVENTS,
     meter: metrics.streams,
-    maxStreams: config.MAX_CONNECTIONS,
     readers: backends.quotas.runStreams,
     random,
   })
   const runReplies = new RunReplies({
     streams,
     credentialOf,
-    timeoutMs: config.STREAM_TIMEOUT_MS,
-    maxTimeoutMs: config.STREAM_MAX_TIMEOUT_MS,
+    ...streamTimesOf(config),
     onError: (error, runId) => logger.error({ err: error, runId }, 'log cannot be read'),
   })
   const scheduler = new TaskScheduler({
@@ -156,6 +149,7 @@ export async function createDeps(config: WorkerConfig, options: DepsOptions = {}
     sources: [
       { name: 'streams', look: () => streams.faults() },
       { name: 'runs of users', look: () => backends.quotas.runs.faults() },
+      { name: 'runs that wait', look: () => runs.faults() },
       { name: 'streams of users', look: () => backends.quotas.runStreams.faults() },
     ],
   })

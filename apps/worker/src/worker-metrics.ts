@@ -18,6 +18,7 @@ export function addWorkerMetrics({ metrics, store, streams, runs, scheduler }: W
   metrics.store.addHealth(registry, () => store.health.status === 'ok')
   metrics.streams.addTotals(registry, () => streams.totals())
   metrics.runs.addStates(registry, () => runs.counts())
+  metrics.runs.addQueued(registry, () => runs.queuedCount)
   registry.gauge(
     { name: 'tributary_polls_waiting', help: 'Polls that wait for an event' },
     () => streams.waitingPolls,

@@ -1,6 +1,6 @@
 import { RunAccepted, systemClock } from '@tributary/protocol'
 import { type Asker, WorkerTokens } from '@tributary/service'
-import { type CollectorInit, EventCollector, freePort } from '@tributary/testkit'
+import { type CollectorInit, EventCollector, lastingPort } from '@tributary/testkit'
 import { Compile } from 'typebox/compile'
 import { createWorkerApp } from '../src/app.ts'
 import { readWorkerConfig } from '../src/config.ts'
@@ -32,7 +32,7 @@ export async function startWorker(
   env: Readonly<Record<string, string>> = {},
   options: DepsOptions = {},
 ): Promise<RunningWorker> {
-  const port = await freePort()
+  const port = await lastingPort()
   const config = readWorkerConfig({
     NODE_ENV: 'test',
     LOG_LEVEL: 'silent',

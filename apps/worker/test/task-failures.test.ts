@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer as createTlsServer } from 'node:https'
-import { allDataOf, dataOf, FakeClock, freePort, SELF_SIGNED } from '@tributary/testkit'
+import { allDataOf, dataOf, FakeClock, lastingPort, SELF_SIGNED } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { listen, serveHttp, serveTcp } from './local-server.ts'
 import { gatewayHeaders, startWorker } from './running-worker.ts'
@@ -25,7 +25,7 @@ describe('a task', () => {
   })
 
   it('fails with connection_refused where nobody listens', async () => {
-    const url = `http://127.0.0.1:${await freePort()}/`
+    const url = `http://127.0.0.1:${await lastingPort()}/`
     expect(await failureOf({ url })).toMatchObject({
       code: 'connection_refused',
       error: 'Connection refused',

@@ -1,2 +1,3 @@
 export type { Backends, BackendsConfig, BackendsOptions, SharedRedis } from './backends.ts'
 export { openBackends } from './open-backends.ts'
+export { untilRedisStays } from './until-redis-stays.ts'

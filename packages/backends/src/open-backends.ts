@@ -31,7 +31,7 @@ export async function openBackends(config: BackendsConfig, options: BackendsOpti
   const { clock } = options
   const store = opened.use(await openStore(config, redis, options))
   const cluster = opened.use(await openCluster(config, redis, options))
-  const shared = redis && { redis, prefix: config.REDIS_PREFIX, clock, cluster }
+  const shared = redis && { redis, prefix: redis.prefix, clock, cluster }
   const quotas = openQuotas(config, shared, opened, options)
   const revocations =
     shared === undefined
@@ -67,7 +67,7 @@ async function openCluster(
   if (redis === undefined) return new LocalCluster({ service, clock })
   return RedisCluster.open({
     redis,
-    prefix: config.REDIS_PREFIX,
+    prefix: redis.prefix,
     service,
     leaseMs: config.NODE_LEASE_MS,
     clock,

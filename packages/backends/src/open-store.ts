@@ -22,7 +22,7 @@ export async function openStore(
     logger.error({ err: error }, 'store failed')
   }
   if (redis !== undefined) {
-    const prefix = `${config.REDIS_PREFIX}:${service}`
+    const prefix = `${redis.prefix}:${service}`
     const waits = outage === undefined ? {} : { outage }
     const onUnstored = (events: number, isLost: boolean) => {
       if (isLost) logger.error({ events }, 'events that waited for Redis are lost with this process')

@@ -79,9 +79,13 @@ describe('the backends of a service on one machine', () => {
       'REDIS_TLS_CA_FILE',
       () => ({ REDIS_URL: 'rediss://127.0.0.1', REDIS_TLS_CA_FILE: join(folder, 'none') }),
     ],
+    [
+      'REDIS_TLS_CA_FILE: .* holds no certificate',
+      () => ({ REDIS_URL: 'rediss://127.0.0.1', REDIS_TLS_CA_FILE: join(folder, 'file') }),
+    ],
   ])('are refused with the name of the variable that is wrong: %s', async (variable, given) => {
     await writeFile(join(folder, 'file'), 'no folder')
-    await expect(open(given())).rejects.toThrow(variable)
+    await expect(open(given())).rejects.toThrow(new RegExp(variable))
   })
 })
 
@@ -106,5 +110,21 @@ describeWithRedis('the backends of the services of a cluster', (redis) => {
       ])
     }
     expect(await worker.cluster.nodes()).toHaveLength(1)
+  })
+
+  it('hear nothing of another cluster of the same prefix, whose database is another', async () => {
+    const given = { REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix() }
+    await using backends = await open(given)
+    await using others = await open({ ...given, REDIS_URL: `${redis.url.replace(/\/$/, '')}/1` })
+    const [log, another] = await Promise.all([backends, others].map(({ store }) => store.open('notes', RUNS)))
+    if (log === undefined || another === undefined) throw new Error('both are opened')
+    const heard: unknown[] = []
+    log.onTold(({ json }) => heard.push(json))
+    await log.follow(['group:g'])
+    const tellBy = (to: typeof log, data: string) =>
+      to.tell({ event: { type: 'e', source: 'test', data }, audience: { groups: ['g'] }, timestamp: 1 })
+    await tellBy(another, 'theirs')
+    await tellBy(log, 'ours')
+    await expect.poll(() => heard).toEqual(['"ours"'])
   })
 })

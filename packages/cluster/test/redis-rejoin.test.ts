@@ -110,6 +110,37 @@ describeWithRedis('a node that was away', (redis) => {
     expect(told).toEqual([])
   })
 
+  it('is swept in time also where the clock of Redis was set back', async () => {
+    const prefix = redis.prefix()
+    const { open, listen, goneIds } = clusterOf(() => redis.url, prefix)
+    const nodes = [await open('a'), await open('b')]
+    const dying = await openNode(redis.url, prefix, { nodeId: 'dying' })
+    onTestFinished(() => dying[Symbol.asyncDispose]())
+    for (const node of nodes) listen(node)
+    const { leases, nodes: records, beatAt } = clusterKeys(prefix)
+    // What is there after a failover from a server whose clock was an hour ahead.
+    await dying.redis.call((client) =>
+      client.eval(
+        `for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZINCRBY', KEYS[1], ARGV[1], id) end
+        local all = redis.call('HGETALL', KEYS[2])
+        for i = 1, #all, 2 do
+          local known = cjson.decode(all[i + 1])
+          known.since, known.seenAt = known.since + ARGV[1], known.seenAt + ARGV[1]
+          redis.call('HSET', KEYS[2], all[i], cjson.encode(known))
+        end
+        redis.call('INCRBY', KEYS[3], ARGV[1])`,
+        3,
+        leases,
+        records,
+        beatAt,
+        3_600_000,
+      ),
+    )
+    await dying.cut()
+    await expect.poll(goneIds, TOLD).toEqual(['dying'])
+    expect(await idsAt({ cluster: nodes[0]?.cluster ?? expect.fail() })).toEqual(['a', 'b'])
+  })
+
   it('drops a request that nobody waits for any more', async () => {
     const prefix = redis.prefix()
     const { open } = clusterOf(() => redis.url, prefix)

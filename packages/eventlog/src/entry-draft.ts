@@ -4,6 +4,7 @@ import {
   type Metadata,
   type NewEvent,
   type Priority,
+  requireWholeText,
   singleLine,
   type Topic,
 } from '@tributary/protocol'
@@ -22,11 +23,15 @@ export interface EntryDraft {
   readonly topics: readonly Topic[]
 }
 
-/** @throws FrameError on a type that no frame can carry; TypeError on data that is no JSON. */
+/**
+ * @throws FrameError on a type that no frame can carry; TypeError on data that is no JSON; ProblemError
+ *   `invalid_request` on an audience that names somebody by what a store would make into another name.
+ */
 export function entryDraft(event: NewEvent, audience: Audience | undefined): EntryDraft {
   const { data, source, priority = 'normal', metadata, conflate } = event
   const json = event.json ?? JSON.stringify(data) ?? 'null'
   const type = singleLine('event', event.type)
   const topics = audience === undefined ? NO_TOPICS : audienceTopics(audience)
+  requireWholeText(topics)
   return { type, source, priority, metadata, conflate, json, audience, topics }
 }

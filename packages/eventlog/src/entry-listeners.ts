@@ -5,7 +5,8 @@ import type { LogEntry } from './event-log.ts'
  * does, the others hear of the entry all the same, and then whoever appended it gets the error.
  */
 export class EntryListeners {
-  readonly #listeners = new Set<(entry: LogEntry) => void>()
+  // Each of its own, so that the same listener added twice is told twice and removed once.
+  readonly #listeners = new Set<{ n: number; readonly listener: (entry: LogEntry) => void }>()
   // What is still to be told: a listener may append, and its entry comes after those that were there before.
   readonly #untold: LogEntry[] = []
   #telling = false
@@ -16,13 +17,14 @@ export class EntryListeners {
 
   /** Adds a listener for what comes after `n`; the answer removes it, and may be called twice. */
   add(n: number, listener: (entry: LogEntry) => void): () => void {
-    // A function of its own, so that the same listener added twice is told twice and removed once.
-    const added = (entry: LogEntry) => {
-      // What has no place yet is new to everybody.
-      if (entry.position.n > n || entry.provisional) listener(entry)
-    }
+    const added = { n, listener }
     this.#listeners.add(added)
     return () => void this.#listeners.delete(added)
+  }
+
+  /** The log goes on after `n`, and so does everybody: its numbers are given anew. */
+  rewind(n: number): void {
+    for (const added of this.#listeners) added.n = Math.min(added.n, n)
   }
 
   tell(entries: readonly LogEntry[]): void {
@@ -31,7 +33,9 @@ export class EntryListeners {
     this.#telling = true
     const failures: unknown[] = []
     for (const entry of this.#untold) {
-      for (const listener of this.#listeners) {
+      for (const { n, listener } of this.#listeners) {
+        // What has no place yet is new to everybody.
+        if (entry.position.n <= n && !entry.provisional) continue
         try {
           listener(entry)
         } catch (error) {

@@ -258,6 +258,8 @@ export interface EventStore extends AsyncDisposable {
   drop(name: string): Promise<void>
   /** Trims every log to its retention. Also done at an interval. */
   trim(): Promise<void>
+  /** One of the logs, as it stands in the store now; `undefined` where there is none of this name. */
+  find(name: string): Promise<LogSummary | undefined>
   /** The logs there are, by name, a page at a time. */
   list(options?: ListOptions): Promise<readonly LogSummary[]>
   close(): Promise<void>

@@ -71,6 +71,12 @@ export class RecentTail {
     return afterN < this.#base.n ? undefined : this.#window.read(afterN, options)
   }
 
+  /** Those that are not older than this, in order. */
+  since(ms: number): readonly LogEntry[] {
+    const at = this.#entries.findLastIndex(({ position }) => position.ms < ms)
+    return this.#entries.slice(at + 1)
+  }
+
   /** Whether a cursor can stand at the base or behind it, where nothing before it is asked for. */
   #isBehind(cursor: Cursor): boolean {
     const { ms, n } = this.#base

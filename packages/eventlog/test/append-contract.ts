@@ -65,6 +65,18 @@ export function appendContract(name: string, newPlace: NewPlace): void {
       expect(plain?.event.metadata).toBeUndefined()
     })
 
+    it('takes no audience named by half of a surrogate pair, which would be another where it is stored', async () => {
+      await using t = await opened()
+      for (const half of ['\ud800', '\udc00', 'a\ud83d b', '\ud83d\ud83d\ude42']) {
+        for (const topic of [`user:${half}`, `group:${half}`]) {
+          const refused = { code: 'invalid_request', message: expect.stringContaining(JSON.stringify(topic)) }
+          await expect(t.log.append([event(1, 'user:\ufffd', topic)])).rejects.toMatchObject(refused)
+        }
+      }
+      await t.log.append([event(2, 'user:\ufffd', 'user:\ud83d\ude42')])
+      expect(dataOf(await readAll(t.log, 0, { topics: ['user:\ufffd'] }))).toEqual([2])
+    })
+
     it('keeps what was said, whatever becomes of the object it was said with', async () => {
       await using t = await opened()
       const said = { text: 'before' }

@@ -4,58 +4,28 @@ import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it, vi } from 'vitest'
 import type { EventLog, LogEntry } from '../src/index.ts'
 import { RedisEventStore } from '../src/redis/index.ts'
+import { telling } from './ephemeral-contract.ts'
 import { dataOf, event, KEEP_ALL, numbersOf, readAll } from './log-fixture.ts'
+import { holds, LATER, OUTAGE, PREFIX, world } from './two-servers.ts'
 
 const LIMIT_MS = 30_000
-const LATER = { timeout: 10_000 }
-const PREFIX = 'failover'
-const OUTAGE = { maxEvents: 100, maxBytes: 100_000 }
 const TOPIC = 'group:a'
-
-/** A server, another that has all of it until they part, and nodes that are taken from the one to the other. */
-async function world() {
-  await using started = new AsyncDisposableStack()
-  const before = started.use(await startRedis())
-  const after = started.use(await startRedis({ lines: [`replicaof 127.0.0.1 ${before.port}`] }))
-  const owned = started.move()
-  const node = async () => {
-    const network = owned.use(await TcpProxy.start(before.port))
-    const url = `redis://127.0.0.1:${network.port}`
-    const connections = owned.use(await RedisConnections.open({ url, timeoutMs: 1_000 }))
-    const store = owned.use(new RedisEventStore({ connections, prefix: PREFIX, outage: OUTAGE }))
-    return {
-      network,
-      store,
-      log: await store.open('hub', KEEP_ALL),
-      /** As where the old server is gone, and this is what there is now. */
-      moves() {
-        network.retarget(after.port)
-        network.restore()
-        network.cut()
-      },
-    }
-  }
-  return {
-    before,
-    after,
-    node,
-    /** From here on each goes on alone. Resolves once the other has so much of the log. */
-    async parts(count: number, name = 'hub') {
-      await holds(after, count, name)
-      await after.run('REPLICAOF', 'NO', 'ONE')
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-const holds = (redis: RedisServer, count: number, name = 'hub') =>
-  vi.waitFor(async () => expect(await redis.run('XLEN', `${PREFIX}:{${name}}:trail`)).toBe(count), LATER)
 
 async function hearing(log: EventLog) {
   await log.follow([TOPIC]).ready
   const heard: LogEntry[] = []
   log.tail((entry) => heard.push(entry))
   return heard
+}
+
+/** A node sends something at the new server, at the place of what is lost. */
+async function goesOn(
+  { after }: { after: RedisServer },
+  { moves, log }: { moves: () => void; log: EventLog },
+) {
+  moves()
+  await vi.waitFor(() => send(log, 'other'), LATER)
+  await holds(after, 2)
 }
 
 const send = (log: EventLog, data: unknown) => log.append([event(data, TOPIC)], { bridges: true })
@@ -92,9 +62,7 @@ describeWithRedisServers('a log whose server fails over', () => {
     await send(a.log, 2)
     const lost = a.log.head
     const other = await servers.node()
-    other.moves()
-    await vi.waitFor(() => send(other.log, 'other'), LATER)
-    await holds(servers.after, 2)
+    await goesOn(servers, other)
     let rewinds = 0
     a.log.onRewind(() => {
       rewinds += 1
@@ -121,16 +89,112 @@ describeWithRedisServers('a log whose server fails over', () => {
       async () => expect(await servers.after.run('PUBSUB', 'SHARDCHANNELS')).not.toEqual([]),
       LATER,
     )
-    const answer = a.network.nextAnswer()
     // As the owner of a run does it, who goes on when it is handed on.
     const appended = a.log.append([event(2, TOPIC)])
-    await answer
+    // Asked behind it, so that the answer is on its way.
+    await holds(servers.before, 2)
     await servers.before.kill()
     await appended.catch(() => undefined)
     await vi.waitFor(async () => expect(dataOf(await readAll(a.log))).toEqual([1, 2]), LATER)
     await vi.waitFor(() => expect(dataOf(heard)).toContain(2), LATER)
     await a.log.append([event(3, TOPIC)])
     expect(dataOf(await readAll(a.log))).toEqual([1, 2, 3])
+  })
+
+  it('does not hand on what was stored again as if it were new, while it still reads the server that had it', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b, c] = [await servers.node(), await servers.node(), await servers.node()]
+    const heard = await hearing(a.log)
+    let rewinds = 0
+    a.log.onRewind(() => {
+      rewinds += 1
+      // What was told before is told anew behind a gap.
+      heard.length = 0
+    })
+    await send(a.log, 1)
+    await servers.parts(1)
+    await send(b.log, 2)
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2]), LATER)
+    a.network.retarget(servers.after.port)
+    await servers.before.run('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await vi.waitFor(
+      async () => expect(await servers.after.run('PUBSUB', 'SHARDCHANNELS')).not.toEqual([]),
+      LATER,
+    )
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), LATER)
+    c.moves()
+    await vi.waitFor(() => send(c.log, 'other'), LATER)
+    await holds(servers.after, 2)
+    b.moves()
+    await holds(servers.after, 3)
+    const told: string[] = []
+    a.log.onTold(({ json }) => told.push(json))
+    await c.log.tell(telling('all of it has come'))
+    await vi.waitFor(() => expect(told).toHaveLength(1), LATER)
+    expect({ rewinds, heard: dataOf(heard) }).toEqual({ rewinds: 0, heard: [1, 2] })
+    a.moves()
+    await vi.waitFor(() => expect(rewinds).toBeGreaterThan(0), LATER)
+    await vi.waitFor(async () => expect(dataOf(await readAll(a.log))).toEqual([1, 'other', 2]), LATER)
+  })
+
+  it('has again what was handed on, and lost before its answer came', { timeout: LIMIT_MS }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const heard = await hearing(a.log)
+    await send(a.log, 1)
+    await servers.parts(1)
+    a.network.loseAnswers(/^(?!.*subscribe)/is)
+    const sent = send(a.log, 2)
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2]), LATER)
+    a.network.refuse()
+    await sent
+    await goesOn(servers, b)
+    a.moves()
+    await vi.waitFor(async () => expect(dataOf(await readAll(b.log))).toEqual([1, 'other', 2]), LATER)
+  })
+
+  it('tells of a gap who comes from before what died with its node, until that is there again', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const heard = await hearing(b.log)
+    await send(a.log, 1)
+    await vi.waitFor(() => expect(heard).toHaveLength(1), LATER)
+    const kept = b.log.head
+    const comes = () => b.log.locate({ kind: 'event', ...kept }, [TOPIC])
+    await servers.parts(1)
+    await send(a.log, 2)
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2]), LATER)
+    expect(await comes()).toEqual({ after: kept })
+    a.network.refuse()
+    b.moves()
+    await vi.waitFor(async () => expect(await comes()).toMatchObject({ after: kept, gap: 'log_lost' }), LATER)
+    // For who has been told of nothing that is lost.
+    expect(await b.log.locate({ kind: 'event', ...kept }, ['group:other'])).toEqual({ after: kept })
+    a.moves()
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2, 2]), LATER)
+    expect(await comes()).toEqual({ after: kept })
+  })
+
+  it('has what is put back in its order also where some of it would fit at its old place', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(), await servers.node()]
+    const heard = await hearing(a.log)
+    await send(a.log, 1)
+    await servers.parts(1)
+    await send(a.log, 2)
+    await goesOn(servers, b)
+    // Later than that, and at the place behind it.
+    await send(a.log, 3)
+    a.moves()
+    await vi.waitFor(async () => expect(dataOf(await readAll(b.log))).toHaveLength(4), LATER)
+    expect(dataOf(await readAll(b.log))).toEqual([1, 'other', 2, 3])
+    await vi.waitFor(() => expect(dataOf(heard).at(-1)).toBe(3), LATER)
   })
 
   it('has what the owner of a run wrote, in its order, with its attributes, and its end', {
@@ -257,9 +321,8 @@ describeWithRedisServers('a log whose server fails over', () => {
     const heard = await hearing(log)
     network.refuseNew()
     await redis.run('CLIENT', 'KILL', 'TYPE', 'pubsub')
-    const answer = network.nextAnswer()
     const first = send(log, 1)
-    await answer
+    await holds(redis, 1)
     await redis.kill()
     await first
     await vi.waitFor(() => expect(connections.status.state).toBe('down'), LATER)

@@ -52,6 +52,32 @@ describeWithRedisServers('a node whose messages are lost on the way', () => {
     expect(numbersOf(heard)).toEqual(Array.from({ length: count }, (_, i) => i + 1))
   })
 
+  it('takes what others say on its channels for no more than a hint', { timeout: LIMIT_MS }, async () => {
+    await using nodes = await world()
+    const { redis, log, heard } = nodes
+    await log.append([event(1, 'group:a')])
+    await vi.waitFor(() => expect(heard).toHaveLength(1), LATER)
+    const life = String(await redis.run('HGET', 'lost:{hub}:meta', 'life'))
+    const head = JSON.stringify({ type: 'false', source: 'false' })
+    const garbage = [
+      ...['', 'x', 'E', 'P 1', '{}', '\u0000', `D another`, `H ${life} 99999 1`, `E ${life} o.1 99999999\n`],
+      `E another o.1 1\n2 9 0 0 ${head.length} 2 1\n${head}{}`,
+      ...['abcdef', '{"a":1}{}', `${head.slice(0, -1)}x{}`].map(
+        (text) => `E ${life} o.1 1\n2 9 0 0 ${text.length - 2} 2 1\n${text}`,
+      ),
+      ...[1, 9_999].map((missing) => `E ${life} o.1 1\n2 9 0 0 ${head.length} ${2 + missing} 1\n${head}{}`),
+      ...['{"x":', 'null', '[1]', '{"a":1}'].map((json) => `A ${life} 1\n${json}`),
+      `P other 1 1 3\nabcdef`,
+    ]
+    for (const text of garbage) {
+      for (const channel of ['t:group:a', 'whole', 'hints']) {
+        await redis.run('SPUBLISH', `lost:{hub}:${channel}`, text)
+      }
+    }
+    await log.append([event(2, 'group:a')])
+    await vi.waitFor(() => expect(dataOf(heard)).toEqual([1, 2]), LATER)
+  })
+
   it('hands on what came while the server had ended its subscriptions behind its back', {
     timeout: LIMIT_MS,
   }, async () => {

@@ -44,6 +44,31 @@ function appendAll(log: EventLog, name: string, count: number, ...to: string[]):
 }
 
 describeWithRedisServers('two nodes on one Redis', () => {
+  it('read on behind an entry that somebody wrote by hand, which counts as lost', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis()
+    await using a = await node(redis.url)
+    const log = await a.store.open('hub', KEEP_ALL)
+    for (const n of [1, 2]) await log.append([event(n, 'group:a')])
+    const stream = 'nodes:{hub}:s:group:a'
+    const { ms } = log.head
+    await redis.run('XADD', stream, `3-${ms}`, 'h', 'garbage', 'd', '{}')
+    await redis.run('XADD', stream, `4-${ms}`, 'h', '{"type":"t","source":"s"}', 'd', '{"a":')
+    await redis.run('HSET', 'nodes:{hub}:meta', 'n', '4')
+    // Another that has nothing of it in memory.
+    const errors: unknown[] = []
+    await using b = await node(redis.url, { onError: (error) => errors.push(error) })
+    const other = await b.store.open('hub', KEEP_ALL)
+    await other.append([event(5, 'group:a')])
+    const options = { topics: ['group:a'] }
+    const first = await other.read(0, options)
+    expect([numbersOf(first.entries), first.hasMore, first.lostUpTo]).toEqual([[1, 2], true, undefined])
+    const second = await other.read(2, options)
+    expect([numbersOf(second.entries), second.hasMore, second.lostUpTo?.n]).toEqual([[5], false, 4])
+    expect(errors.map(String)).toEqual([expect.stringMatching(/3-\d+ of hub .*none of ours/)])
+  })
+
   describe('that both append', () => {
     it('hear everything once, in one order, and each resolves once it has', {
       timeout: LIMIT_MS,
@@ -221,12 +246,16 @@ describeWithRedisServers('two nodes on one Redis', () => {
       const [, last] = await log.append([event(1, 'group:a'), event(2, 'group:a')])
       const rewinds: number[] = []
       log.onRewind(() => rewinds.push(log.head.n))
+      // Who began late hears of what gets lower numbers, too.
+      const heardLate: LogEntry[] = []
+      log.tail((entry) => heardLate.push(entry))
       await redis.run('FLUSHALL')
       await vi.waitFor(() => expect(rewinds).toEqual([2]), 5_000)
       const { ms = 0, n = 0 } = last?.position ?? {}
       expect(await log.locate({ kind: 'event', ms, n }, ['group:a'])).toMatchObject({ gap: 'log_lost' })
       await log.append([event('new', 'group:a')])
       expect(dataOf(heard)).toEqual([1, 2, 'new'])
+      expect(dataOf(heardLate)).toEqual(['new'])
       expect(log.head.n).toBe(1)
     })
 

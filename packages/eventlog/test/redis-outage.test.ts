@@ -1,5 +1,5 @@
-import { RedisConnections } from '@tributary/redis'
-import { type RedisServer, startRedis, TcpProxy } from '@tributary/testkit'
+import { RedisConnections, type RedisConnectionsInit } from '@tributary/redis'
+import { FakeClock, type RedisServer, startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it, vi } from 'vitest'
 import { type EventLog, type LogEntry, StoreUnavailableError } from '../src/index.ts'
@@ -10,8 +10,12 @@ const LIMIT_MS = 20_000
 const BACK_MS = 10_000
 
 /** A node that hears of a group. */
-async function node(redis: Pick<RedisServer, 'url'>, outage?: RedisEventStoreOptions['outage']) {
-  const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000 })
+async function node(
+  redis: Pick<RedisServer, 'url'>,
+  outage?: RedisEventStoreOptions['outage'],
+  init: Partial<RedisConnectionsInit> = {},
+) {
+  const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000, ...init })
   const store = new RedisEventStore({
     connections,
     prefix: 'outage',
@@ -77,6 +81,22 @@ describeWithRedisServers('while Redis is away, a log', () => {
     await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }))
     await bridged(a.log, 'after')
     await vi.waitFor(() => expect(a.heard.at(-1)).toMatchObject({ position: { n: 102 } }))
+  })
+
+  it('says why what waits is not taken, where Redis is there and takes what is small', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis()
+    // By a clock that stands nobody looks whether it takes writes.
+    await using a = await node(redis, LIMITS, { clock: new FakeClock() })
+    await redis.run('CONFIG', 'SET', 'maxmemory', '1')
+    expect(await bridged(a.log, 'waits')).toMatchObject([{ provisional: true }])
+    const reason = expect.stringMatching(
+      /^Redis does not take what waits: its memory is full.*; 1 events wait/,
+    )
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'degraded', reason }), BACK_MS)
+    await redis.run('CONFIG', 'SET', 'maxmemory', '0')
+    await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), BACK_MS)
   })
 
   it('keeps what waits for who comes meanwhile, until it has its place', { timeout: LIMIT_MS }, async () => {
@@ -164,12 +184,18 @@ describeWithRedisServers('while Redis is away, a log', () => {
       expect(numbersOf(entries)).toEqual([1, 2])
       expect(dataOf(await readAll(there))).toEqual(['first1', 'first2', 'second'])
     }
+    // Another has taken it over since: whoever goes on as if it were his own would do it beside him.
+    const third = [event('third', 'group:a')]
+    const late = await giveUp(() => run.append(third, { epoch: 1 }), lengthOf(seen, 4))
+    await seen.append([], { epoch: 2 })
+    const stale = { code: 'stale_epoch' }
+    await expect(run.append(third, { epoch: 1, ...late })).rejects.toMatchObject(stale)
     const end = event('end')
     const closing = await giveUp(
       () => run.close(end),
       () => expect.poll(async () => (await b.store.list({ prefix: 'run:1' }))[0]?.closed).toBe(true),
     )
-    expect((await run.close(end, closing)).position.n).toBe(4)
+    expect((await run.close(end, closing)).position.n).toBe(5)
     await expect(run.close(end)).rejects.toMatchObject({ code: 'log_closed' })
   })
 

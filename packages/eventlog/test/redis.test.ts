@@ -1,9 +1,9 @@
 import { RedisConnections } from '@tributary/redis'
 import { describeWithRedis } from '@tributary/testkit/vitest'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { RedisEventStore, type RedisEventStoreOptions } from '../src/redis/index.ts'
 import { durableStoreContract } from './contract.ts'
-import type { NewPlace } from './log-fixture.ts'
+import { KEEP_ALL, type NewPlace } from './log-fixture.ts'
 
 describeWithRedis('the log on a single Redis', (redis) => {
   let connections: RedisConnections
@@ -20,6 +20,16 @@ describeWithRedis('the log on a single Redis', (redis) => {
   }
 
   durableStoreContract('redis', newPlace())
+  it('knows a log whose name was lost, as in a failover of the server that has the names', async () => {
+    const prefix = redis.prefix()
+    await using store = new RedisEventStore({ connections, prefix })
+    await store.open('log', { ...KEEP_ALL, attributes: { a: '1' } })
+    await connections.call((client) => client.zrem(`${prefix}:logs`, 'log'))
+    expect(await store.list()).toEqual([])
+    expect(await store.find('log')).toMatchObject({ name: 'log', closed: false })
+    expect(await store.list()).toMatchObject([{ name: 'log' }])
+  })
+
   // With next to nothing in memory, so that all is read from Redis.
   durableStoreContract('redis, from the server', newPlace({ tailMaxEvents: 1 }))
 })

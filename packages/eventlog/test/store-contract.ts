@@ -47,6 +47,8 @@ export function storeContract(name: string, newPlace: NewPlace): void {
       await run.append([event(1), event(2)], { attributes: { state: 'half' } })
       const last = await run.close(event(3))
       const [summary] = await t.store.list({ prefix: 'run:b' })
+      expect(await t.store.find('run:b')).toEqual(summary)
+      expect(await t.store.find('run:')).toBeUndefined()
       expect(summary).toEqual({
         name: 'run:b',
         head: last.position,

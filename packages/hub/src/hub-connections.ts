@@ -3,12 +3,9 @@ import {
   type Clock,
   type ConnectionStates,
   type DisconnectReason,
-  groupTopic,
   memberTopics,
   ProblemError,
-  presenceTopic,
-  sharedTopics,
-  type Topic,
+  requireWholeText,
 } from '@tributary/protocol'
 import {
   HeartbeatFrames,
@@ -19,15 +16,16 @@ import {
   type StreamServer,
 } from '@tributary/sse'
 import { Callbacks } from './callbacks.ts'
-import { Connection, type ConnectionRights, type ConnectOptions } from './connection.ts'
+import { Connection, type ConnectOptions } from './connection.ts'
 import { ConnectionIndex } from './connection-index.ts'
 import { type ConnectionObserver, NO_OBSERVER } from './connection-observer.ts'
 import type { StateTimes } from './connection-state.ts'
 import { cursorOption } from './cursor-option.ts'
 import { FollowedTopics } from './followed-topics.ts'
 import { NO_HUB_METER } from './hub-meter.ts'
-import { DEFAULT_STREAM_MAX_TIMEOUT_MS, DEFAULT_STREAM_TIMEOUT_MS, type HubOptions } from './hub-options.ts'
+import type { HubOptions } from './hub-options.ts'
 import { type Admission, connectionExists, type Registrations } from './registrations.ts'
+import { timeoutOption } from './timeout-option.ts'
 import { UserLimit } from './user-limit.ts'
 
 /** Seconds until a refused reader should try again: by then another node answers, or this one anew. */
@@ -108,9 +106,11 @@ export class HubConnections {
     let connection: Connection | undefined
     try {
       const cursor = cursorOption(options.lastEventId)
-      const timeoutMs = this.#timeoutOf(options)
+      const timeoutMs = timeoutOption(options.timeoutMs, this.#options.hub)
       connection = this.#register(options)
-      const followed = new FollowedTopics(this.#options.log, memberTopics(connection))
+      const topics = memberTopics(connection)
+      requireWholeText(topics)
+      const followed = new FollowedTopics(this.#options.log, topics)
       connection.follow(followed)
       // Both at once: a connect waits for others no longer than it must.
       const [admission] = await Promise.all([this.#admit(connection), followed.ready])
@@ -189,40 +189,6 @@ export class HubConnections {
     return connections.length
   }
 
-  /**
-   * Gives it other rights. What it is not to have any more it does not get from here on, also in a replay; resolves
-   * once it gets what is new to it.
-   */
-  async refresh(connection: Connection, rights: ConnectionRights): Promise<void> {
-    const before = [...connection.groups]
-    this.index.change(connection, () => connection.setRights(rights))
-    const leave = before.filter((group) => !connection.groups.has(group))
-    if (leave.length > 0) await this.#registrations.move(connection, { join: [], leave })
-    if (connection.stream !== undefined) this.#options.streams.renew(connection.stream, connection.credential)
-    for (const topic of sharedTopics(connection)) {
-      const followed = connection.followed?.add(topic)
-      if (followed !== undefined) await followed
-    }
-  }
-
-  /** Puts it into a group, once what is for that is heard of. Answers whether it is there still. */
-  async join(connection: Connection, group: string): Promise<boolean> {
-    const topics = topicsOf(connection, group)
-    await Promise.all(topics.map((topic) => connection.followed?.add(topic)))
-    if (this.index.get(connection.connectionId) !== connection) return false
-    if (connection.groups.has(group)) return true
-    this.index.join(connection, group)
-    await this.#registrations.move(connection, { join: [group], leave: [] })
-    return true
-  }
-
-  async leave(connection: Connection, group: string): Promise<void> {
-    if (!connection.groups.has(group)) return
-    this.index.leave(connection, group)
-    for (const topic of topicsOf(connection, group)) connection.followed?.remove(topic)
-    await this.#registrations.move(connection, { join: [], leave: [group] })
-  }
-
   /** The log is another, or has lost what it told: each has its place judged anew. */
   rewind(): void {
     for (const { stream } of this.index.all()) stream?.rewind()
@@ -250,14 +216,6 @@ export class HubConnections {
     this.#opened = 0
     this.#refused = 0
     this.#droppedOfEnded = 0
-  }
-
-  #timeoutOf(options: ConnectOptions): number {
-    const { timeoutMs = DEFAULT_STREAM_TIMEOUT_MS, maxTimeoutMs = DEFAULT_STREAM_MAX_TIMEOUT_MS } =
-      this.#options.hub
-    const asked = options.timeoutMs ?? timeoutMs
-    if (asked > 0) return Math.min(asked, maxTimeoutMs)
-    throw new ProblemError('invalid_request', `"timeoutMs" must be more than 0; it is ${asked}`)
   }
 
   #register(options: ConnectOptions): Connection {
@@ -297,9 +255,4 @@ export class HubConnections {
     if (end === 'timeout') this.#callbacks.run(connection, () => onTimeout?.(connection))
     this.#callbacks.run(connection, () => onClose?.(connection, end))
   }
-}
-
-/** What is for who is in a group. */
-function topicsOf(connection: Connection, group: string): Topic[] {
-  return [groupTopic(group), ...(connection.presence ? [presenceTopic(group)] : [])]
 }

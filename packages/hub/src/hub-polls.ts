@@ -1,5 +1,5 @@
 import type { EventLog, LogEntry } from '@tributary/eventlog'
-import { memberTopics, type Naming, type Topic } from '@tributary/protocol'
+import { memberTopics, type Naming, requireWholeText, type Topic } from '@tributary/protocol'
 import type { PollPage, StreamServer, WaitingPolls } from '@tributary/sse'
 import { Connection, type ConnectOptions } from './connection.ts'
 import { NO_TIMES } from './connection-state.ts'
@@ -62,6 +62,7 @@ export class HubPolls {
     // Nobody can name it: it is no open connection, and its id is no name.
     const member = new Connection('', who, NO_TIMES)
     const topics = memberTopics(member)
+    requireWholeText(topics)
     if (member.presence) await this.#watch([...member.groups])
     const following = this.#log.follow(topics)
     try {

@@ -59,8 +59,8 @@ export class Hub extends HubSends implements AsyncDisposable {
    *
    * @param sink called once the connection is sure to be taken; until then an error can still be answered.
    * @throws ProblemError `connection_exists` where its id is taken and the hub refuses a second;
-   *   `invalid_cursor` where `lastEventId` is none of a hub; `invalid_request` where `timeoutMs` is no time;
-   *   `draining` once the hub drains, or is closed; `user_connection_limit`, `too_many_connections`,
+   *   `invalid_cursor` where `lastEventId` is none of a hub; `invalid_request` where `timeoutMs` is no time, or a name
+   *   holds half of a surrogate pair; `draining` once the hub drains, or is closed; `user_connection_limit`, `too_many_connections`,
    *   `address_connection_limit` and `connect_rate_limited` where a limit is reached.
    */
   connect(options: ConnectOptions, sink: SinkFactory): Promise<Connection> {
@@ -71,7 +71,7 @@ export class Hub extends HubSends implements AsyncDisposable {
    * Appends an event for an audience, and hands it to whom it is for.
    *
    * @throws ProblemError `event_too_large` past `maxEventBytes`; `invalid_request` where its name or data
-   *   cannot be sent; `idempotency_conflict` where its key was used for something else.
+   *   cannot be sent, or the audience names whom nobody can be; `idempotency_conflict` where its key was used for something else.
    */
   async publish(
     audience: Audience,
@@ -85,7 +85,8 @@ export class Hub extends HubSends implements AsyncDisposable {
   /**
    * Answers a page of the hub's log to who polls for it, from its cursor; without one the head's, to wait from.
    *
-   * @throws ProblemError `invalid_cursor` where `lastEventId` is none of a hub; `overloaded` where too many wait.
+   * @throws ProblemError `invalid_cursor` where `lastEventId` is none of a hub; `invalid_request` where a name holds half
+   *   of a surrogate pair; `overloaded` where too many wait.
    */
   poll(options: PollOptions): Promise<PollPage> {
     return this.#parts.polls.poll(options)
@@ -160,17 +161,18 @@ export class Hub extends HubSends implements AsyncDisposable {
    * Joins a group on the open stream: it misses nothing that is published after the answer, which is whether this node has
    * such a connection; `nodeOf` says which has it.
    *
-   * @throws ProblemError `store_unavailable` where what is for the group cannot be heard of; it has not joined then.
+   * @throws ProblemError `store_unavailable` where what is for the group cannot be heard of, `invalid_request` where its name holds
+   *   half of a surrogate pair; it has not joined then.
    */
   async addToGroup(connectionId: string, group: string): Promise<boolean> {
     const connection = this.#index.get(connectionId)
-    return connection !== undefined && (await this.#connections.join(connection, group))
+    return connection !== undefined && (await this.#parts.changes.join(connection, group))
   }
 
   /** Leaves a group on the open stream, at once. Answers whether this node has such a connection. */
   async removeFromGroup(connectionId: string, group: string): Promise<boolean> {
     const connection = this.#index.get(connectionId)
-    if (connection !== undefined) this.#connections.leave(connection, group)
+    if (connection !== undefined) this.#parts.changes.leave(connection, group)
     return connection !== undefined
   }
 
@@ -185,11 +187,12 @@ export class Hub extends HubSends implements AsyncDisposable {
    * It ends when the new credential does. What is taken from it is at once; what it has beyond that, once it is answered
    * whether this node has such a connection.
    *
-   * @throws ProblemError `store_unavailable` where what is for its new roles cannot be heard of.
+   * @throws ProblemError `store_unavailable` where what is for its new roles cannot be heard of; `invalid_request` where one of their
+   *   names holds half of a surrogate pair: it has what it had then.
    */
   async refresh(connectionId: string, rights: ConnectionRights): Promise<boolean> {
     const connection = this.#index.get(connectionId)
-    if (connection !== undefined) await this.#connections.refresh(connection, rights)
+    if (connection !== undefined) await this.#parts.changes.refresh(connection, rights)
     return connection !== undefined
   }
 

@@ -2,6 +2,7 @@ import type { Cluster } from '@tributary/cluster'
 import type { EventLog } from '@tributary/eventlog'
 import type { Clock } from '@tributary/protocol'
 import type { StreamServer } from '@tributary/sse'
+import { ConnectionChanges } from './connection-changes.ts'
 import { NO_OBSERVER } from './connection-observer.ts'
 import { DEFAULT_HISTORY_MAX_AGE_MS } from './history-retention.ts'
 import { HubConnections } from './hub-connections.ts'
@@ -54,6 +55,7 @@ export interface Membership {
   readonly presence: HubPresence
   readonly registrations: Registrations
   readonly connections: HubConnections
+  readonly changes: ConnectionChanges
   readonly local: LocalHub
   readonly nodes: HubNodes
   /** Stops all that it does by itself. */
@@ -99,6 +101,7 @@ export function createMembership({
     onUnavailable: () => reconcileSoon(),
   })
   const connections = new HubConnections({ hub, log, streams, clock, registrations })
+  const changes = new ConnectionChanges({ index: connections.index, streams, registrations })
   const local = new LocalHub(cluster.nodeId, connections)
   const nodes: HubNodes = new HubNodes({ cluster, local, connections, registrations })
   let cancelReconcile: (() => void) | undefined
@@ -133,6 +136,7 @@ export function createMembership({
     presence,
     registrations,
     connections,
+    changes,
     local,
     nodes,
     end(): void {

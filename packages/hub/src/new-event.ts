@@ -9,7 +9,7 @@ import {
 
 // As `EventType` of the protocol has it: a name that would break out of its line is none.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these three are what may not be there
-const TYPE = /^[^\r\n\u0000]{1,256}$/u
+const TYPE = /^[^\r\n\u0000\ud800-\udfff]{1,256}$/u
 
 /** An event as it is appended and sent: its data as JSON, which nothing done to an object later can change. */
 export interface CheckedEvent {
@@ -34,7 +34,7 @@ export function newEvent(event: NewEvent, maxBytes: number): CheckedEvent {
   if (!TYPE.test(type)) {
     throw new ProblemError(
       'invalid_request',
-      'An event needs a name of 1 to 256 characters without CR, LF or NUL',
+      'An event needs a name of 1 to 256 characters without CR, LF, NUL or half of a surrogate pair',
     )
   }
   if (isControlEvent(type) || isPresenceEvent(type)) {

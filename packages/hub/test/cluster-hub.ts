@@ -9,6 +9,8 @@ import { MemorySink } from './memory-sink.ts'
 
 /** A lease that a test need not wait long for. */
 const LEASE_MS = 900
+/** As short: what a node was about to tell when it died is told by another then. */
+const CLAIM_MS = 2_000
 
 interface NodeOptions extends Partial<Omit<HubOptions, 'store' | 'cluster' | 'registry'>> {
   readonly nodeId: string
@@ -21,7 +23,7 @@ export async function openClusterHub(url: string, prefix: string, { nodeId, ...o
   const store = new RedisEventStore({ connections: redis, prefix })
   const cluster = await RedisCluster.open({ redis, prefix, service: 'gateway', nodeId, leaseMs: LEASE_MS })
   cluster.listensAt(`http://${nodeId}.invalid`)
-  const rules = { graceMs, announceAll: observer?.wantsPresence ?? false }
+  const rules = { graceMs, announceAll: observer?.wantsPresence ?? false, claimMs: CLAIM_MS }
   const registry = new RedisConnectionRegistry({ redis, prefix, namespace: 'hub', rules })
   const hub = await Hub.open({ presenceGraceMs: graceMs, ...options, store, cluster, registry })
   let isCut = false

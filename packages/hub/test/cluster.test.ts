@@ -38,6 +38,34 @@ describeWithRedis('hubs that are nodes of a cluster', (redis) => {
     expect([a.hub.local.countForUser('ann'), b.hub.local.countForUser('ann')]).toEqual([0, 2])
   })
 
+  it('let nobody get what is for a name that is written like his', async () => {
+    await using two = await openTwo()
+    const { a, b } = two
+    // In UTF-8 each of the halves is written as this.
+    const written = '\ufffd'
+    const same = await b.connect({ userId: written, groups: [written], roles: [written], sessionId: written })
+    const refused = { code: 'invalid_request', message: expect.stringContaining('half of a surrogate pair') }
+    for (const half of ['\ud800', '\ud801', '\udc00']) {
+      const named = [{ userId: half }, { sessionId: half }, { groups: [half] }, { roles: [half] }]
+      for (const options of [...named, { connectionId: half }]) {
+        await expect(a.connect(options)).rejects.toMatchObject(refused)
+      }
+      for (const options of named) await expect(a.hub.poll(options)).rejects.toMatchObject(refused)
+      for (const send of ['sendToUser', 'sendToGroup', 'sendToSession', 'sendToConnection'] as const) {
+        for (const options of [{}, { ephemeral: true }]) {
+          await expect(a.hub[send](half, 'secret', 1, options)).rejects.toMatchObject(refused)
+        }
+      }
+      const { connectionId } = same.connection
+      await expect(b.hub.addToGroup(connectionId, half)).rejects.toMatchObject(refused)
+      await expect(b.hub.refresh(connectionId, { roles: [half] })).rejects.toMatchObject(refused)
+    }
+    expect(await a.hub.count()).toBe(1)
+    const data = { whole: '\ud83d\ude42', half: '\ud800', '\udc00': written }
+    await a.hub.sendToUser(written, 'own', data)
+    await expect.poll(() => same.sink.received, TOLD).toEqual([data])
+  })
+
   it('end the oldest for a new one, at whichever node it is', async () => {
     await using two = await openTwo({ maxConnectionsPerUser: 1, connectionLimitPolicy: 'replace' })
     const { a, b } = two

@@ -2,6 +2,7 @@ import { RedisConnections } from '@tributary/redis'
 import { describeWithRedis } from '@tributary/testkit/vitest'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { RedisConnectionRegistry } from '../src/redis/index.ts'
+import { registryKeys } from '../src/redis/redis-keys.ts'
 import type { ConnectionEntry, RegisterOptions } from '../src/registry/connection-registry.ts'
 import { registryContract } from './registry-contract.ts'
 
@@ -51,6 +52,33 @@ describeWithRedis('a registry on Redis', (server) => {
     nodeId: '00000000-0000-4000-8000-node00000001',
     userId: `user-${i}`,
     groups: ['everybody'],
+  })
+
+  it('tells in time that a user has left also where the clock of Redis was set back', async () => {
+    const prefix = server.prefix()
+    const registry = registryOf(0, prefix, { graceMs: 0, announceAll: false })
+    await registry.register(entryOf(1), { limits: LIMITS })
+    await registry.remove([entryOf(1)])
+    const { stays, due } = registryKeys(prefix, 'hub')
+    // What a server wrote whose clock was an hour ahead.
+    await nodes[0].call((redis) =>
+      redis.eval(
+        `for _, place in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+          redis.call('ZINCRBY', KEYS[1], ARGV[1], place)
+          local stay = cmsgpack.unpack(redis.call('HGET', KEYS[2], place))
+          if stay.w then stay.w = stay.w + ARGV[1] end
+          redis.call('HSET', KEYS[2], place, cmsgpack.pack(stay))
+        end`,
+        2,
+        due,
+        stays,
+        3_600_000,
+      ),
+    )
+    const userCount = async () => (await registry.members('everybody', { limit: 1 })).userCount
+    expect(await userCount()).toBe(1)
+    await registry.due()
+    expect(await userCount()).toBe(0)
   })
 
   it('takes one round trip for a connect, bounded memory, and gives all of it back', async () => {

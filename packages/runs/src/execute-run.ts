@@ -44,10 +44,12 @@ export async function executeRun(run: OwnedRun, work: RunWork, options: ExecuteO
 
 /** `undefined` where the work is to be gone on with later. */
 async function workToEnd(run: OwnedRun, work: RunWork, options: ExecuteOptions): Promise<Ending | undefined> {
-  const overdue = new Overdue(run, options)
+  let overdue: Overdue | undefined
   try {
-    const working = run.taken ? run.takeOver().then(() => work(run)) : work(run)
-    const outcome = await Promise.race([working, overdue.promise])
+    // A store that is waited for is no slowness of the work, which has not begun.
+    if (run.taken) await run.takeOver()
+    overdue = new Overdue(run, options)
+    const outcome = await Promise.race([work(run), overdue.promise])
     if (outcome !== undefined) return { outcome }
     if (run.draining.aborted) return undefined
     throw new Error('The work of a run that is not drained came to nothing')
@@ -62,7 +64,7 @@ async function workToEnd(run: OwnedRun, work: RunWork, options: ExecuteOptions):
     options.onError(error)
     return { outcome: await tellFailure(run, error), status: 'failed' }
   } finally {
-    overdue.cancel()
+    overdue?.cancel()
   }
 }
 
@@ -102,21 +104,19 @@ async function appendTerminal(
   }
 }
 
-/** Rejects where the work goes on for too long after it was told to stop. */
+/** Rejects where the work goes on for too long after it was told to stop, and not for the store's sake. */
 class Overdue {
+  readonly #run: Run
+  readonly #options: ExecuteOptions
   readonly #rejected = Promise.withResolvers<never>()
-  readonly #cancels: (() => void)[] = []
+  #cancelTimer: (() => void) | undefined
+  #isOver = false
 
-  constructor({ signal }: Run, { clock, abortGraceMs = DEFAULT_ABORT_GRACE_MS }: ExecuteOptions) {
-    const onAbort = () => {
-      if (!(signal.reason instanceof RunAbort)) return
-      const overdue = () =>
-        this.#rejected.reject(new Error(`The work of a run did not stop within ${abortGraceMs} ms`))
-      this.#cancels.push(clock.after(abortGraceMs, overdue))
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#cancels.push(() => signal.removeEventListener('abort', onAbort))
-    if (signal.aborted) onAbort()
+  constructor(run: Run, options: ExecuteOptions) {
+    this.#run = run
+    this.#options = options
+    run.signal.addEventListener('abort', this.#begin, { once: true })
+    if (run.signal.aborted) this.#begin()
   }
 
   get promise(): Promise<never> {
@@ -124,6 +124,19 @@ class Overdue {
   }
 
   cancel(): void {
-    for (const cancel of this.#cancels) cancel()
+    this.#isOver = true
+    this.#run.signal.removeEventListener('abort', this.#begin)
+    this.#cancelTimer?.()
+  }
+
+  readonly #begin = (): void => {
+    const { clock, abortGraceMs = DEFAULT_ABORT_GRACE_MS } = this.#options
+    if (this.#isOver || !(this.#run.signal.reason instanceof RunAbort)) return
+    this.#cancelTimer = clock.after(abortGraceMs, () => {
+      const { stall } = this.#run
+      // What it has to say waits to be stored, and nothing could be stored behind that.
+      if (stall !== undefined) void stall.then(this.#begin)
+      else this.#rejected.reject(new Error(`The work of a run did not stop within ${abortGraceMs} ms`))
+    })
   }
 }

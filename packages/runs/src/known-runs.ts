@@ -6,6 +6,7 @@ import type { KnownRun } from './known-run.ts'
 import type { LostRuns } from './lost-runs.ts'
 import type { ReaderMarks } from './reader-marks.ts'
 import type { Run } from './run.ts'
+import { UnsureRunError } from './run-error.ts'
 import type { IndexedRun, RunIndex } from './run-index.ts'
 import { DEFAULT_LIST_LIMIT, isWanted, pageOfRuns, parseListCursor, type RunPage } from './run-list.ts'
 import type { RunQueue } from './run-queue.ts'
@@ -41,7 +42,7 @@ export class KnownRuns {
       throw new ProblemError('run_not_found', `There is no run ${JSON.stringify(runId)}.`)
     }
     if (found !== 'gone') return found
-    throw new ProblemError('run_gone', `The run ${JSON.stringify(runId)} has ended, and is no longer kept.`)
+    throw goneError(runId)
   }
 
   /** @throws ProblemError where `after` is no cursor of a list. */
@@ -63,9 +64,12 @@ export class KnownRuns {
     const known = own(runId)
     if (known !== undefined) return known
     const indexed = (await index.find(runId)) ?? (await lost.find(runId))
-    if (indexed === undefined || indexed === 'gone') return indexed
+    if (indexed === 'gone') return indexed
+    const run = indexed && (await this.#knownRun(indexed, await this.#unreachable([indexed])))
     // It may have begun here meanwhile.
-    return own(runId) ?? this.#knownRun(indexed, await this.#unreachable([indexed]))
+    const found = own(runId) ?? run
+    if (found === undefined && index.isUnsure?.()) throw new UnsureRunError(runId)
+    return found
   }
 
   /** Of those that go on elsewhere. */
@@ -89,9 +93,11 @@ export class KnownRuns {
   #endedRun(indexed: IndexedRun): EndedRun {
     const { runId } = indexed
     return new EndedRun(indexed, async (): Promise<EventLog> => {
-      // Opening what was dropped meanwhile would begin it anew.
+      const { records, index } = this.#options
+      // Opening what was dropped meanwhile, or lost, would begin it anew, and never end.
       await this.find(runId)
-      return this.#options.records.openLog(runId)
+      if ((await records.read(runId)) !== undefined) return records.openLog(runId)
+      throw index.isUnsure?.() ? new UnsureRunError(runId) : goneError(runId)
     })
   }
 
@@ -99,4 +105,8 @@ export class KnownRuns {
     const run = this.#options.own(indexed.runId) ?? (await this.#knownRun(indexed, unreachable))
     return run?.view()
   }
+}
+
+function goneError(runId: string): ProblemError {
+  return new ProblemError('run_gone', `The run ${JSON.stringify(runId)} has ended, and is no longer kept.`)
 }

@@ -91,6 +91,12 @@ export class NodeRuns {
     await executing.catch(() => undefined)
   }
 
+  /** Puts down a run that was added, and whose work was not begun. */
+  leave(run: OwnedRun): RunRest {
+    run.suspend()
+    return this.#putDown(run)
+  }
+
   /** Forgets a run that was not accepted after all. */
   drop({ id, userId }: OwnedRun): void {
     if (this.#runs.delete(id)) this.#options.userRuns.release(userId, id)

@@ -1,3 +1,4 @@
+import { StoreUnavailableError } from '@tributary/eventlog'
 import type { FinalRunStatus, TaskErrorCode } from '@tributary/protocol'
 
 /** Why a run's work was stopped before its end; the reason of the run's abort signal. */
@@ -36,6 +37,13 @@ export class RunSuspendedError extends Error {
 
   constructor() {
     super('The run was put down, to be gone on with after the restart')
+  }
+}
+
+/** A run is not found, and cannot be said not to be there: a failover may have lost it, and its node is about to put it back. */
+export class UnsureRunError extends StoreUnavailableError {
+  constructor(runId: string) {
+    super(`Redis was away a moment ago, and what nodes have of ${JSON.stringify(runId)} may not be there yet`)
   }
 }
 

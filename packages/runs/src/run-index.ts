@@ -14,7 +14,14 @@ export interface IndexedRun {
 
 /** Whether an id is to be a run, or the key that it was asked for with is another's. */
 export type RunClaim =
-  | { readonly kind: 'ours' }
+  | {
+      readonly kind: 'ours'
+      /**
+       * There where the key was another's of which nothing came, and whose node is gone or could not accept it: what was
+       * prepared as that one is to be gone on with.
+       */
+      readonly preparedAs?: string
+    }
   | {
       readonly kind: 'theirs'
       readonly runId: string
@@ -35,6 +42,9 @@ export interface RunRetention {
   readonly maxCount: number
 }
 
+/** What has become of a run that was to be known again. */
+export type RestoredRun = 'known' | 'claimed' | 'gone'
+
 /**
  * Which runs there are, of all nodes that share it: their keys, their order, and which are kept. A run is claimed before
  * anything of it is stored, added once it is accepted, and ended once its log is.
@@ -50,17 +60,32 @@ export interface RunIndex {
   claim(runId: string, once?: OnceKey): Promise<RunClaim>
   /** The run is accepted. */
   add(run: IndexedRun): Promise<void>
-  /** It is not after all: as if it had never been asked for. */
-  abandon(runId: string): Promise<void>
+  /**
+   * It is not after all: as if it had never been asked for.
+   *
+   * @param preparedAs is told who asks for the same with its key, where an index keeps that. Default: nobody.
+   */
+  abandon(runId: string, preparedAs?: string): Promise<void>
   /** It has ended. May be called again. */
   end(run: IndexedRun): Promise<void>
   /** `gone` where it is kept no longer. */
   find(runId: string): Promise<IndexedRun | 'gone' | undefined>
   /**
-   * Makes a run known that was lost here while its log was kept; what is still known of it stays. Answers false of one
-   * that is about to be accepted, or kept no longer. Absent where nothing is lost that the logs have.
+   * Whether a run that is not found may be there in a moment, as where a failover has lost it and its node has not said it
+   * again. Absent where nothing is lost.
    */
-  restore?(run: StoredRun): Promise<boolean>
+  isUnsure?(): boolean
+  /**
+   * Makes a run known that was lost here while its log was kept; what is still known of it stays, but where it surely goes
+   * on. One that is about to be accepted, or kept no longer, is not to be known. Absent where nothing is lost that the
+   * logs have.
+   */
+  restore?(run: StoredRun, surelyGoesOn?: boolean): Promise<RestoredRun>
+  /**
+   * Runs that have ended a moment ago, for the one node of all that is to look whether their logs have, too; for the others
+   * none. Absent where both are stored in one step.
+   */
+  justEnded?(): Promise<readonly string[]>
   /** The newest first, of those that began together the higher id; a page at a time. */
   newest(query: NewestRunsQuery): AsyncIterable<readonly IndexedRun[]>
   /** Those that have not ended, in the order of their ids, after this one: a part of them, as some are always under way. */

@@ -1,5 +1,6 @@
 import type { ReadableLog } from '@tributary/eventlog'
 import type { RunEvents, TaskErrorCode } from '@tributary/protocol'
+import { askPatiently, type StoreWait } from './store-wait.ts'
 
 /** What an earlier executor left of a task. */
 export interface TaskPast {
@@ -35,8 +36,8 @@ const NOT_BEGUN: TaskPast = { attempt: 0, startedMs: undefined, final: undefined
 /** Bytes of results that are kept; the aggregated one has no room for more. */
 const MAX_HELD_BYTES = 1_048_576
 
-/** Reads what has become of the tasks of a run so far. */
-export async function readRunPast(log: ReadableLog): Promise<RunPast> {
+/** Reads what has become of the tasks of a run so far. Waits for a store that is away, but not past `end`. */
+export async function readRunPast(log: ReadableLog, waiting: StoreWait): Promise<RunPast> {
   const begun = new Map<string, TaskPast>()
   const ended = new Map<string, TaskPast>()
   let aggregated = false
@@ -47,7 +48,8 @@ export async function readRunPast(log: ReadableLog): Promise<RunPast> {
     begun.delete(taskId)
   }
   for (let after = 0, hasMore = true; hasMore; ) {
-    const page = await log.read(after)
+    const from = after
+    const page = await askPatiently(() => log.read(from), waiting)
     for (const { position, event } of page.entries) {
       after = position.n
       firstN ??= position.n

@@ -15,6 +15,8 @@ export const RunRecord = Type.Object({
   /** Counted up by each executor that takes the run over; 0 while it waits for its first. */
   epoch: Type.Integer(),
   once: Type.Optional(Type.Object({ key: Type.String(), fingerprint: Type.String() })),
+  /** The run of the same key that came to nothing, and as which was prepared what this one goes on with. */
+  preparedAs: Type.Optional(Type.String()),
   /** There once it has ended. */
   ended: Type.Optional(Type.Object({ at: Type.Number(), status: FinalRunStatus })),
 })
@@ -36,7 +38,7 @@ export function newRecord(
   { kind, userId, totalTasks, deadlineMs, onDisconnect }: NewRun,
   startedAt: number,
   once: RunRecord['once'],
-  epoch = 1,
+  { epoch = 1, preparedAs }: { readonly epoch?: number; readonly preparedAs?: string | undefined } = {},
 ): RunRecord {
   return {
     kind,
@@ -49,6 +51,7 @@ export function newRecord(
     ...(onDisconnect === undefined ? {} : { onDisconnect }),
     epoch,
     ...(once === undefined ? {} : { once }),
+    ...(preparedAs === undefined ? {} : { preparedAs }),
   }
 }
 

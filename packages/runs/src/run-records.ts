@@ -40,10 +40,8 @@ export class RunRecords {
 
   /** One run as it stands in the store now; `undefined` where it has none of this id. */
   async read(runId: string): Promise<StoredRun | undefined> {
-    const name = LOG_PREFIX + runId
-    // The name itself is the first of those that begin so.
-    const [summary] = await this.#store.list({ prefix: name, limit: 1 })
-    return summary?.name === name ? storedRun(summary) : undefined
+    const summary = await this.#store.find(LOG_PREFIX + runId)
+    return summary && storedRun(summary)
   }
 
   /** Stores a run before anything of it begins. `request` is what its work is built from, as JSON. */

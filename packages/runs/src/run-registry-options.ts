@@ -61,6 +61,11 @@ export interface StartOptions extends NewRun {
   readonly request?: unknown
   /** What has to succeed before the run is accepted, once it is stored. Where it throws, there was no run. */
   readonly prepare?: (run: Run) => Promise<void>
+  /**
+   * Ends what was prepared for a run that was not accepted after all. Not called in a fleet where it was asked for with a
+   * key: what is prepared under the name of `preparedAs` is found there by who asks for the same again.
+   */
+  readonly abandon?: () => Promise<void>
 }
 
 /** A run that was asked for with a key. */

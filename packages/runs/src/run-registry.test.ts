@@ -1,4 +1,4 @@
-import type { EventStore } from '@tributary/eventlog'
+import { type EventStore, StoreUnavailableError } from '@tributary/eventlog'
 import { MemoryEventStore } from '@tributary/eventlog/memory'
 import { ProblemError } from '@tributary/protocol'
 import { FakeClock } from '@tributary/testkit'
@@ -218,6 +218,37 @@ describe('RunRegistry, cancelling', () => {
     late.resolve(outcome(2, 0))
     await settle()
     expect(run.view()).toMatchObject({ status: 'cancelled', errorCount: 2 })
+  })
+
+  it('waits for what the work of a cancelled run has to say while the store is away', async () => {
+    const clock = new FakeClock()
+    let isAway = false
+    const store = storeWith(new MemoryEventStore({ clock }), (log) => {
+      const append = log.append.bind(log)
+      log.append = async (...args) => {
+        if (isAway) throw new StoreUnavailableError('away')
+        return append(...args)
+      }
+    })
+    await using setting = await openRuns({ clock, store, abortGraceMs: 2_000 })
+    const run = await setting.runs.start(anyRun(1), async (own) => {
+      await new Promise((resolve) => own.signal.addEventListener('abort', resolve))
+      await own.emit('progress', { step: 1, totalSteps: 1, progress: 100 })
+      await own.emit('source_complete', { source: 'one' })
+      throw own.signal.reason
+    })
+    isAway = true
+    await setting.runs.cancel(run)
+    for (let step = 0; step < 5; step++) {
+      await settle()
+      clock.advance(1_000)
+    }
+    isAway = false
+    await settle()
+    clock.advance(1_000)
+    await run.ended
+    expect(await typesOf(run.log)).toEqual(['progress', 'source_complete', 'complete'])
+    expect(setting.errors).toEqual([])
   })
 
   it('reports an error that is not the reason it was stopped for', async () => {

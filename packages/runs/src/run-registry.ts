@@ -1,5 +1,5 @@
 import { LogClosedError, type OnceKey } from '@tributary/eventlog'
-import { newRunId, type RunListQuery, type RunStatus } from '@tributary/protocol'
+import { type ConsistencyFault, newRunId, type RunListQuery, type RunStatus } from '@tributary/protocol'
 import { LocalUserQuota } from '@tributary/quota'
 import type { RunWork } from './execute-run.ts'
 import type { KnownRun } from './known-run.ts'
@@ -64,6 +64,7 @@ export class RunRegistry implements AsyncDisposable {
       onError: report,
     })
     this.#queued = new QueuedRuns({
+      records,
       onTaken: (userId, runId) => {
         // Taken by this node it is held anew.
         if (this.#node.get(runId) === undefined) userRuns.release(userId, runId)
@@ -118,6 +119,16 @@ export class RunRegistry implements AsyncDisposable {
 
   get runningCount(): number {
     return this.#node.runningCount
+  }
+
+  /** Runs that were accepted here, and that no node has taken yet. */
+  get queuedCount(): number {
+    return this.#queued.size
+  }
+
+  /** What is held here for runs that wait for a node, and do not any more. @throws StoreUnavailableError */
+  faults(): Promise<readonly ConsistencyFault[]> {
+    return this.#queued.faults()
   }
 
   /** The same as `size`, by their state. */

@@ -20,6 +20,12 @@ export interface RunStartsOptions extends RegistryParts {
   readonly find: (runId: string) => Promise<KnownRun>
 }
 
+/** The key that a run was claimed with, and what is prepared of it already. */
+interface ClaimedKey {
+  readonly once: OnceKey
+  readonly preparedAs?: string | undefined
+}
+
 /** Accepts runs: a run is accepted once it is stored, known to all nodes, and sure to be executed by one. */
 export class RunStarts {
   readonly #options: RunStartsOptions
@@ -29,22 +35,31 @@ export class RunStarts {
   }
 
   /** @throws as `RunRegistry.start` */
-  async start(runId: string, options: StartOptions, work: RunWork, once?: OnceKey): Promise<KnownRun> {
-    const { index, userRuns, report } = this.#options
+  async start(runId: string, options: StartOptions, work: RunWork, claimed?: ClaimedKey): Promise<KnownRun> {
+    return this.#unlessTaken(await this.#start(runId, options, work, claimed))
+  }
+
+  async #start(
+    runId: string,
+    options: StartOptions,
+    work: RunWork,
+    claimed: ClaimedKey | undefined,
+  ): Promise<KnownRun> {
+    const { index, userRuns } = this.#options
     const { userId, totalTasks } = options
     try {
       this.#refuseWhileDraining()
-      if (once === undefined) await index.claim(runId)
+      if (claimed === undefined) await index.claim(runId)
       // Also for those that are only about to be accepted: who asks for many at once gets no more.
       await userRuns.take(userId, runId, totalTasks)
       try {
-        return await this.#accept(runId, options, work, once)
+        return await this.#accept(runId, options, work, claimed)
       } catch (error) {
         userRuns.release(userId, runId)
         throw error
       }
     } catch (error) {
-      await index.abandon(runId).catch((failure: unknown) => report(failure, runId))
+      await this.#abandon(runId, options, claimed)
       throw error
     }
   }
@@ -55,7 +70,10 @@ export class RunStarts {
     for (;;) {
       const runId = newRunId()
       const claim = await index.claim(runId, once)
-      if (claim.kind === 'ours') return { run: await this.start(runId, options, work, once), replayed: false }
+      if (claim.kind === 'ours') {
+        const claimed = { once, preparedAs: claim.preparedAs }
+        return { run: await this.start(runId, options, work, claimed), replayed: false }
+      }
       // Where that one comes to nothing, it is as if it had never been asked for.
       if (await claim.accepted) return { run: await find(claim.runId), replayed: true }
     }
@@ -64,21 +82,22 @@ export class RunStarts {
   /** Stores a run, and prepares it. Where that fails there was none. */
   async #accept(
     runId: string,
-    { prepare, request, anywhere = false, ...options }: StartOptions,
+    { prepare, abandon: _, request, anywhere = false, ...options }: StartOptions,
     work: RunWork,
-    once: OnceKey | undefined,
+    { once, preparedAs }: Partial<ClaimedKey> = {},
   ): Promise<KnownRun> {
     const { records, index, queue, node, queued, marks, isDraining, report } = this.#options
     const { clock, fleet, store, meter = NO_RUN_METER } = this.#options.options
     const isQueued = anywhere && fleet !== undefined
     const keyed = once && { key: once.key, fingerprint: once.fingerprint }
-    const record = newRecord(options, clock.now(), keyed, isQueued ? 0 : 1)
+    const record = newRecord(options, clock.now(), keyed, { epoch: isQueued ? 0 : 1, preparedAs })
     const log = await records.create(runId, record, request)
     const accepted = { runId, userId: options.userId }
     try {
       if (isQueued) {
         await index.add({ runId, record })
-        await queue.add(accepted)
+        // Not taken back: it may be queued without an answer, and begun. Where it is not, it is found to be missing.
+        await queue.add(accepted).catch((error: unknown) => report(error, runId))
         queued.add(options.userId, runId, log)
         meter.started(options.kind)
         const openLog = async () => log
@@ -101,6 +120,30 @@ export class RunStarts {
       await records.drop(runId).catch((failure: unknown) => report(failure, runId))
       throw error
     }
+  }
+
+  /** The run, as this node has it: where it was frozen in the midst of that, another has taken what seemed to be nobody's. */
+  async #unlessTaken(run: KnownRun): Promise<KnownRun> {
+    const { node, options, find, isDraining } = this.#options
+    const own = node.get(run.id)
+    if (options.fleet === undefined || own !== run || node.isExecuting(own) || isDraining()) return run
+    own.suspend()
+    node.drop(own)
+    return find(own.id)
+  }
+
+  /** Where the same may be asked for again with its key, what was prepared is kept for that: it must not be begun twice. */
+  async #abandon(
+    runId: string,
+    { prepare, abandon }: StartOptions,
+    claimed: ClaimedKey | undefined,
+  ): Promise<void> {
+    const { index, options, report } = this.#options
+    const isKept = prepare !== undefined && claimed !== undefined && options.fleet !== undefined
+    const preparedAs = isKept ? (claimed.preparedAs ?? runId) : undefined
+    await index.abandon(runId, preparedAs).catch((failure: unknown) => report(failure, runId))
+    // Not awaited: who is away would keep whoever asked waiting.
+    if (!isKept) void abandon?.()
   }
 
   /** Leaves a run that this node accepted to the next, or to itself after a restart. */

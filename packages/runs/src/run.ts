@@ -44,6 +44,11 @@ export class Run implements KnownRun {
     return this.parts.account.record
   }
 
+  /** Names what is prepared for it elsewhere: the same for all of one key, until one of them is accepted. */
+  get preparedAs(): string {
+    return this.record.preparedAs ?? this.id
+  }
+
   /** Whether an earlier process began it: its log says how far that one came. */
   get resumed(): boolean {
     return this.record.epoch > 1

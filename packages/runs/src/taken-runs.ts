@@ -32,6 +32,8 @@ export class TakenRuns {
     const run = node.get(hold.runId) ?? (await this.#takeOver(hold))
     if (run === undefined) return 'ended'
     const work = await this.#rebuilt(run, rebuild)
+    // The drain may have begun meanwhile; it waits for this run no more, nor would what its work needs.
+    if (isDraining()) return node.leave(run)
     return node.execute(run, this.#boundWork(run, work), hold)
   }
 

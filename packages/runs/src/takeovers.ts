@@ -1,5 +1,6 @@
 import type { AppendOptions, EventLog } from '@tributary/eventlog'
 import { caughtUp } from './caught-up.ts'
+import type { StoreWait } from './store-wait.ts'
 
 /** The attribute that says how often a run was taken over in vain, and where its log ended then: `<times> <n>`. */
 const TAKEOVERS = 'takeovers'
@@ -20,10 +21,7 @@ export interface Takeover {
 export const FIRST_TAKEOVER: Takeover = { times: 0, attributes: {} }
 
 /** For who is about to take a run over. @param waiting as `caughtUp`. */
-export async function countTakeover(
-  log: EventLog,
-  waiting: Parameters<typeof caughtUp>[1],
-): Promise<Takeover> {
+export async function countTakeover(log: EventLog, waiting: StoreWait): Promise<Takeover> {
   // What is known of it here may be from before the last one counted.
   await caughtUp(log, waiting)
   const [, earlier = '0', n = '0'] = /^(\d+) (\d+)$/.exec(log.attributes.get(TAKEOVERS) ?? '') ?? []

@@ -86,6 +86,34 @@ describeWithRedis('BullRunQueue', (redis) => {
     for (const runId of other.begun) other.rest(runId)
   })
 
+  it('gives to another in time also what a node had whose clock was ahead', async () => {
+    const prefix = redis.prefix()
+    const [gone, other] = [new Executor(), new Executor()]
+    const dead = await openNode(redis.url, prefix)
+    await dead.queue.hold({ runId: 'run_1', userId: 'ann' }, gone.execute)
+    await dead.queue.hold({ runId: 'run_2', userId: 'ann' }, gone.execute)
+    gone.rest('run_2', 'unfinished')
+    await using node = await openNode(redis.url, prefix)
+    const { owned, delayed } = runQueueKeys(prefix, 'worker')
+    // Run 2 waits for nobody, and has no owner.
+    await expect
+      .poll(() => node.redis.call((client) => client.zrangebyscore(owned, '-inf', '+inf')))
+      .toEqual(['run_1'])
+    await dead.cut()
+    const hourLater = String((Date.now() + 3_600_000) * 4_096)
+    await node.redis.call((client) =>
+      client.eval(
+        "for _, run in ipairs({ 'run_1', 'run_2' }) do redis.call('ZADD', KEYS[1], ARGV[1], run) end",
+        1,
+        delayed,
+        hourLater,
+      ),
+    )
+    node.queue.take(other.execute)
+    expect((await other.until(2)).toSorted()).toEqual(['run_1', 'run_2'])
+    for (const runId of other.begun) other.rest(runId)
+  })
+
   it('tells who executes a run that it is lost', async () => {
     const prefix = redis.prefix()
     await using node = await openNode(redis.url, prefix)
@@ -173,7 +201,9 @@ describeWithRedisServers('BullRunQueue without Redis for longer than a lock', ()
     // The time of a lock is what this is about.
     await passed(2 * LOCK_MS)
     await server.restart()
-    await expect.poll(() => other.queue.unreachable(['run_1', 'run_2'])).toEqual(new Set())
+    await expect
+      .poll(() => other.queue.unreachable(['run_1', 'run_2']), { timeout: 10_000 })
+      .toEqual(new Set())
     while (!takes.begun.includes('run_3') && !lives.begun.includes('run_3')) await passed(50)
     const stateOf = async (runId: string) =>
       owner.redis.call((client) =>

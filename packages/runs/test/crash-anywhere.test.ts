@@ -18,7 +18,7 @@ const TASKS = [
 /** Calls the tasks as an executor does, and notes each call as it is made. */
 function workOf(clock: FakeClock, calls: string[]): RunWork {
   return async (run) => {
-    const past = run.resumed ? await readRunPast(run.log) : undefined
+    const past = run.resumed ? await readRunPast(run.log, { clock, end: run.suspended }) : undefined
     const boardTasks = TASKS.map(({ id }) => ({ id, name: id, source: 'worker' }))
     const board = new TaskBoard(run, boardTasks, { clock, maxEventBytes: 131_072, past })
     await Promise.all(

@@ -1,25 +1,50 @@
 import { randomUUID } from 'node:crypto'
+import { type Append, type OnceKey, StoreUnavailableError } from '@tributary/eventlog'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { LocalUserQuota } from '@tributary/quota'
 import { RedisConnections } from '@tributary/redis'
-import { FakeClock } from '@tributary/testkit'
+import { FakeClock, TcpProxy } from '@tributary/testkit'
 import { describeWithRedis } from '@tributary/testkit/vitest'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { BullRunQueue } from '../src/bullmq/index.ts'
 import { cancelRun } from '../src/cancel-run.ts'
 import type { RunWork } from '../src/execute-run.ts'
 import { RedisRunIndex } from '../src/redis/index.ts'
-import { RunElsewhereError } from '../src/run-error.ts'
+import { runIndexKeys } from '../src/redis/redis-keys.ts'
+import type { Run } from '../src/run.ts'
+import { RunElsewhereError, UnsureRunError } from '../src/run-error.ts'
 import { readRunPast } from '../src/run-past.ts'
+import { newRecord } from '../src/run-record.ts'
 import { RunRegistry } from '../src/run-registry.ts'
 import type { RunRegistryOptions } from '../src/run-registry-options.ts'
 import { TaskBoard } from '../src/task-board.ts'
-import { anyRun, eventsOf, heldWork, never, succeeded, typesOf, untilStopped } from './runs-under-test.ts'
+import {
+  anyRun,
+  eventsOf,
+  heldWork,
+  never,
+  storeWith,
+  succeeded,
+  typesOf,
+  untilStopped,
+} from './runs-under-test.ts'
 import { DISKS } from './stores-under-test.ts'
 
 const LOCK_MS = 1_500
 
 const until = (isSo: () => boolean) => expect.poll(isSo, { timeout: 10_000 }).toBe(true)
+
+/** Another node takes this run, and brings it to its end. */
+async function isDoneElsewhere(place: Awaited<ReturnType<typeof openPlace>>, runId: string) {
+  const held = heldWork()
+  const there = await place.node(held.work)
+  await there.recover()
+  const run = await held.begun
+  expect(run.id).toBe(runId)
+  held.end(succeeded())
+  await run.ended
+  expect(await typesOf(run.log)).toEqual(['complete'])
+}
 
 /** Registries of nodes that share a store, in memory, and the rest on Redis. */
 async function openPlace(url: string, prefix: string) {
@@ -30,6 +55,7 @@ async function openPlace(url: string, prefix: string) {
   return {
     store,
     redis,
+    url,
     prefix,
     async node(
       work: RunWork,
@@ -107,6 +133,82 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     expect([...here.errors, ...there.errors]).toEqual([])
   })
 
+  it('keeps and knows a run again of whose acceptance a failover has left the claim alone', async () => {
+    await using place = await newPlace()
+    const keys = runIndexKeys(place.prefix, 'worker')
+    const held = heldWork()
+    const here = await place.node(never)
+    const there = await place.node(never)
+    const run = await here.runs.start(anyRun(1), held.work)
+    await place.redis.call((client) =>
+      client.multi().del(keys.records, keys.all, keys.byUser, keys.live).zadd(keys.claims, 1, run.id).exec(),
+    )
+    await expect(there.runs.find(run.id)).rejects.toMatchObject({ code: 'store_unavailable' })
+    await there.runs.sweep()
+    expect((await there.runs.find(run.id)).view()).toMatchObject({ status: 'running', userId: 'ann' })
+    held.end(succeeded())
+    await run.ended
+    expect((await there.runs.find(run.id)).status).toBe('succeeded')
+  })
+
+  it('says again that a run was accepted once Redis is back', async () => {
+    await using place = await newPlace()
+    const keys = runIndexKeys(place.prefix, 'worker')
+    await using network = await TcpProxy.start(Number(new URL(place.url).port))
+    const redis = await RedisConnections.open({ url: `redis://127.0.0.1:${network.port}` })
+    const index = new RedisRunIndex({ redis, prefix: place.prefix, name: 'worker' })
+    const run = { runId: 'run_1', record: newRecord(anyRun(1), 0, undefined) }
+    await index.claim(run.runId)
+    await index.add(run)
+    await place.redis.call((client) =>
+      client.multi().del(keys.records, keys.all, keys.byUser, keys.live).zadd(keys.claims, 1, 'run_1').exec(),
+    )
+    network.cut()
+    await expect.poll(() => index.find('run_1').catch(() => undefined)).toMatchObject(run)
+    // Also where not even the claim is left.
+    await place.redis.call((client) => client.del(keys.records, keys.all, keys.byUser, keys.live))
+    network.cut()
+    await expect.poll(() => index.find('run_1').catch(() => undefined)).toMatchObject(run)
+    expect(await index.unfinished('', 10)).toMatchObject([run])
+    await index[Symbol.asyncDispose]()
+    await redis[Symbol.asyncDispose]()
+  })
+
+  it('goes on with a run whose end a failover took from its log, and tells of one whose log it took that it is gone', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const there = await place.node(async () => succeeded())
+    const [unended, lost] = [await here.runs.start(anyRun(1), never), await here.runs.start(anyRun(1), never)]
+    await here.kill()
+    const redis = place.redis
+    await using index = new RedisRunIndex({ redis, prefix: place.prefix, name: 'worker' })
+    const ended = { at: Date.now() - 30_000, status: 'succeeded' } as const
+    for (const { id, record } of [unended, lost]) {
+      await index.end({ runId: id, record: { ...record, ended } })
+    }
+    await place.store.drop(`run:${lost.id}`)
+    await expect((await there.runs.find(lost.id)).openLog()).rejects.toMatchObject({ code: 'run_gone' })
+    const reader = await (await there.runs.find(unended.id)).openLog()
+    await there.recover()
+    await there.runs.sweep()
+    await expect.poll(() => reader.closed, { timeout: 15_000 }).toBe(true)
+    expect(await typesOf(reader)).toEqual(['complete'])
+    expect((await there.runs.find(unended.id)).status).toBe('succeeded')
+  }, 30_000)
+
+  it('finds what is held for a run that waits no more, and of which it has heard nothing', async () => {
+    await using place = await newPlace()
+    const quota = new LocalUserQuota({ maxHolds: 1 })
+    const here = await place.node(never, { quota })
+    const waiting = await here.runs.submit(anywhere, never)
+    expect([here.runs.queuedCount, await here.runs.faults()]).toEqual([1, []])
+    await place.store.drop(`run:${waiting.id}`)
+    const [fault] = await here.runs.faults()
+    expect(fault).toMatchObject({ kind: 'leaked_hold', id: `ann ${waiting.id}` })
+    await fault?.correct()
+    expect([here.runs.queuedCount, await here.runs.faults(), [...quota.held()]]).toEqual([0, [], []])
+  })
+
   it('counts a run that waits for a node at the one that accepted it, and no longer', async () => {
     await using place = await newPlace()
     const quotas = [new LocalUserQuota({ maxHolds: 1 }), new LocalUserQuota({ maxHolds: 1 })] as const
@@ -154,6 +256,27 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     await here.runs.cancel(own)
   })
 
+  it('says of a run whose log is not there that it cannot be told yet, where Redis is back for a moment only', async () => {
+    await using place = await newPlace()
+    const here = await place.node(async () => succeeded())
+    await here.recover()
+    const ended = await here.runs.start(anyRun(), async () => succeeded())
+    const held = heldWork()
+    const going = await here.runs.start(anyRun(), held.work)
+    await ended.ended
+    const there = await place.node(never)
+    for (const { id } of [ended, going]) await place.store.drop(`run:${id}`)
+    const reading = async () => (await there.runs.find(ended.id)).openLog()
+    await expect(reading()).rejects.toMatchObject({ code: 'run_gone' })
+    await place.redis.call((redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'), {
+      again: true,
+    })
+    const unsure = { timeout: 4_000 }
+    await vi.waitFor(() => expect(reading()).rejects.toBeInstanceOf(UnsureRunError), unsure)
+    await expect(there.runs.find(going.id)).rejects.toBeInstanceOf(UnsureRunError)
+    held.end(succeeded())
+  })
+
   it('leaves a run to another node where that has what it takes, and this one has not', async () => {
     await using place = await newPlace()
     const here = await place.node(never)
@@ -161,15 +284,40 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
       throw new RunElsewhereError('no such handler here')
     })
     const accepted = await here.runs.submit(anywhere, never)
-    const held = heldWork()
-    const there = await place.node(held.work)
-    await there.recover()
-    const run = await held.begun
-    expect(run.id).toBe(accepted.id)
-    held.end(succeeded())
-    await run.ended
-    expect(await typesOf(run.log)).toEqual(['complete'])
+    await isDoneElsewhere(place, accepted.id)
     expect(here.errors).toEqual([])
+  })
+
+  it('leaves a run to another node where it began to stop while it was taking it', async () => {
+    await using place = await newPlace()
+    const taking = Promise.withResolvers<void>()
+    const goOn = Promise.withResolvers<void>()
+    let isFirst = true
+    storeWith(place.store, (log) => {
+      const appendOnce = log.appendOnce.bind(log)
+      log.appendOnce = async (batch: readonly Append[], once: OnceKey) => {
+        const claims = once.key.startsWith('epoch:') && isFirst
+        if (claims) {
+          isFirst = false
+          taking.resolve()
+          await goOn.promise
+        }
+        return appendOnce(batch, once)
+      }
+    })
+    let begunHere = false
+    const here = await place.node(async () => {
+      begunHere = true
+      return succeeded()
+    })
+    await here.recover()
+    const accepted = await here.runs.submit(anywhere, never)
+    await taking.promise
+    // Once this is over, what the work would need is closed.
+    await here.runs.close()
+    goOn.resolve()
+    await isDoneElsewhere(place, accepted.id)
+    expect([begunHere, here.runs.size, here.errors]).toEqual([false, 0, []])
   })
 
   it('cancels what another node executes, and what waits for one', async () => {
@@ -226,7 +374,9 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
       const begun = Promise.withResolvers<void>()
       const node = await place.node(
         async (run) => {
-          const past = run.resumed ? await readRunPast(run.log) : undefined
+          const past = run.resumed
+            ? await readRunPast(run.log, { clock: systemClock, end: run.suspended })
+            : undefined
           const tasks = [survivable, deadly]
           const board = new TaskBoard(run, tasks, { clock: systemClock, maxEventBytes: 131_072, past })
           if (run.signal.aborted) return board.finish()
@@ -280,6 +430,111 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     expect(started.filter(({ replayed }) => !replayed)).toHaveLength(1)
     const refused = nodes[1].runs.startOnce({ ...once, fingerprint: 'g' }, anywhere, never)
     await expect(refused).rejects.toMatchObject({ code: 'idempotency_conflict' })
+  })
+
+  it('goes on with what was prepared for a key by a node that was killed before it had accepted the run', async () => {
+    await using place = await newPlace()
+    const { claims } = runIndexKeys(place.prefix, 'worker')
+    const [dead, next] = [await place.node(untilStopped), await place.node(untilStopped)]
+    const once = { key: randomUUID(), fingerprint: 'f', windowMs: 60_000 }
+    const preparing = Promise.withResolvers<Run>()
+    const options = { ...anyRun(1), request: { a: 1 } }
+    const prepare = (run: Run) => {
+      preparing.resolve(run)
+      return new Promise<void>(() => undefined)
+    }
+    void dead.runs.startOnce(once, { ...options, prepare }, never)
+    const { id } = await preparing.promise
+    const prepared: string[] = []
+    const again = next.runs.startOnce(
+      once,
+      { ...options, prepare: async ({ preparedAs }) => void prepared.push(preparedAs) },
+      untilStopped,
+    )
+    await dead.kill()
+    // As when its time is over.
+    await place.redis.call((client) => client.zadd(claims, 1, id))
+    const { run } = await again
+    expect(run.id).not.toBe(id)
+    expect(prepared).toEqual([id])
+    // Also for who takes it over.
+    const held = heldWork()
+    const third = await place.node(held.work)
+    await next.kill()
+    await third.recover()
+    const taken = await held.begun
+    expect([taken.id, taken.preparedAs]).toEqual([run.id, id])
+    held.end(succeeded())
+    await taken.ended
+  }, 30_000)
+
+  it('keeps what was prepared for who asks again with the key, and ends it where there is none', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const abandoned: string[] = []
+    const prepared: string[] = []
+    const options = {
+      ...anyRun(1),
+      prepare: async ({ preparedAs }: Run) => {
+        prepared.push(preparedAs)
+        if (prepared.length < 3) throw new Error('it is not accepted after all')
+      },
+      abandon: async () => void abandoned.push('ended'),
+    }
+    await expect(here.runs.start(options, never)).rejects.toThrow('after all')
+    expect(abandoned).toEqual(['ended'])
+    const once = { key: randomUUID(), fingerprint: 'f', windowMs: 60_000 }
+    await expect(here.runs.startOnce(once, options, never)).rejects.toThrow('after all')
+    expect(abandoned).toEqual(['ended'])
+    const { run } = await here.runs.startOnce(once, options, never)
+    expect(prepared).toEqual([expect.any(String), prepared[1], prepared[1]])
+    expect(run.id).not.toBe(prepared[1])
+  })
+
+  it('begins a run once that was queued, where its node heard no answer to that', async () => {
+    await using place = await newPlace()
+    const held = heldWork()
+    const there = await place.node(held.work)
+    await there.recover()
+    const here = await place.node(never)
+    const add = here.queue.add.bind(here.queue)
+    here.queue.add = async (run) => {
+      await add(run)
+      await held.begun
+      throw new StoreUnavailableError('the answer was lost')
+    }
+    const once = { key: randomUUID(), fingerprint: 'f', windowMs: 60_000 }
+    const { run, replayed } = await here.runs.startOnce(once, anywhere, never)
+    expect(replayed).toBe(false)
+    expect(here.errors).toMatchObject([{ message: expect.stringContaining('the answer was lost') }])
+    expect((await there.runs.startOnce(once, anywhere, never)).run.id).toBe(run.id)
+    expect((await held.begun).id).toBe(run.id)
+    held.end(succeeded())
+    await until(() => there.runs.runningCount === 0)
+    expect((await there.runs.list()).runs).toMatchObject([{ runId: run.id, status: 'succeeded' }])
+  })
+
+  it('leaves a run to who has taken it meanwhile, where it was frozen before it held it', async () => {
+    await using place = await newPlace()
+    const held = heldWork()
+    const there = await place.node(held.work)
+    await there.recover()
+    const here = await place.node(never)
+    const hold = here.queue.hold.bind(here.queue)
+    here.queue.hold = async (run, execute) => {
+      // As who finds that nobody has it.
+      await there.queue.add(run)
+      await held.begun
+      await hold(run, execute)
+    }
+    const run = await here.runs.submit(anyRun(1), never)
+    expect(run.status).toBe('running')
+    const release = run.hold()
+    held.end(succeeded())
+    await run.ended
+    release()
+    expect((await here.runs.find(run.id)).status).toBe('succeeded')
+    expect([here.runs.size, here.runs.runningCount]).toEqual([0, 0])
   })
 
   it('queues again what the queue has lost', async () => {

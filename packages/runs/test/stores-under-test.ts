@@ -24,6 +24,7 @@ async function memoryDisk(clock: Clock): Promise<Disk> {
     open: (name, options) => memory.open(name, options),
     drop: (name) => memory.drop(name),
     trim: () => memory.trim(),
+    find: (name) => memory.find(name),
     list: (options) => memory.list(options),
     close: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,

@@ -27,7 +27,7 @@ async function openStore(url: string) {
 async function openRun(store: EventStore, epoch: number): Promise<OwnedRun> {
   const retention = () => ({ maxEvents: 100, maxAgeMs: Number.POSITIVE_INFINITY })
   const log = await store.open('run:run_1', { runId: 'run_1', retention })
-  const record = newRecord(anyRun(), 0, undefined, epoch)
+  const record = newRecord(anyRun(), 0, undefined, { epoch })
   const run = new OwnedRun({
     runId: 'run_1',
     record,

@@ -29,7 +29,7 @@ async function resume(
   clock.advance(60_000)
   await using again = await openRuns({ clock, store, maxEvents })
   const work = async (resumed: Run) => {
-    const past = await readRunPast(resumed.log)
+    const past = await readRunPast(resumed.log, { clock, end: resumed.suspended })
     const next = new TaskBoard(resumed, TASKS, { clock, maxEventBytes, past })
     await second(next, resumed, clock)
     return finish ? next.finish() : never(resumed)

@@ -54,6 +54,14 @@ describeWithRedis('RedisRateStore', (server) => {
     await redis.call((client) => client.set(`${prefix}:rate:{ann}`, 7))
     expect(await count('ann')).toEqual({ current: 8, ttl: 60_000 })
   })
+
+  test('ends a count with its window also where the clock of Redis was set back since', async () => {
+    const prefix = server.prefix()
+    const { redis, count } = await openNode(server.url, prefix)
+    await redis.call((client) => client.set(`${prefix}:rate:{ann}`, 7, 'PX', 3_600_000))
+    expect(await count('ann')).toEqual({ current: 8, ttl: 60_000 })
+    expect(await redis.call((client) => client.pttl(`${prefix}:rate:{ann}`))).toBeLessThanOrEqual(60_000)
+  })
 })
 
 describeWithRedisServers('RedisRateStore, when Redis goes away,', () => {

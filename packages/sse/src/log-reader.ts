@@ -36,6 +36,8 @@ export class LogReader {
   readonly #place: ReaderPlace
   #state: 'replaying' | 'live' | 'stopped' = 'replaying'
   #completed = false
+  // Of the node where it reads, as it has not been told what waits there.
+  #isAhead = false
   #replay: LogReplay | undefined
 
   constructor(options: LogReaderOptions) {
@@ -45,10 +47,8 @@ export class LogReader {
 
   /** Everything up to here has been sent to it, or is not for it. */
   get position(): Position {
-    const { head } = this.#options.log
-    const { position } = this.#place
     // It may have come with a cursor that the log has not got to yet.
-    return this.#state === 'live' && head.n >= position.n ? head : position
+    return this.#state === 'live' && !this.#isFurther ? this.#options.log.head : this.#place.position
   }
 
   /** What it comes back with from here. */
@@ -130,7 +130,7 @@ export class LogReader {
 
   #offerProvisional(entry: LogEntry): boolean {
     const { stream, form } = this.#options
-    if (this.#place.sent.has(entry)) return false
+    if (this.#place.sent.has(entry) || this.#leavesToLog(entry)) return false
     const frame = entryFrame(entry, form)
     if (!this.#hasRoomFor(entry, frame.byteLength)) {
       if (entry.event.priority === 'low') this.drop()
@@ -139,6 +139,23 @@ export class LogReader {
     }
     this.#place.sendProvisional(entry, frame, this.position)
     return true
+  }
+
+  /**
+   * Who was further elsewhere than this node is, or was when it came, may have had it at its place. Then he is sent nothing
+   * before its place until all that waits now has one: a cursor can say from where to where he has what waited, and not that
+   * some is missing.
+   */
+  #leavesToLog(entry: LogEntry): boolean {
+    const { log } = this.#options
+    if (this.#isFurther || isBehind(entry.position, this.#place.position)) this.#isAhead = true
+    else if (this.#isAhead) this.#isAhead = log.provisional?.some((other) => other !== entry) === true
+    return this.#isAhead
+  }
+
+  /** Than this node. */
+  get #isFurther(): boolean {
+    return isBehind(this.#options.log.head, this.#place.position)
   }
 
   #accepts(entry: LogEntry): boolean {
@@ -209,4 +226,9 @@ export class LogReader {
 /** A log of our own that cannot be read now; any other is somebody else's. */
 export function isStoreTrouble(error: unknown): boolean {
   return error instanceof ProblemError && error.code === 'store_unavailable'
+}
+
+/** Also by the time alone, where what a node has at that number is lost, and it does not know yet. */
+function isBehind(a: Position, b: Position): boolean {
+  return a.n < b.n || a.ms < b.ms
 }

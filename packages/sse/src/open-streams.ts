@@ -1,19 +1,9 @@
-import type { ConsistencyFault, DisconnectReason } from '@tributary/protocol'
+import type { ConsistencyFault, DisconnectReason, StreamTotals } from '@tributary/protocol'
 import type { LogStream } from './log-stream.ts'
 import type { StreamSlot } from './stream-admission.ts'
 import type { StreamCredential } from './stream-credential.ts'
 import { streamFaults } from './stream-faults.ts'
 import { StreamTimer, type StreamTimerOptions } from './stream-timer.ts'
-
-/** What all streams hold now, and have sent since the start. */
-export interface StreamTotals {
-  readonly open: number
-  readonly events: number
-  readonly bytes: number
-  /** Bytes that wait for readers: of all, and of the one with the most. */
-  readonly pendingBytes: number
-  readonly maxPendingBytes: number
-}
 
 /** What is held for a stream as long as it is open. */
 export interface HeldForStream {

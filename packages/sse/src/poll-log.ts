@@ -42,6 +42,10 @@ export interface PollOptions {
   readonly tail?: ReadableLog['tail']
 }
 
+interface Flag {
+  is: boolean
+}
+
 /**
  * Reads a page of a log after a cursor. Where there is nothing yet it waits for the first event, until its time
  * is over, the log ends, or whoever asked goes away.
@@ -58,7 +62,25 @@ export async function pollLog(options: PollOptions): Promise<PollPage> {
   }
 }
 
+/** Where the log is rewound on the way, what was read may be of what it was: it is read anew, without waiting for more. */
 async function readPage(options: PollOptions): Promise<PollPage> {
+  const rewound = { is: false }
+  const unrewind = options.log.onRewind(() => {
+    rewound.is = true
+  })
+  try {
+    let page = await locateAndRead(options, rewound)
+    while (rewound.is) {
+      rewound.is = false
+      page = await locateAndRead({ ...options, waitMs: 0 }, rewound)
+    }
+    return page
+  } finally {
+    unrewind()
+  }
+}
+
+async function locateAndRead(options: PollOptions, rewound: Readonly<Flag>): Promise<PollPage> {
   const { log, cursor, cursorText, startAt, topics, waitMs = 0, naming = DEFAULT_FORM.naming } = options
   const start = cursor === undefined ? undefined : await log.locate(cursor, topics)
   const reader = new PageReader({
@@ -75,14 +97,15 @@ async function readPage(options: PollOptions): Promise<PollPage> {
   const answersAtOnce = cursor === undefined && startAt === 'head'
   if (!answersAtOnce) {
     await reader.read()
-    if (waitMs > 0 && reader.isEmpty) await waitForMore(reader, options, waitMs)
+    if (waitMs > 0 && reader.isEmpty && !rewound.is) await waitForMore(reader, options, rewound)
   }
   return new PollPage({ ...reader.page(), naming })
 }
 
-async function waitForMore(reader: PageReader, options: PollOptions, waitMs: number): Promise<void> {
-  const { log, clock, signal, waiting, credential, tail = (listener) => log.tail(listener) } = options
-  const over = { is: signal?.aborted === true }
+async function waitForMore(reader: PageReader, options: PollOptions, rewound: Readonly<Flag>): Promise<void> {
+  const { log, clock, signal, waitMs = 0, waiting, credential } = options
+  const { tail = (listener: (entry: LogEntry) => void) => log.tail(listener) } = options
+  const over: Flag = { is: signal?.aborted === true }
   let wake: () => void = () => undefined
   const end = () => {
     over.is = true
@@ -94,7 +117,6 @@ async function waitForMore(reader: PageReader, options: PollOptions, waitMs: num
   const untail = tail((entry) => {
     if (reader.concerns(entry)) wake()
   })
-  // It is answered with the cursor that it has: what has become of that it is told when it comes with it.
   const unrewind = log.onRewind(end)
   try {
     while (!over.is && reader.isEmpty) {
@@ -104,7 +126,7 @@ async function waitForMore(reader: PageReader, options: PollOptions, waitMs: num
       if (!reader.isAtHead) wake()
       await woken.promise
       // The last time too: what was for others moves the cursor on.
-      if (signal?.aborted !== true) await reader.read()
+      if (signal?.aborted !== true && !rewound.is) await reader.read()
     }
   } finally {
     untail()

@@ -4,7 +4,7 @@ import { type Cursor, formatOrigin, type Origin, parseOrigin } from '@tributary/
 /** Nodes whose marks a cursor carries at most; of one more the oldest is given up. */
 const MAX_NODES = 4
 /** Keys whose marks it carries at most, with the same end. */
-const MAX_KEYS = 12
+const MAX_KEYS = 32
 
 /** From which to which of its own. */
 interface Sent {

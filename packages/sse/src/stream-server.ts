@@ -1,8 +1,13 @@
-import { type ConsistencyFault, type DisconnectReason, ProblemError } from '@tributary/protocol'
+import {
+  type ConsistencyFault,
+  type DisconnectReason,
+  ProblemError,
+  type StreamTotals,
+} from '@tributary/protocol'
 import { LocalUserQuota } from '@tributary/quota'
 import { HeartbeatFrames } from './heartbeat-frames.ts'
 import type { LogStream, ServeOptions } from './log-stream.ts'
-import { OpenStreams, type StreamTotals } from './open-streams.ts'
+import { OpenStreams } from './open-streams.ts'
 import { placeFaults } from './place-faults.ts'
 import { type PollOptions, pollLog } from './poll-log.ts'
 import type { PollPage } from './poll-page.ts'

@@ -75,19 +75,46 @@ describe('a log that turns out to have lost what was sent', () => {
     ])
   })
 
-  it('ends the wait of a poll, which is told at its next', async () => {
+  it('is told to a poll that waits, and not read on in as if it were the old one', async () => {
     await using t = await losing()
     const [entry] = await append(t.own, [1])
     const cursorText = entry?.event.id ?? ''
     const cursor = { kind: 'event', ms: entry?.position.ms ?? 0, n: 1 } as const
-    const poll = () => t.streams.poll({ log: t.log, cursor, cursorText, startAt: 'head', waitMs: TIMEOUT_MS })
-    const waiting = poll()
+    const waiting = t.streams.poll({
+      log: t.log,
+      cursor,
+      cursorText,
+      startAt: 'head',
+      waitMs: TIMEOUT_MS,
+    })
     for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate)
     t.clock.advance(100)
-    await t.lose('a')
-    expect(await waiting).toMatchObject({ entries: [], gap: undefined, cursor: cursorText })
-    const next = await poll()
-    expect(next.gap).toMatchObject({ from: cursorText, reason: 'log_lost' })
-    expect(next.events.map(({ data }) => data)).toEqual(['a'])
+    await t.lose('a', 'b')
+    const page = await waiting
+    expect(page.gap).toMatchObject({ from: cursorText, reason: 'log_lost' })
+    expect(page.events.map(({ data }) => data)).toEqual(['a', 'b'])
+  })
+
+  it('is told to a poll that is reading, which gives out nothing of it before', async () => {
+    await using t = await losing()
+    const [first] = await append(t.own, [1, 2])
+    const cursorText = first?.event.id ?? ''
+    const cursor = { kind: 'event', ms: first?.position.ms ?? 0, n: 1 } as const
+    const held = Promise.withResolvers<void>()
+    const log = {
+      ...t.log,
+      async read(afterN: number) {
+        await held.promise
+        return t.log.read(afterN)
+      },
+    }
+    Object.defineProperty(log, 'head', { get: () => t.log.head })
+    const polling = t.streams.poll({ log, cursor, cursorText, startAt: 'head' })
+    t.clock.advance(100)
+    await t.lose('a', 'b')
+    held.resolve()
+    const page = await polling
+    expect(page.gap).toMatchObject({ from: cursorText, reason: 'log_lost' })
+    expect(page.events.map(({ data }) => data)).toEqual(['a', 'b'])
   })
 })

@@ -2,7 +2,7 @@ import type { RunEventsQuery } from '@tributary/protocol'
 import { principalOf } from '@tributary/service'
 import type { FastifyReply } from 'fastify'
 import type { Deps } from '../deps.ts'
-import { ownRun } from './run-stream.ts'
+import { withRun } from './run-stream.ts'
 
 /**
  * Answers with a page of a run's events. One of a worker's run is asked of the worker, who alone knows what there is
@@ -15,17 +15,18 @@ export async function replyWithRunPage(
   deps: Deps,
 ): Promise<FastifyReply> {
   const asker = principalOf(reply.request)
-  const run = await ownRun(runId, asker, deps)
-  if (run === undefined) {
-    const { headers, body } = await deps.remoteRuns.page(runId, asker, {
-      query: withinToken(query, asker.expiresAt, deps),
-      lastEventId: lastEventIdOf(reply),
-    })
-    // It may have been while the worker waited.
-    deps.revocations.check(asker)
-    return reply.headers(headers).send(body)
-  }
-  return deps.runReplies.page(reply, run, query)
+  return withRun(runId, asker, deps, {
+    own: (run) => deps.runReplies.page(reply, run, query),
+    other: async () => {
+      const { headers, body } = await deps.remoteRuns.page(runId, asker, {
+        query: withinToken(query, asker.expiresAt, deps),
+        lastEventId: lastEventIdOf(reply),
+      })
+      // It may have been while the worker waited.
+      deps.revocations.check(asker)
+      return reply.headers(headers).send(body)
+    },
+  })
 }
 
 /** A poll waits no longer than its token counts. */

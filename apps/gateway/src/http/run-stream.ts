@@ -1,5 +1,5 @@
 import { type Naming, ProblemError, type StreamQuery } from '@tributary/protocol'
-import type { KnownRun } from '@tributary/runs'
+import { type KnownRun, UnsureRunError } from '@tributary/runs'
 import { type Asker, checkOwner, prefersJson, principalOf, replyAccepted } from '@tributary/service'
 import type { LogStream } from '@tributary/sse'
 import { type RunStreamOptions, refuseStream, replyCursor, startOrResume } from '@tributary/sse/fastify'
@@ -11,18 +11,38 @@ import type { ReadableRun, StartedRun } from '../relay/relays.ts'
 const DRAIN_RETRY_AFTER_S = 2
 
 /**
- * This gateway's own run of an id, for who may read it; `undefined` where it has none, and a worker may.
+ * What is done with a run of an id, for who may read it: with one of this gateway by `own`, with one of a worker by `other`.
+ * Where neither has it, and this gateway cannot be sure of that, it says so.
  *
- * @throws ProblemError `forbidden` where it is somebody else's; `run_gone` where it was here and is kept no longer.
+ * @throws ProblemError `forbidden` where it is somebody else's; `run_gone` where it was here and is kept no longer;
+ *   `store_unavailable`; what both throw.
  */
-export async function ownRun(
+export async function withRun<Answer>(
   runId: string,
   asker: Asker,
   { runs }: Pick<Deps, 'runs'>,
-): Promise<KnownRun | undefined> {
-  const run = await runs.find(runId).catch(orNone)
-  if (run !== undefined) checkOwner(asker, run.userId)
-  return run
+  { own, other }: WithRun<Answer>,
+): Promise<Answer> {
+  let unsure: UnsureRunError | undefined
+  const run = await runs.find(runId).catch((error: unknown) => {
+    if (!(error instanceof UnsureRunError)) return orNone(error)
+    unsure = error
+    return undefined
+  })
+  if (run !== undefined) {
+    checkOwner(asker, run.userId)
+    return own(run)
+  }
+  try {
+    return await other()
+  } catch (error) {
+    throw unsure !== undefined && isNotFound(error) ? unsure : error
+  }
+}
+
+export interface WithRun<Answer> {
+  readonly own: (run: KnownRun) => Answer | Promise<Answer>
+  readonly other: () => Promise<Answer>
 }
 
 /**
@@ -31,10 +51,13 @@ export async function ownRun(
  * @throws ProblemError `forbidden`, `run_not_found`, `run_gone`, `upstream_unavailable`.
  */
 export async function findRun(runId: string, asker: Asker, deps: Deps): Promise<ReadableRun> {
-  const run = await ownRun(runId, asker, deps)
-  if (run !== undefined) return { kind: 'own', runId, log: await run.openLog(), run }
-  const mirror = await deps.mirrors.find(runId, asker)
-  return { kind: 'mirrored', runId, log: mirror.log, mirror }
+  return withRun<ReadableRun>(runId, asker, deps, {
+    own: async (run) => ({ kind: 'own', runId, log: await run.openLog(), run }),
+    other: async () => {
+      const mirror = await deps.mirrors.find(runId, asker)
+      return { kind: 'mirrored', runId, log: mirror.log, mirror }
+    },
+  })
 }
 
 /**
@@ -148,6 +171,10 @@ function acceptedOf({ run: { runId }, status, replayed }: StartedRun) {
 }
 
 function orNone(error: unknown): undefined {
-  if (error instanceof ProblemError && error.code === 'run_not_found') return undefined
+  if (isNotFound(error)) return undefined
   throw error
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === 'run_not_found'
 }

@@ -12,7 +12,7 @@ import { cancelRun, pageOfRuns } from '@tributary/runs'
 import { type App, ownerSeenBy, prefersJson, principalOf } from '@tributary/service'
 import type { Deps } from '../deps.ts'
 import { replyWithRunPage } from './run-page.ts'
-import { findRun, ownRun, replyWithRun } from './run-stream.ts'
+import { findRun, replyWithRun, withRun } from './run-stream.ts'
 
 const tags = ['runs']
 
@@ -51,7 +51,10 @@ export function addRuns(app: App, deps: Deps): void {
     async (request) => {
       const { runId } = request.params
       const asker = principalOf(request)
-      return (await ownRun(runId, asker, deps))?.view() ?? remoteRuns.view(runId, asker)
+      return withRun(runId, asker, deps, {
+        own: (run) => run.view(),
+        other: () => remoteRuns.view(runId, asker),
+      })
     },
   )
   app.get(
@@ -97,8 +100,10 @@ export function addRuns(app: App, deps: Deps): void {
     async (request) => {
       const { runId } = request.params
       const asker = principalOf(request)
-      const own = await ownRun(runId, asker, deps)
-      return own === undefined ? remoteRuns.cancel(runId, asker) : cancelRun(own, runs, deps.clock)
+      return withRun(runId, asker, deps, {
+        own: (run) => cancelRun(run, runs, deps.clock),
+        other: () => remoteRuns.cancel(runId, asker),
+      })
     },
   )
 }

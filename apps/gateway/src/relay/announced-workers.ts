@@ -1,5 +1,6 @@
 import { type Clock, WorkerInfo } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
+import { type AnnouncedAddress, ProvenAddresses } from './proven-addresses.ts'
 import type { Worker } from './worker.ts'
 import { checkWorker } from './worker-checks.ts'
 import type { WorkerPool } from './worker-pool.ts'
@@ -25,6 +26,8 @@ export interface AnnouncedWorkersOptions {
   /** Makes a worker of an address; the second of the answer is called when it is used no more. */
   readonly connect: (url: string) => readonly [worker: Worker, release: () => void]
   readonly clock: Clock
+  /** Told once of each address that a worker announces, and at which something else answers. Default: nobody. */
+  readonly onStranger?: (url: string) => void
 }
 
 interface Announced {
@@ -49,11 +52,13 @@ export class AnnouncedWorkers implements Disposable {
   readonly #aliases = new Map<Worker, string>()
   /** Those of the configuration that did not answer. */
   readonly #silent = new Set<Worker>()
+  readonly #addresses: ProvenAddresses
   #cancel: (() => void) | undefined
   #refreshing: Promise<void> | undefined
 
   constructor(options: AnnouncedWorkersOptions) {
     this.#options = options
+    this.#addresses = new ProvenAddresses(options.onStranger ?? (() => undefined))
   }
 
   /** Looks for the first time, and from then on again and again. */
@@ -85,25 +90,24 @@ export class AnnouncedWorkers implements Disposable {
     const { pool } = this.#options
     const { listed } = pool
     const workers = new Set<Worker>()
-    for (const { url, info } of nodes) {
+    const announced: AnnouncedAddress[] = []
+    for (const { nodeId, url, info } of nodes) {
       const own = listed.find((worker) => worker.url === url)
       if (own !== undefined) this.#seen.add(own)
       const worker = own ?? this.#workerAt(url)
       worker.note(info)
       workers.add(worker)
+      if (own === undefined) announced.push({ nodeId, worker })
     }
     this.#forget(workers)
     const living = new Set(nodes.map(({ nodeId }) => nodeId))
+    const proven = await this.#addresses.of(announced, living)
     const others = listed.filter((worker) => !workers.has(worker) && !this.#seen.has(worker))
     await Promise.all(others.map((worker) => this.#identify(worker, living)))
     const isAlias = (worker: Worker) => living.has(this.#aliases.get(worker) ?? '')
     const unknown = others.filter((worker) => !isAlias(worker) && !this.#silent.has(worker))
-    const inOrder = [...workers].sort((a, b) => (a.url < b.url ? -1 : 1))
-    pool.set([
-      ...listed.filter((worker) => workers.has(worker)),
-      ...unknown,
-      ...inOrder.filter(notIn(listed)),
-    ])
+    const inOrder = [...new Set(proven.map(({ worker }) => worker))].sort((a, b) => (a.url < b.url ? -1 : 1))
+    pool.set([...listed.filter((worker) => workers.has(worker)), ...unknown, ...inOrder])
   }
 
   #workerAt(url: string): Worker {
@@ -136,10 +140,6 @@ export class AnnouncedWorkers implements Disposable {
     if (nodeId === undefined) this.#aliases.delete(worker)
     else this.#aliases.set(worker, nodeId)
   }
-}
-
-function notIn(workers: readonly Worker[]): (worker: Worker) => boolean {
-  return (worker) => !workers.includes(worker)
 }
 
 /** What a node says of itself is from outside: one that is no worker as we know them is passed over. */

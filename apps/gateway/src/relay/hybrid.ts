@@ -20,7 +20,8 @@ import {
 import pLimit from 'p-limit'
 import type { AwayNotes } from './run-readers.ts'
 import { SourceError } from './source.ts'
-import { isSuspended, type RecordedSource, stopSignal } from './source-run.ts'
+import type { RecordedSource } from './source-record.ts'
+import { isSuspended, stopSignal } from './source-run.ts'
 
 /** The `source` of what each side does. */
 const LOCAL = 'gateway'
@@ -54,8 +55,8 @@ export async function runHybrid(
   remote: RecordedSource | undefined,
   services: HybridServices,
 ): Promise<RunOutcome | undefined> {
-  const past = run.resumed ? await readRunPast(run.log) : undefined
   const { clock, maxEventBytes } = services
+  const past = run.resumed ? await readRunPast(run.log, { clock, end: run.suspended }) : undefined
   const tasks = [
     ...plan.local.map(({ id, name }) => ({ id, name, source: LOCAL })),
     ...plan.remote.map(({ id, name }) => ({ id, name, source: REMOTE })),

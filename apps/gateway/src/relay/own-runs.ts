@@ -27,16 +27,17 @@ import { planHybrid } from './hybrid-plan.ts'
 import { type AwayNotes, RunReaders } from './run-readers.ts'
 import { followAway, SharedAway } from './shared-away.ts'
 import type { SourceBuilder } from './source-builder.ts'
-import { type RecordedSource, readSources } from './source-run.ts'
+import type { RecordedSource } from './source-record.ts'
+import { readSources } from './source-run.ts'
 import { mergeSpecs, relaySpec, type SourceSpec, tasksOf } from './source-spec.ts'
 
 /** A run of this gateway that can be started. */
 export interface OwnRun {
-  readonly start: Omit<StartOptions, 'userId' | 'prepare'>
+  readonly start: Omit<StartOptions, 'userId' | 'prepare' | 'abandon'>
   /** Begins what has to be there before the run is accepted. @throws ProblemError */
   readonly prepare: (run: Run) => Promise<void>
   readonly work: RunWork
-  /** Ends what was begun for it elsewhere, where it was not accepted after all. */
+  /** Ends what was begun for it elsewhere, where it was not accepted after all and nobody goes on with it. */
   readonly abandon: () => Promise<void>
 }
 
@@ -158,7 +159,7 @@ export class OwnRuns {
   /** Gives the tasks that had begun their final states, and fails the run. */
   async #fail(run: Run, error: unknown): Promise<never> {
     const { clock, maxEventBytes } = this.#options
-    const past = await readRunPast(run.log)
+    const past = await readRunPast(run.log, { clock, end: run.suspended })
     const tasks = [...past.tasks.keys()].map((id) => ({ id, name: id, source: 'gateway' }))
     // Kept by the run, which settles them.
     if (tasks.length > 0) new TaskBoard(run, tasks, { clock, maxEventBytes, past, tagSource: true })

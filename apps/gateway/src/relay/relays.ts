@@ -125,22 +125,16 @@ export class Relays {
     return { run: readable(mirrors.of(runId, worker)), status, replayed }
   }
 
-  /** Starts a run of this gateway. What was begun for it elsewhere ends where it cannot be. */
+  /** Starts a run of this gateway. */
   async #own(own: OwnRun, { userId, idempotencyKey }: Asked): Promise<StartedRun> {
     const { runs, onceWindowMs } = this.#options
-    const { prepare, work } = own
-    const start = { ...own.start, userId, prepare }
-    try {
-      if (idempotencyKey === undefined) return await ownRun(await runs.start(start, work), false)
-      const fingerprint = hashOf(own.start.kind, JSON.stringify(own.start.request))
-      const once = { key: scopedKey(userId, idempotencyKey), fingerprint, windowMs: onceWindowMs }
-      const { run, replayed } = await runs.startOnce(once, start, work)
-      return await ownRun(run, replayed)
-    } catch (error) {
-      // Not awaited: a worker that is away would keep whoever asked waiting.
-      void own.abandon()
-      throw error
-    }
+    const { prepare, abandon, work } = own
+    const start = { ...own.start, userId, prepare, abandon }
+    if (idempotencyKey === undefined) return ownRun(await runs.submit(start, work), false)
+    const fingerprint = hashOf(own.start.kind, JSON.stringify(own.start.request))
+    const once = { key: scopedKey(userId, idempotencyKey), fingerprint, windowMs: onceWindowMs }
+    const { run, replayed } = await runs.startOnce(once, start, work)
+    return ownRun(run, replayed)
   }
 }
 

@@ -2,7 +2,7 @@ import { TaskFailure } from '@tributary/protocol'
 import type { Attributes, Run } from '@tributary/runs'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import type { SourceProgress } from './source.ts'
+import type { Source, SourceProgress } from './source.ts'
 
 /** Longer ids are not kept: no server could be asked for them, because they would not fit into a header. */
 const MAX_CURSOR_CHARS = 4_096
@@ -14,6 +14,12 @@ export type SourcePlace = Static<typeof SourcePlace>
 /** How a source ended: well, or with a failure. */
 export const SourceEnd = Type.Object({ failure: Type.Optional(TaskFailure) })
 export type SourceEnd = Static<typeof SourceEnd>
+
+/** A source of a run, and what is stored of it. */
+export interface RecordedSource {
+  readonly source: Source
+  readonly record: SourceRecord
+}
 
 /**
  * What is stored of a source beside the events of its run, so that after a restart it is resumed where it was: each
@@ -29,7 +35,7 @@ export class SourceRecord implements SourceProgress {
 
   /** @param index of the source among those of its run. */
   constructor(run: Run, index: number) {
-    this.key = `${run.id}.${index}`
+    this.key = `${run.preparedAs}.${index}`
     this.#run = run
     this.#prefix = `source.${index}`
     this.#at = run.attribute(`${this.#prefix}.at`)

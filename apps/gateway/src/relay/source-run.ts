@@ -1,24 +1,12 @@
-import {
-  COMPLETE,
-  faultOf,
-  isTaskErrorCode,
-  type NewEvent,
-  type RunEvents,
-  type TaskFailure,
-} from '@tributary/protocol'
+import { COMPLETE, type NewEvent, type RunEvents } from '@tributary/protocol'
 import { type Attributes, type Run, RunAbort, type RunOutcome } from '@tributary/runs'
 import type { AwayNotes } from './run-readers.ts'
 import { type Source, SourceError, type SourceEvent } from './source.ts'
-import type { SourceEnd, SourceRecord } from './source-record.ts'
+import { SourceEnds } from './source-ends.ts'
+import type { RecordedSource, SourceRecord } from './source-record.ts'
 
 /** While so many bytes of a source are on their way into the log, no more of it is read. */
 const MAX_APPENDING_BYTES = 1_048_576
-
-/** A source of a run, and what is stored of it. */
-export interface RecordedSource {
-  readonly source: Source
-  readonly record: SourceRecord
-}
 
 export interface ReadSourcesOptions {
   readonly maxEventBytes: number
@@ -35,29 +23,19 @@ export async function readSources(
   sources: readonly RecordedSource[],
   options: ReadSourcesOptions,
 ): Promise<RunOutcome | undefined> {
-  const errors: TaskFailure[] = []
-  let successCount = 0
-  const ends = await Promise.all(
-    sources.map(async (each) => {
-      // What an earlier process read to its end is not read again.
-      const end = each.record.end ?? (await readSource(each, run, options))
-      if (end === undefined) return undefined
-      if (end.failure === undefined) successCount += 1
-      else errors.push(end.failure)
-      run.count({ successCount, errorCount: errors.length })
-      return end
-    }),
-  )
-  if (ends.includes(undefined)) return undefined
-  return { totalTasks: sources.length, successCount, errorCount: errors.length, errors }
+  const ends = new SourceEnds(run, sources)
+  const read = await Promise.all(sources.map((each) => readSource(each, run, { ...options, ends })))
+  return read.includes(false) ? undefined : ends.outcome
 }
 
-/** Reads one source to its end. Answers `undefined` where it is to be gone on with after a restart. */
+/** Reads one source to its end. Answers `false` where it is to be gone on with after a restart. */
 async function readSource(
   { source, record }: RecordedSource,
   run: Run,
-  { maxEventBytes, readers }: ReadSourcesOptions,
-): Promise<SourceEnd | undefined> {
+  { maxEventBytes, readers, ends }: ReadSourcesOptions & { readonly ends: SourceEnds },
+): Promise<boolean> {
+  // What an earlier process read to its end is not read again.
+  if (ends.has(source)) return true
   const { name } = source
   const appends = new Appends()
   const stop = stopSignal(run, source)
@@ -74,22 +52,21 @@ async function readSource(
       if (failure !== undefined) throw failure
     }
     await appends.all()
-    await run.emit('source_complete', completed, record.ended({}))
-    return {}
+    await ends.complete(source, completed)
   } catch (error) {
-    if (isSuspended(run)) return undefined
+    if (isSuspended(run)) return false
     // Not awaited: a cancel is told at once, however long the other side takes over it.
     if (run.signal.aborted) void source.cancel().catch(() => undefined)
-    const { code, message } = run.signal.aborted
-      ? new SourceError(run.signal.reason.code, run.signal.reason.message, error)
-      : SourceError.from(error)
-    const failure = { taskId: name, error: message, code: taskCode(code) }
-    const told = { source: name, error: message, code, ...faultOf(code) }
-    await run.emit('source_error', told, record.ended({ failure }))
-    return { failure }
+    await ends.fail(
+      source,
+      run.signal.aborted
+        ? new SourceError(run.signal.reason.code, run.signal.reason.message, error)
+        : SourceError.from(error),
+    )
   } finally {
     stop.release()
   }
+  return true
 }
 
 /** Aborted when the run is to stop, and when it is drained, unless its source could not be gone on with after that. */
@@ -186,9 +163,4 @@ function objectOf(data: unknown): Record<string, unknown> {
 
 function isObject(data: unknown): data is Record<string, unknown> {
   return typeof data === 'object' && data !== null && !Array.isArray(data)
-}
-
-/** A source counts as a task of its run; a failure that is no task's is one of its upstream. */
-function taskCode(code: SourceError['code']): TaskFailure['code'] {
-  return isTaskErrorCode(code) ? code : 'task_failed'
 }

@@ -1,6 +1,6 @@
 import { type Clock, HealthAnswer, type UpstreamView } from '@tributary/protocol'
 import { Compile } from 'typebox/compile'
-import type { Worker } from './worker.ts'
+import { isAway, type Worker } from './worker.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
 const healthAnswer = Compile(HealthAnswer)
@@ -16,6 +16,8 @@ type Answer = Pick<UpstreamView, 'state' | 'tookMs'>
 export interface WorkerCheck extends Answer {
   /** Of its process, where it is one of a cluster. */
   readonly nodeId?: string
+  /** Whether something answers there that is no worker. Default: no. */
+  readonly isStranger?: boolean
 }
 
 interface Checked extends WorkerCheck {
@@ -43,7 +45,7 @@ export class WorkerChecks {
       this.#asking = Promise.all(this.#pool.workers.map(check))
     }
     const checked = await this.#asking
-    return checked.map(({ worker, nodeId: _, ...answer }, index) => ({
+    return checked.map(({ worker, nodeId: _, isStranger: __, ...answer }, index) => ({
       name: `worker-${index + 1}`,
       url: worker.url,
       streams: worker.load,
@@ -58,12 +60,12 @@ export async function checkWorker(worker: Worker): Promise<WorkerCheck> {
   try {
     const { body } = await worker.request('/healthz', { timeoutMs: CHECK_TIMEOUT_MS })
     const answer: unknown = JSON.parse(new TextDecoder().decode(body))
-    if (!healthAnswer.Check(answer)) return { state: 'down' }
+    if (!healthAnswer.Check(answer)) return { state: 'down', isStranger: true }
     const state = answer.status === 'ok' ? 'up' : answer.status
     const { nodeId } = answer
     const tookMs = Math.round(performance.now() - beganMs)
     return { state, tookMs, ...(nodeId === undefined ? {} : { nodeId }) }
-  } catch {
-    return { state: 'down' }
+  } catch (error) {
+    return isAway(error) ? { state: 'down' } : { state: 'down', isStranger: true }
   }
 }

@@ -76,7 +76,8 @@ export class WorkerRunSource implements Source {
       for (const off of offs) off()
       signal.removeEventListener('abort', ready)
       onAway(undefined)
-      await this.#release()
+      // Not awaited: a worker that is being asked may say nothing for long.
+      void this.#release()
     }
   }
 
@@ -93,14 +94,15 @@ export class WorkerRunSource implements Source {
 
   async #patiently(signal: AbortSignal, onAway: SourceReading['onAway']): Promise<HeldMirror> {
     const { clock, giveUpMs } = this.#options
-    const since = clock.now()
+    const [since, beganMs] = [clock.now(), clock.elapsed()]
     for (;;) {
       try {
-        return await this.#hold()
+        return await unlessAborted(this.#hold(), signal)
       } catch (error) {
+        signal.throwIfAborted()
         const isAway = error instanceof ProblemError && error.retryable
         if (!this.#patient || !isAway) throw error
-        if (clock.now() - since >= giveUpMs)
+        if (clock.elapsed() - beganMs >= giveUpMs)
           throw new SourceError('worker_lost', 'The worker stayed away', error)
         this.#held = undefined
         onAway(since)
@@ -127,6 +129,19 @@ interface HeldMirror {
 function lost({ failure }: RunMirror): SourceError {
   if (failure !== undefined && failure.code !== 'upstream_unavailable') return SourceError.from(failure)
   return new SourceError('worker_lost', 'The worker stayed away', failure)
+}
+
+/** @throws the signal's reason where that comes first: what is waited for goes on. */
+async function unlessAborted<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([waited, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 function pause(clock: Clock, signal?: AbortSignal): Promise<void> {

@@ -9,6 +9,8 @@ const SENT = 'sent'
 const MAX_BATCH = 100
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 300_000
+/** How often is looked whether it is this node's turn by now: of a node that is gone another one may be told. */
+const LOOK_MS = 10_000
 
 /** Counts what becomes of events. */
 export interface WebhookMeter {
@@ -57,7 +59,7 @@ export class WebhookSender {
 
   /** Begins, also with what was queued before. */
   async start(): Promise<void> {
-    const { log, cluster } = this.#options
+    const { log, cluster, clock } = this.#options
     const following = log.follow([WEBHOOK_TOPIC])
     const kick = () => this.#kick()
     this.#ends.push(
@@ -65,6 +67,9 @@ export class WebhookSender {
       log.tail(kick),
       cluster.onNodeGone(async () => kick()),
       cluster.onRejoined(async () => kick()),
+      clock.every(LOOK_MS, () => {
+        if (this.pending > 0) kick()
+      }),
     )
     await following.ready
     kick()

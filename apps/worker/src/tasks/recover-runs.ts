@@ -40,7 +40,7 @@ async function refuseElsewhere(request: unknown, { handlers, handlerPlaces }: Re
 /** Gives the tasks that had begun their final states, and fails the run. */
 function fail(error: unknown, { clock, config }: RecoverDeps): RunWork {
   return async (run) => {
-    const past = await readRunPast(run.log)
+    const past = await readRunPast(run.log, { clock, end: run.suspended })
     const tasks = [...past.tasks.keys()].map((id) => ({ id, name: id, source: 'worker' }))
     // Kept by the run, which settles them.
     new TaskBoard(run, tasks, { clock, maxEventBytes: config.MAX_EVENT_BYTES, past })

@@ -50,7 +50,7 @@ export function runTasks(
 ): RunWork {
   return async (run) => {
     const { clock, maxEventBytes } = services
-    const past = run.resumed ? await readRunPast(run.log) : undefined
+    const past = run.resumed ? await readRunPast(run.log, { clock, end: run.suspended }) : undefined
     const boardTasks = tasks.map(({ id, name }) => ({ id, name, source: 'worker' }))
     const board = new TaskBoard(run, boardTasks, { clock, maxEventBytes, past })
     return new TasksOfRun(run, board, options, services).run(tasks)

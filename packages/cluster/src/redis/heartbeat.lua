@@ -6,6 +6,7 @@
 --                         one is being told, until when that one has it
 -- KEYS[4]  gone:worker    the same for workers
 -- KEYS[5]  claims         hash: "<service>:<node id>" -> the node that is being told of it
+-- KEYS[6]  beat-at        when any node's last heartbeat was, in ms by this server's clock
 -- ARGV[1]  node id
 -- ARGV[2]  service: gateway or worker
 -- ARGV[3]  how long the lease is, in ms
@@ -24,7 +25,8 @@
 --
 -- What it guarantees: a node is in `gone` or has a lease, never both. One node at a time has one that is gone. Nobody is
 -- swept by a node that has not itself had its lease for as long as a lease is: after Redis was away all leases have
--- ended, and the first to come back must not take the others for gone.
+-- ended, and the first to come back must not take the others for gone. Where the clock was set back, as after a failover
+-- to a server that is behind, all times are moved by as much: else nobody would be swept until it has come up to them.
 local KEPT_MS = 86400000
 
 local leases, nodes, claims = KEYS[1], KEYS[2], KEYS[5]
@@ -32,6 +34,21 @@ local gone = { gateway = KEYS[3], worker = KEYS[4] }
 local id, service, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local back = tonumber(redis.call('GET', KEYS[6]) or now) - now
+redis.call('SET', KEYS[6], now)
+-- Less does no harm, and clocks of servers are never quite the same.
+if back > lease then
+  for _, key in ipairs({ leases, gone.gateway, gone.worker }) do
+    for _, node in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -back, node) end
+  end
+  local all = redis.call('HGETALL', nodes)
+  for i = 1, #all, 2 do
+    local known = cjson.decode(all[i + 1])
+    known.since, known.seenAt = known.since - back, known.seenAt - back
+    redis.call('HSET', nodes, all[i], cjson.encode(known))
+  end
+end
 
 for kind, key in pairs(gone) do
   local from = redis.call('ZSCORE', key, id)

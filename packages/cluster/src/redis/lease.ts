@@ -114,7 +114,7 @@ export class Lease {
     const held = claims.held
     const [state, now, startedAt, since, lost, taken] = await redis.run(
       HEARTBEAT,
-      [keys.leases, keys.nodes, keys.goneGateway, keys.goneWorker, keys.claims],
+      [keys.leases, keys.nodes, keys.goneGateway, keys.goneWorker, keys.claims, keys.beatAt],
       [nodeId, own.service, leaseMs, JSON.stringify(own), this.#startedAt ?? '', claims.room, ...held],
       { again: true },
     )

@@ -5,6 +5,8 @@ export interface ClusterKeys {
   readonly goneGateway: string
   readonly goneWorker: string
   readonly claims: string
+  /** The time of the last heartbeat. */
+  readonly beatAt: string
   /** What all nodes listen to. */
   readonly everyChannel: string
   /** What one node listens to. */
@@ -19,6 +21,7 @@ export function clusterKeys(prefix: string): ClusterKeys {
     goneGateway: `${tag}:gone:gateway`,
     goneWorker: `${tag}:gone:worker`,
     claims: `${tag}:claims`,
+    beatAt: `${tag}:beat-at`,
     everyChannel: `${tag}:every`,
     nodeChannel: (nodeId) => `${tag}:node:${nodeId}`,
   }

@@ -53,6 +53,10 @@ export class MemoryEventStore implements EventStore {
     for (const log of this.#logs.values()) log.trim()
   }
 
+  async find(name: string): Promise<LogSummary | undefined> {
+    return summaryOf(this.#logs.get(name)).at(0)
+  }
+
   async list({ prefix = '', after = '', limit = DEFAULT_PAGE_LIMIT }: ListOptions = {}) {
     const names = [...this.#logs.keys()].filter((name) => name.startsWith(prefix) && name > after)
     // The default order is that of code units, as `>` is.

@@ -46,7 +46,8 @@ export class LogListeners {
       reads.history.add(entry)
       keyed.place(entry)
     }
-    appends.bridge.provisional.forgetHandedOn(entries)
+    reads.lost.found(entries)
+    appends.bridge.handedOn(entries)
     try {
       this.#entries.tell(entries)
     } catch (error) {
@@ -63,6 +64,7 @@ export class LogListeners {
     reads.history.reset(place.head)
     keyed.forgetPlaces()
     state.rewind(place)
+    this.#entries.rewind(place.head.n)
     appends.rewound(place.head, isAnother)
   }
 

@@ -3,6 +3,8 @@ import type { OutageLimits } from './append/outage-buffer.ts'
 import type { ChannelOwner } from './follow/log-subscriptions.ts'
 import type { TopicSubscriptions } from './follow/topic-subscriptions.ts'
 import type { LogFields } from './log-fields.ts'
+import type { Whereabouts } from './log-scripts.ts'
+import type { LogState } from './log-state.ts'
 import type { LogKeys } from './redis-keys.ts'
 
 /** A log as its store holds it. */
@@ -10,6 +12,12 @@ export interface StoredLog extends ChannelOwner {
   readonly name: string
   /** Whether something of it would be stored again if a failover lost it. */
   readonly keepsAnswered: boolean
+}
+
+export interface LostLog {
+  readonly state: LogState
+  /** Whether it is to be made. */
+  readonly makes: boolean
 }
 
 type Run = <T>(script: RedisScript<T>, keys: LogKeys, args: readonly (string | number)[]) => Promise<T>
@@ -37,6 +45,8 @@ export interface LogStore {
   readonly tell: (channels: readonly string[], message: string) => Promise<void>
   /** Opens the log anew; `undefined` where there is none, and none is to be made. */
   readonly reload: (keys: LogKeys, makes: boolean) => Promise<LogFields | undefined>
+  /** Looks what has become of a run's log that was not there, and makes it again, without what was appended, where it is lost. */
+  readonly makeAgain: (name: string, keys: LogKeys, log: LostLog) => Promise<Whereabouts>
   /** What an error of Redis is answered as. */
   readonly failure: (error: unknown) => unknown
   readonly unreachable: () => Error | undefined

@@ -16,6 +16,7 @@ import type {
 } from '../event-log.ts'
 import type { Following } from '../following.ts'
 import { LogClosedError } from '../log-error.ts'
+import { KEEP_MS } from './append/answered-appends.ts'
 import { KeyedEntries } from './append/keyed-entries.ts'
 import { LogAppends } from './append/log-appends.ts'
 import { EphemeralMessages } from './follow/ephemeral-messages.ts'
@@ -24,12 +25,19 @@ import { LogFollower } from './follow/log-follower.ts'
 import type { ToldEntry } from './follow/log-message.ts'
 import type { LogFields } from './log-fields.ts'
 import { LogListeners } from './log-listeners.ts'
-import { SYNC } from './log-scripts.ts'
+import type { LogParts } from './log-parts.ts'
+import { SYNC, type Whereabouts } from './log-scripts.ts'
 import { type LogPlace, LogState } from './log-state.ts'
 import type { LogStore, StoredLog } from './log-store.ts'
 import { LogReads } from './read/log-reads.ts'
 import type { LogKeys } from './redis-keys.ts'
 import { storedEntry } from './stored-entry.ts'
+
+/** What a log is as it was opened. */
+export interface OpenedLog extends LogFields {
+  /** Whether this node has made it. */
+  readonly isOurs: boolean
+}
 
 /** A log in Redis, which any number of processes append to and follow. */
 export class RedisEventLog implements EventLog, StoredLog {
@@ -44,8 +52,12 @@ export class RedisEventLog implements EventLog, StoredLog {
   readonly #keyed = new KeyedEntries()
   readonly #ephemerals: EphemeralMessages
 
-  constructor(name: string, keys: LogKeys, fields: LogFields, options: OpenOptions, store: LogStore) {
+  // When this node made it; `undefined` where another did.
+  readonly #madeMs: number | undefined
+
+  constructor(name: string, keys: LogKeys, fields: OpenedLog, options: OpenOptions, store: LogStore) {
     this.name = name
+    this.#madeMs = fields.isOurs ? store.elapsed() : undefined
     this.#keys = keys
     this.#store = store
     const state = new LogState(fields, {
@@ -56,25 +68,16 @@ export class RedisEventLog implements EventLog, StoredLog {
       onClosed: () => store.onClosed(this),
     })
     this.#state = state
+    const keyed = this.#keyed
     const isFollowed = () => !this.#follower.isIdle
+    const parts: LogParts = { name, keys, options, state, store, keyed, isFollowed }
     this.#reads = new LogReads({
-      keys,
-      options,
-      state,
-      store,
-      keyed: this.#keyed,
-      isFollowed,
+      ...parts,
       completeFromN: (topics) => this.#follower.completeFromN(topics),
       sync: () => this.sync(),
     })
     this.#appends = new LogAppends({
-      name,
-      keys,
-      options,
-      state,
-      store,
-      keyed: this.#keyed,
-      isFollowed,
+      ...parts,
       hearsOf: (topics) => this.#follower.hearsOf(topics),
       handOnUnstored: (entry) => {
         this.#follower.pause()
@@ -87,7 +90,7 @@ export class RedisEventLog implements EventLog, StoredLog {
     this.#listeners = new LogListeners({
       state,
       reads: this.#reads,
-      keyed: this.#keyed,
+      keyed,
       appends: this.#appends,
       onError: store.onError,
     })
@@ -126,6 +129,11 @@ export class RedisEventLog implements EventLog, StoredLog {
   /** Appends that wait for Redis. */
   get bufferedCount(): number {
     return this.#appends.bridge.size
+  }
+
+  /** Why they could not be stored when it was last tried. */
+  get bufferedRefusal(): string | undefined {
+    return this.#appends.bridge.refusal
   }
 
   idOf(position: Position): string {
@@ -188,7 +196,7 @@ export class RedisEventLog implements EventLog, StoredLog {
 
   /** Compares it with what was handed on, where somebody follows it. Answers whether it does. */
   sync(): boolean {
-    if (this.#follower.isIdle && this.#appends.isIdle) return false
+    if (this.#follower.isIdle && this.#appends.isIdle && !this.#isNew) return false
     this.#follower.syncSoon()
     return true
   }
@@ -231,9 +239,25 @@ export class RedisEventLog implements EventLog, StoredLog {
     this.#appends.end(error)
   }
 
+  get isDropped(): boolean {
+    return this.#state.isDropped
+  }
+
+  /** Whether this node has made it so lately that a failover may lose it. */
+  get #isNew(): boolean {
+    return this.#madeMs !== undefined && this.#store.elapsed() - this.#madeMs < KEEP_MS
+  }
+
   async #findAnew(): Promise<void> {
     await this.#follower.sync()
     if (this.#state.isDropped) throw new LogClosedError(this.name)
+  }
+
+  /** A run's alone: a hub goes on with what there is. */
+  async #makeAgain(): Promise<Whereabouts> {
+    const state = this.#state
+    if (state.runId === undefined) return 'gone'
+    return this.#store.makeAgain(this.name, this.#keys, { state, makes: this.#appends.hasAll || this.#isNew })
   }
 
   async #reload(): Promise<LogPlace | undefined> {
@@ -242,7 +266,10 @@ export class RedisEventLog implements EventLog, StoredLog {
     if (fields === undefined) return undefined
     const { life } = this.#state
     const place = this.#state.load(fields)
-    if (life === this.#state.life) await this.#appends.findLost()
+    if (life === this.#state.life) {
+      await this.#reads.findLost(place.head)
+      await this.#appends.findLost()
+    }
     return place
   }
 
@@ -261,6 +288,7 @@ export class RedisEventLog implements EventLog, StoredLog {
       onOvertaken: (topics, afterN) => listeners.overtaken(topics, afterN),
       store: () => appends.store(),
       putBack: () => appends.putBack(),
+      makeAgain: () => this.#makeAgain(),
       onCompared: () => appends.compared(),
       reload: () => this.#reload(),
       onSuspect: () => appends.suspect(),

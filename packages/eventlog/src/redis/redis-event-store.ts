@@ -8,6 +8,7 @@ import {
   type OpenOptions,
   type StoreHealth,
 } from '../event-log.ts'
+import { InFlight } from '../in-flight.ts'
 import { MAX_EMPTY_TOPICS, TRIM_MEMORY_MS } from '../log-window.ts'
 import { LogSubscriptions } from './follow/log-subscriptions.ts'
 import { SyncTurns } from './follow/sync-turns.ts'
@@ -46,8 +47,8 @@ export class RedisEventStore implements EventStore {
   readonly #turns: SyncTurns<RedisEventLog>
   readonly #subscriptions: LogSubscriptions
   readonly #logs = new Map<string, RedisEventLog>()
-  readonly #opening = new Map<string, Promise<RedisEventLog>>()
-  readonly #dropping = new Map<string, Promise<void>>()
+  readonly #opening = new InFlight<RedisEventLog>()
+  readonly #dropping = new InFlight<void>()
   readonly #ended = new Set<StoredLog>()
   readonly #ends: (() => void)[]
 
@@ -78,29 +79,23 @@ export class RedisEventStore implements EventStore {
       return { status: 'degraded', reason: `Redis is away: ${status.reason}${kept}` }
     if (status.refusesWrites !== undefined)
       return { status: 'degraded', reason: `Redis refuses writes: ${status.refusesWrites}${kept}` }
-    return waiting === 0 ? { status: 'ok' } : { status: 'degraded', reason: `Redis is back${kept}` }
+    if (waiting === 0) return { status: 'ok' }
+    // Full to the brim it takes what is small.
+    const [refusal] = [...this.#logs.values()].flatMap((log) => log.bufferedRefusal ?? [])
+    const why = refusal === undefined ? 'Redis is back' : `Redis does not take what waits: ${refusal}`
+    return { status: 'degraded', reason: `${why}${kept}` }
   }
 
   async open(name: string, options: OpenOptions): Promise<EventLog> {
     // A log that is being dropped is still there, should that fail.
-    await this.#dropping.get(name)?.catch(() => undefined)
+    await this.#dropping.settled(name)
     const known = this.#logs.get(name)
-    if (known !== undefined) return known
-    let opening = this.#opening.get(name)
-    if (opening === undefined) {
-      opening = this.#open(name, options).finally(() => this.#opening.delete(name))
-      this.#opening.set(name, opening)
-    }
-    return await opening
+    if (known !== undefined && !known.isDropped) return known
+    return await this.#opening.run(name, () => this.#open(name, options))
   }
 
   drop(name: string): Promise<void> {
-    let dropping = this.#dropping.get(name)
-    if (dropping === undefined) {
-      dropping = this.#drop(name).finally(() => this.#dropping.delete(name))
-      this.#dropping.set(name, dropping)
-    }
-    return dropping
+    return this.#dropping.run(name, () => this.#drop(name))
   }
 
   async trim(): Promise<void> {
@@ -114,6 +109,17 @@ export class RedisEventStore implements EventStore {
       }
     }
     await Promise.all(Array.from({ length: TRIM_AT_ONCE }, next))
+  }
+
+  async find(name: string): Promise<LogSummary | undefined> {
+    const { logs } = this.#keys
+    const fields = await this.#calls.fields(this.#keys.log(name))
+    if (fields === undefined) return undefined
+    // In a Cluster names are another server's to keep, and a failover of that may have lost one.
+    await this.#calls
+      .ask(async (redis) => (await redis.zscore(logs, name)) ?? redis.zadd(logs, 0, name))
+      .catch(() => undefined)
+    return summaryOf(name, fields)
   }
 
   async list({
@@ -175,21 +181,31 @@ export class RedisEventStore implements EventStore {
 
   async #open(name: string, options: OpenOptions): Promise<RedisEventLog> {
     const keys = this.#keys.log(name)
-    await this.#calls.ask((redis) => redis.zadd(this.#keys.logs, 0, name))
+    const known = this.#logs.get(name)
+    // One that was dropped is not made by who had it; where it was lost, and is there again, it is another's to tell.
+    if (known?.isDropped && (await this.#calls.fields(keys)) === undefined) return known
+    await this.#note(name)
     const { runId = '', attributes = {} } = options
-    const fields = await this.#calls.make(keys, runId, attributes)
+    const life = randomId()
+    const fields = await this.#calls.make(keys, runId, attributes, life)
     if (fields === undefined) throw new RedisReplyError(`the log ${name} was not made`)
     if (fields.head.n > 0) await this.#trim(name)
-    const log = new RedisEventLog(name, keys, fields, options, this.#logStore)
+    // Who opens one without any does not know what it is for.
+    const isOurs = fields.life === life && Object.keys(attributes).length > 0
+    const log = new RedisEventLog(name, keys, { ...fields, isOurs }, options, this.#logStore)
     this.#logs.set(name, log)
     this.#turns.add(log)
     if (fields.closed) this.#onClosed(log)
     return log
   }
 
+  async #note(name: string): Promise<void> {
+    await this.#calls.ask((redis) => redis.zadd(this.#keys.logs, 0, name))
+  }
+
   async #drop(name: string): Promise<void> {
     const { connections } = this.#options
-    await this.#opening.get(name)?.catch(() => undefined)
+    await this.#opening.settled(name)
     const keys = this.#keys.log(name)
     const log = this.#logs.get(name)
     await this.#calls.again(DROP, keys, [connections.publishCommand, keys.whole])
@@ -225,6 +241,11 @@ export class RedisEventStore implements EventStore {
       run: (script, keys, args) => calls.once(script, keys, args),
       tell: (channels, message) => calls.publish(channels, message),
       reload: (keys, makes) => (makes ? calls.make(keys, '', {}) : calls.fields(keys)),
+      makeAgain: async (name, keys, lost) => {
+        const whereabouts = await calls.makeAgain(keys, lost)
+        if (lost.makes && whereabouts === 'there') await this.#note(name)
+        return whereabouts
+      },
       failure,
       unreachable,
       takesWrites,

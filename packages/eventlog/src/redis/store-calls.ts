@@ -3,7 +3,8 @@ import { type Clock, systemClock } from '@tributary/protocol'
 import { type RedisClient, type RedisScript, RedisUnavailableError } from '@tributary/redis'
 import { StoreUnavailableError } from '../log-error.ts'
 import { type LogFields, logFields } from './log-fields.ts'
-import { OPEN } from './log-scripts.ts'
+import { MAKE_AGAIN, OPEN, type Whereabouts } from './log-scripts.ts'
+import type { LostLog } from './log-store.ts'
 import type { RedisEventStoreOptions } from './redis-event-store-options.ts'
 import type { LogKeys } from './redis-keys.ts'
 
@@ -74,9 +75,16 @@ export class StoreCalls {
     }
   }
 
-  /** Makes a log where there is none. */
-  make(keys: LogKeys, runId: string, attributes: Readonly<Record<string, string>>) {
-    return this.#open(keys, [randomId(), this.time(), runId, '1', ...Object.entries(attributes).flat()])
+  /** Makes a log where there is none. @param life of that. */
+  make(keys: LogKeys, runId: string, attributes: Readonly<Record<string, string>>, life = randomId()) {
+    return this.#open(keys, [life, this.time(), runId, '1', ...Object.entries(attributes).flat()])
+  }
+
+  /** Looks what has become of one that was not there, and makes it again where it is lost. */
+  makeAgain(keys: LogKeys, { state, makes }: LostLog): Promise<Whereabouts> {
+    const { life, zero, runId = '', attributes, attributesVersion } = state
+    const made = [zero.ms, runId, Math.max(0, attributesVersion), ...[...attributes].flat()]
+    return this.again(MAKE_AGAIN, keys, [life, makes ? '1' : '0', ...made])
   }
 
   /** `undefined` where there is no such log. */

@@ -73,6 +73,17 @@ export function storedEntry(head: string, json: string, position: Position, id: 
   return mark === undefined ? { ...entry, origin } : { ...entry, origin, aliases: [mark] }
 }
 
+/** The same; `undefined` where it was none of ours, in its data, too. */
+export function readableEntry(head: string, json: string, position: Position, id: string) {
+  try {
+    JSON.parse(json)
+    return storedEntry(head, json, position, id)
+  } catch (error) {
+    if (error instanceof RedisReplyError || error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
 /** What an ephemeral event was told as. @throws as `storedEntry` */
 export function toldDraft(head: string, json: string): EntryDraft {
   return draftOf(parsedHead(head), json)

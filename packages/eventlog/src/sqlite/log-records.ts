@@ -26,6 +26,11 @@ export class LogRecords {
     }
   }
 
+  summary(name: string): LogSummary | undefined {
+    const record = this.find(name)
+    return record === undefined ? undefined : this.#summary(record)
+  }
+
   list({ prefix = '', after = '', limit = DEFAULT_PAGE_LIMIT }: ListOptions = {}): LogSummary[] {
     const { sql, failure } = this.#store
     const from = after > prefix ? after : prefix

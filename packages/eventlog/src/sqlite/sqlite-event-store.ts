@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { systemClock } from '@tributary/protocol'
 import type { EventLog, EventStore, ListOptions, OpenOptions, StoreHealth } from '../event-log.ts'
+import { InFlight } from '../in-flight.ts'
 import { StoreUnavailableError } from '../log-error.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { DEFAULT_LOCK_WAIT_MS, openDatabase } from './database-file.ts'
@@ -41,8 +42,8 @@ export class SqliteEventStore implements EventStore {
   readonly #logStore: LogStore
   readonly #records: LogRecords
   readonly #logs = new Map<string, SqliteEventLog>()
-  readonly #opening = new Map<string, Promise<SqliteEventLog>>()
-  readonly #dropping = new Map<string, Promise<void>>()
+  readonly #opening = new InFlight<SqliteEventLog>()
+  readonly #dropping = new InFlight<void>()
   readonly #ended = new Set<SqliteEventLog>()
   readonly #stopTrimming: () => void
   #closing: Promise<void> | undefined
@@ -125,24 +126,12 @@ export class SqliteEventStore implements EventStore {
 
   async open(name: string, options: OpenOptions): Promise<EventLog> {
     // A log that is being dropped is still there, should that fail.
-    await this.#dropping.get(name)?.catch(() => {})
-    const known = this.#logs.get(name)
-    if (known !== undefined) return known
-    let opening = this.#opening.get(name)
-    if (opening === undefined) {
-      opening = this.#open(name, options).finally(() => this.#opening.delete(name))
-      this.#opening.set(name, opening)
-    }
-    return await opening
+    await this.#dropping.settled(name)
+    return this.#logs.get(name) ?? (await this.#opening.run(name, () => this.#open(name, options)))
   }
 
   drop(name: string): Promise<void> {
-    let dropping = this.#dropping.get(name)
-    if (dropping === undefined) {
-      dropping = this.#drop(name).finally(() => this.#dropping.delete(name))
-      this.#dropping.set(name, dropping)
-    }
-    return dropping
+    return this.#dropping.run(name, () => this.#drop(name))
   }
 
   async trim(): Promise<void> {
@@ -154,6 +143,10 @@ export class SqliteEventStore implements EventStore {
       }
     }
     await this.#trimmer.run()
+  }
+
+  async find(name: string) {
+    return this.#records.summary(name)
   }
 
   async list(options?: ListOptions) {
@@ -190,7 +183,7 @@ export class SqliteEventStore implements EventStore {
   }
 
   async #drop(name: string): Promise<void> {
-    await this.#opening.get(name)?.catch(() => {})
+    await this.#opening.settled(name)
     const log = this.#logs.get(name)
     await this.#records.drop(name, () => {
       log?.drop()

@@ -1,6 +1,19 @@
 -- Hands out what is to be told now: of users who have left, and what somebody else was handed and has not acknowledged.
 -- asked: limit: places that are looked at
 -- answer: {announcements, in how many ms something falls due next; -1: nothing does}
+-- Nothing is due later, unless the clock of Redis was set back since.
+local latest = now + math.max(ask.graceMs, ask.claimMs)
+for _, place in ipairs(redis.call('ZRANGEBYSCORE', DUE, '(' .. ms(latest), '+inf', 'LIMIT', 0, ask.limit)) do
+  local stay = read_stay(place)
+  local due_at = now + ask.claimMs
+  if stay and stay.w then
+    stay.w = math.min(stay.w, now + ask.graceMs)
+    write_stay(place, stay)
+    if not stay.p then due_at = stay.w end
+  end
+  redis.call('ZADD', DUE, ms(due_at), place)
+end
+
 local announcements = {}
 for _, place in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', ms(now), 'LIMIT', 0, ask.limit)) do
   local stay = read_stay(place)

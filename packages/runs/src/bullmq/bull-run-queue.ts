@@ -4,6 +4,7 @@ import { DelayedError, type Job, type JobsOptions, Queue, WaitingError, Worker }
 import { RunElsewhereError } from '../run-error.ts'
 import type { ExecuteRun, QueuedRun, RunHold, RunQueue, RunRest } from '../run-queue.ts'
 import { HeldJob } from './held-job.ts'
+import { LateJobs } from './late-jobs.ts'
 import { runQueueKeys } from './redis-keys.ts'
 import { RunOwners } from './run-owners.ts'
 import { UserTurns } from './user-turns.ts'
@@ -52,6 +53,7 @@ export class BullRunQueue implements RunQueue {
   /** Runs that are executed here by a job that is not this node's any more, as where Redis was away for too long. */
   readonly #unlocked = new Set<string>()
   readonly #held = new Set<Promise<void>>()
+  readonly #late: LateJobs
   #taker: ExecuteRun | undefined
   #paused = false
 
@@ -81,6 +83,14 @@ export class BullRunQueue implements RunQueue {
     this.#worker.on('error', onError)
     this.#worker.on('lockRenewalFailed', (runIds) => {
       for (const runId of runIds) if (this.#owners.has(runId)) this.#unlocked.add(runId)
+    })
+    this.#late = new LateJobs({
+      redis,
+      keys,
+      queue,
+      clock,
+      lockMs,
+      longestMs: Math.max(LAST_RETRY_MS, lockMs),
     })
   }
 
@@ -122,6 +132,7 @@ export class BullRunQueue implements RunQueue {
 
   take(execute: ExecuteRun): void {
     this.#taker = execute
+    this.#late.start()
     this.#worker.run().catch((error: unknown) => this.#options.onError?.(error))
   }
 
@@ -170,6 +181,7 @@ export class BullRunQueue implements RunQueue {
     const unlisten = redis.onDown(() => away.resolve())
     // BullMQ would wait for Redis to take its leave of it. Forced, it waits for no job either: those are another node's.
     const isAway = redis.status.state === 'down'
+    this.#late[Symbol.dispose]()
     await Promise.race([this.#worker.close(isAway), away.promise])
     unlisten()
     await Promise.all(this.#held)

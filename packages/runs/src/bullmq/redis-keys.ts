@@ -8,10 +8,18 @@ export interface RunQueueKeys {
   readonly owners: string
   /** Sorted set of these runs by the time until which their nodes are believed to live, in ms. */
   readonly owned: string
+  /** BullMQ's: sorted set of jobs that wait for a time. */
+  readonly delayed: string
 }
 
 /** @param name of the queue: one for each service. */
 export function runQueueKeys(prefix: string, name: string): RunQueueKeys {
   const tag = `${prefix}:{runs:${name}}`
-  return { bullPrefix: tag, turns: `${tag}:turns`, owners: `${tag}:owners`, owned: `${tag}:owned` }
+  return {
+    bullPrefix: tag,
+    turns: `${tag}:turns`,
+    owners: `${tag}:owners`,
+    owned: `${tag}:owned`,
+    delayed: `${tag}:${name}:delayed`,
+  }
 }

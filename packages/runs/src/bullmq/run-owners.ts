@@ -1,7 +1,7 @@
 import { type Clock, newRunId } from '@tributary/protocol'
 import type { RedisConnections } from '@tributary/redis'
 import type { RunQueueKeys } from './redis-keys.ts'
-import { releaseRunScript, renewRunsScript, takeRunScript, unreachableRunsScript } from './scripts.ts'
+import { RELEASE_RUN, RENEW_RUNS, TAKE_RUN, UNREACHABLE_RUNS } from './run-queue-scripts.ts'
 
 /** How often a node says that it lives within the time of its lease. */
 const RENEWALS = 3
@@ -47,7 +47,7 @@ export class RunOwners implements Disposable {
   async take(runId: string): Promise<number> {
     const { redis, leaseMs } = this.#options
     const args = [runId, this.#node, leaseMs]
-    const waitMs = await redis.run(takeRunScript, this.#keys, [...args, Math.ceil(this.#patienceMs())], AGAIN)
+    const waitMs = await redis.run(TAKE_RUN, this.#keys, [...args, Math.ceil(this.#patienceMs())], AGAIN)
     this.#hear()
     if (waitMs === 0) this.#own.set(runId, new AbortController())
     return waitMs
@@ -62,16 +62,14 @@ export class RunOwners implements Disposable {
   async release(runId: string): Promise<void> {
     this.#own.delete(runId)
     // Where that cannot be said, it is found when the time of the lease is over.
-    await this.#options.redis
-      .run(releaseRunScript, this.#keys, [runId, this.#node], AGAIN)
-      .catch(() => undefined)
+    await this.#options.redis.run(RELEASE_RUN, this.#keys, [runId, this.#node], AGAIN).catch(() => undefined)
   }
 
   /** Of which of these the owner is away. */
   async unreachable(runIds: readonly string[]): Promise<ReadonlySet<string>> {
     if (runIds.length === 0) return new Set()
     const { redis, keys } = this.#options
-    return new Set(await redis.run(unreachableRunsScript, [keys.owned], runIds, AGAIN))
+    return new Set(await redis.run(UNREACHABLE_RUNS, [keys.owned], runIds, AGAIN))
   }
 
   [Symbol.dispose](): void {
@@ -81,7 +79,7 @@ export class RunOwners implements Disposable {
   async #renew(): Promise<void> {
     const { redis, leaseMs } = this.#options
     const runIds = [...this.#own.keys()]
-    const lost = await redis.run(renewRunsScript, this.#keys, [this.#node, leaseMs, KEPT_MS, ...runIds])
+    const lost = await redis.run(RENEW_RUNS, this.#keys, [this.#node, leaseMs, KEPT_MS, ...runIds])
     this.#hear()
     for (const runId of lost) this.#own.get(runId)?.abort()
   }

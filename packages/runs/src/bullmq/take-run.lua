@@ -8,6 +8,8 @@
 --       3  the time of a lease, in ms
 --       4  for how long the taker believes in an owner whose time is over, in ms
 --
+-- An owner lives no longer than for a lease unheard, also where the clock was set back since he was.
+--
 -- Answers 0 where the run is the node's now; else after how many ms to ask again.
 
 local time = redis.call('TIME')
@@ -16,6 +18,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local owner = redis.call('HGET', KEYS[1], ARGV[1])
 if owner and owner ~= ARGV[2] then
   local left = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or 0) - now
+  if left > tonumber(ARGV[3]) then
+    left = tonumber(ARGV[3])
+    redis.call('ZADD', KEYS[2], now + left, ARGV[1])
+  end
   local patience = math.max(left, tonumber(ARGV[4]))
   if patience > 0 then return patience end
 end

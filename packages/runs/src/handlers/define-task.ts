@@ -81,7 +81,7 @@ export interface TaskDefinition<Schema extends TSchema = TSchema, Output = unkno
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what a name must not hold
-const TASK_NAME = /^[^\u0000-\u001f\u007f]{1,256}$/
+const TASK_NAME = /^[^\u0000-\u001f\u007f\ud800-\udfff]{1,256}$/u
 
 /**
  * Defines a task that requests call by name. The types of `input` follow from its schema.
@@ -93,7 +93,9 @@ export function defineTask<const Schema extends TSchema = TUnknown, Output = unk
 ): TaskDefinition<Schema, Output> {
   const { name, totalSteps } = options
   if (!TASK_NAME.test(name)) {
-    throw new TypeError('A task is named by 1 to 256 characters, none of them a control')
+    throw new TypeError(
+      'A task is named by 1 to 256 characters, none of them a control or half of a surrogate pair',
+    )
   }
   if (totalSteps !== undefined && (!Number.isSafeInteger(totalSteps) || totalSteps < 1)) {
     throw new TypeError(`${name}: totalSteps must be a whole number, at least 1`)

@@ -16,7 +16,9 @@ export interface RunIndexKeys {
   readonly gone: string
   /** Sorted set of runs whose log somebody is to drop, by the time at which he was told so. */
   readonly dropping: string
-  /** What a key was used for: `<fingerprint> <run> <1 where accepted, else 0>`. */
+  /** There for a while after a node has looked whether the logs of what has ended have, too. */
+  readonly looked: string
+  /** What a key was used for: `<fingerprint> <run> 1` where that is accepted; else `… 0 <the run as which it is prepared>`. */
   once(key: string): string
 }
 
@@ -32,6 +34,7 @@ export function runIndexKeys(prefix: string, name: string): RunIndexKeys {
     claims: `${tag}:claims`,
     gone: `${tag}:gone`,
     dropping: `${tag}:dropping`,
+    looked: `${tag}:looked`,
     once: (key) => `${tag}:once:${key}`,
   }
 }

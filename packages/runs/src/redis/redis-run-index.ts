@@ -1,21 +1,22 @@
-import { type OnceKey, StoreUnavailableError } from '@tributary/eventlog'
+import type { OnceKey } from '@tributary/eventlog'
 import { type Clock, type RunStatus, systemClock } from '@tributary/protocol'
 import type { RedisConnections } from '@tributary/redis'
-import { onceConflict } from '../once-runs.ts'
-import type { IndexedRun, NewestRunsQuery, RunClaim, RunIndex, RunRetention } from '../run-index.ts'
+import type {
+  IndexedRun,
+  NewestRunsQuery,
+  RestoredRun,
+  RunClaim,
+  RunIndex,
+  RunRetention,
+} from '../run-index.ts'
 import { endOf } from '../run-record.ts'
 import type { StoredRun } from '../run-records.ts'
+import { askRedis } from './ask-redis.ts'
+import { RecentEnds } from './recent-ends.ts'
 import { type RunIndexKeys, runIndexKeys } from './redis-keys.ts'
-import {
-  abandonScript,
-  addScript,
-  claimScript,
-  endScript,
-  forgetScript,
-  renewClaimsScript,
-  restoreScript,
-} from './scripts.ts'
-import { formatTold, orderOf, ordersOf, parseTold, type RunOrders, runIdOf, userOrder } from './told-run.ts'
+import { RENEW_MS, RedisRunClaims } from './redis-run-claims.ts'
+import { END, FORGET, RESTORE } from './run-index-scripts.ts'
+import { formatTold, orderOf, ordersOf, parseTold, runIdOf, userOrder } from './told-run.ts'
 
 const PAGE = 256
 /** Runs that are gone and remembered to have been; past it the oldest are as if they had never been. */
@@ -24,13 +25,20 @@ const MAX_GONE = 100_000
 const MAX_FORGOTTEN = 200
 /** How long who is to drop logs has for it, in ms, until another is asked. */
 const DROP_MS = 120_000
-/** How long a run may be about to be accepted while its node says nothing, in ms, and how often it does. */
-const CLAIM_MS = 15_000
-const RENEW_MS = 5_000
-/** How often who waits for another node to accept a run looks, in ms. */
-const LOOK_MS = 200
+/** How long after Redis is back a run that is not found may yet be put back by its node, in ms. */
+const UNSURE_MS = 5_000
 /** How long after its start the key of a run is remembered that was lost, in ms: for how long it was asked is lost, too. */
 const RESTORED_KEY_MS = 86_400_000
+
+/**
+ * How often one of all nodes looks at what has ended, for how long after its end, in ms, and from when on: until then who
+ * ended it puts the end back that a failover lost.
+ */
+const ENDED_LOOK_MS = 25_000
+const ENDED_UNSURE_MS = 120_000
+const ENDED_PUT_BACK_MS = 12_000
+/** Ended runs that are looked at together; of more the oldest. */
+const MAX_LOOKED = 5_000
 
 export interface RedisRunIndexOptions {
   readonly redis: RedisConnections
@@ -42,14 +50,6 @@ export interface RedisRunIndexOptions {
   readonly clock?: Clock
 }
 
-/** What is claimed by this node, until it is accepted or abandoned. */
-interface OwnClaim {
-  readonly once: OnceKey | undefined
-  /** Kept for a while when it is accepted: where it cannot be queued it is abandoned after all. */
-  added?: RunOrders
-  isOld?: boolean
-}
-
 const NO_COUNTS: ReadonlyMap<RunStatus, number> = new Map()
 const AGAIN = { again: true }
 
@@ -58,76 +58,52 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   readonly #redis: RedisConnections
   readonly #keys: RunIndexKeys
   readonly #clock: Clock
-  readonly #claims = new Map<string, OwnClaim>()
-  readonly #stopRenewing: () => void
+  readonly #claims: RedisRunClaims
+  readonly #recentEnds = new RecentEnds()
+  readonly #ends: readonly (() => void)[]
+  #backMs = Number.NEGATIVE_INFINITY
 
   constructor({ redis, prefix, name, clock = systemClock }: RedisRunIndexOptions) {
     this.#redis = redis
     this.#keys = runIndexKeys(prefix, name)
     this.#clock = clock
-    this.#stopRenewing = clock.every(RENEW_MS, () => void this.#renewClaims())
+    this.#claims = new RedisRunClaims({ redis, keys: this.#keys, clock })
+    this.#ends = [
+      clock.every(RENEW_MS, () => {
+        this.#recentEnds.age()
+        void this.#claims.renew()
+      }),
+      // It may be another server.
+      redis.onUp(() => void this.#sayAgain()),
+    ]
   }
 
   counts(): ReadonlyMap<RunStatus, number> {
     return NO_COUNTS
   }
 
-  async claim(runId: string, once?: OnceKey): Promise<RunClaim> {
-    const { claims } = this.#keys
-    const [answer, theirs, accepted] = await this.#ask(() =>
-      this.#redis.run(
-        claimScript,
-        [claims, this.#onceKey(once)],
-        [runId, CLAIM_MS, once?.fingerprint ?? '', once?.windowMs ?? 0],
-        AGAIN,
-      ),
-    )
-    if (answer === 'conflict') throw onceConflict(once?.key ?? '')
-    // Asked again after an answer that was lost, it is ours still.
-    if (answer === 'ours' || theirs === runId) {
-      this.#claims.set(runId, { once })
-      return { kind: 'ours' }
-    }
-    return { kind: 'theirs', runId: theirs, accepted: this.#isAccepted(theirs, accepted === 1) }
+  claim(runId: string, once?: OnceKey): Promise<RunClaim> {
+    return this.#claims.claim(runId, once)
   }
 
-  async add(run: IndexedRun): Promise<void> {
-    const { claims, records, all, byUser, live } = this.#keys
-    const { runId } = run
-    const claim = this.#claims.get(runId)
-    const orders = ordersOf(run)
-    const once = claim?.once
-    const added = await this.#ask(() =>
-      this.#redis.run(
-        addScript,
-        [claims, records, all, byUser, live, this.#onceKey(once)],
-        [runId, formatTold(run), orders.all, orders.byUser, once?.fingerprint ?? ''],
-        AGAIN,
-      ),
-    )
-    if (added === 0) throw new StoreUnavailableError('the run took too long to be prepared; ask for it again')
-    if (claim !== undefined) claim.added = orders
+  add(run: IndexedRun): Promise<void> {
+    return this.#claims.add(run)
   }
 
-  async abandon(runId: string): Promise<void> {
-    const { claims, records, all, byUser, live } = this.#keys
-    const { once, added } = this.#claims.get(runId) ?? {}
-    this.#claims.delete(runId)
-    await this.#ask(() =>
-      this.#redis.run(
-        abandonScript,
-        [claims, records, all, byUser, live, this.#onceKey(once)],
-        [runId, added?.all ?? '', added?.byUser ?? '', once === undefined ? '0' : '1'],
-        AGAIN,
-      ),
-    )
+  abandon(runId: string, preparedAs?: string): Promise<void> {
+    return this.#claims.abandon(runId, preparedAs)
   }
 
   async end(run: IndexedRun): Promise<void> {
+    await this.#end(run)
+    this.#recentEnds.add(run)
+  }
+
+  async #end(run: IndexedRun): Promise<void> {
     const { records, ended, live } = this.#keys
-    await this.#ask(() =>
+    await askRedis(() =>
       this.#redis.run(
-        endScript,
+        END,
         [records, ended, live],
         [run.runId, formatTold(run), Math.trunc(endOf(run.record))],
         AGAIN,
@@ -137,7 +113,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
 
   async find(runId: string): Promise<IndexedRun | 'gone' | undefined> {
     const { records, gone } = this.#keys
-    const [told, goneSince] = await this.#ask(() =>
+    const [told, goneSince] = await askRedis(() =>
       this.#redis.call(
         (redis) => Promise.all([redis.hget(records, runId), redis.zscore(gone, runId)]),
         AGAIN,
@@ -147,16 +123,20 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
     return goneSince === null ? undefined : 'gone'
   }
 
-  async restore(run: StoredRun): Promise<boolean> {
+  isUnsure(): boolean {
+    return this.#clock.elapsed() - this.#backMs < UNSURE_MS
+  }
+
+  async restore(run: StoredRun, surelyGoesOn = false): Promise<RestoredRun> {
     const { records, all, byUser, live, ended, claims, gone, dropping } = this.#keys
     const { runId, record, closed } = run
     const { once, startedAt } = record
     const orders = ordersOf(run)
     const keyMs = Math.trunc(startedAt + RESTORED_KEY_MS - this.#clock.now())
     const isKeyed = once !== undefined && keyMs > 0
-    const restored = await this.#ask(() =>
+    return askRedis(() =>
       this.#redis.run(
-        restoreScript,
+        RESTORE,
         [
           ...[records, all, byUser, live, ended, claims, gone, dropping],
           isKeyed ? this.#keys.once(once.key) : claims,
@@ -166,11 +146,23 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
           closed ? Math.trunc(endOf(record)) : '',
           isKeyed ? once.fingerprint : '',
           keyMs,
+          surelyGoesOn ? '1' : '0',
         ],
         AGAIN,
       ),
     )
-    return restored === 1
+  }
+
+  async justEnded(): Promise<readonly string[]> {
+    const { looked, ended } = this.#keys
+    const now = this.#clock.now()
+    return askRedis(() =>
+      this.#redis.call(async (redis) => {
+        if ((await redis.set(looked, '1', 'PX', ENDED_LOOK_MS, 'NX')) === null) return []
+        const [from, to] = [now - ENDED_UNSURE_MS, now - ENDED_PUT_BACK_MS]
+        return redis.zrangebyscore(ended, from, to, 'LIMIT', 0, MAX_LOOKED)
+      }),
+    )
   }
 
   async *newest({ userId, after }: NewestRunsQuery): AsyncGenerator<readonly IndexedRun[]> {
@@ -179,7 +171,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
     const from = userId === undefined ? '' : userOrder(userId)
     let before = after === undefined ? `${from}~` : from + orderOf(after)
     for (;;) {
-      const orders = await this.#ask(() =>
+      const orders = await askRedis(() =>
         this.#redis.call(
           (redis) => redis.zrange(key, `(${before}`, `[${from}`, 'BYLEX', 'REV', 'LIMIT', 0, PAGE),
           AGAIN,
@@ -195,7 +187,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
 
   async unfinished(after: string, limit: number): Promise<readonly IndexedRun[]> {
     const { live } = this.#keys
-    const runIds = await this.#ask(() =>
+    const runIds = await askRedis(() =>
       this.#redis.call(
         (redis) => redis.zrange(live, after === '' ? '-' : `(${after}`, '+', 'BYLEX', 'LIMIT', 0, limit),
         AGAIN,
@@ -206,9 +198,9 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
 
   forget({ maxAgeMs, maxCount }: RunRetention): Promise<readonly string[]> {
     const { records, all, byUser, ended, claims, gone, dropping } = this.#keys
-    return this.#ask(() =>
+    return askRedis(() =>
       this.#redis.run(
-        forgetScript,
+        FORGET,
         [records, all, byUser, ended, claims, gone, dropping],
         [maxAgeMs, maxCount, MAX_GONE, DROP_MS, MAX_FORGOTTEN],
       ),
@@ -217,62 +209,30 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
 
   async dropped(runIds: readonly string[]): Promise<void> {
     if (runIds.length === 0) return
-    await this.#ask(() => this.#redis.call((redis) => redis.zrem(this.#keys.dropping, ...runIds), AGAIN))
+    await askRedis(() => this.#redis.call((redis) => redis.zrem(this.#keys.dropping, ...runIds), AGAIN))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopRenewing()
+    for (const end of this.#ends) end()
   }
 
   /** What the index has of these; nothing of one that it has not, or cannot read. */
   async #told(runIds: readonly string[]): Promise<readonly IndexedRun[]> {
     if (runIds.length === 0) return []
     const { records } = this.#keys
-    const told = await this.#ask(() => this.#redis.call((redis) => redis.hmget(records, ...runIds), AGAIN))
+    const told = await askRedis(() => this.#redis.call((redis) => redis.hmget(records, ...runIds), AGAIN))
     return runIds.flatMap((runId, n) => parseTold(runId, told[n] ?? '') ?? [])
   }
 
-  /** Waits until another node has accepted a run, or has not. */
-  async #isAccepted(runId: string, accepted: boolean): Promise<boolean> {
-    const { records, claims } = this.#keys
-    for (let known = accepted; !known; ) {
-      const [isThere, until] = await this.#ask(() =>
-        this.#redis.call(
-          (redis) => Promise.all([redis.hexists(records, runId), redis.zscore(claims, runId)]),
-          AGAIN,
-        ),
-      )
-      known = isThere === 1
-      // A claim that its node does not renew goes with the next sweep, or is not believed by who asks next.
-      if (!known && (until === null || Number(until) < this.#clock.now() - CLAIM_MS)) return false
-      if (!known) await new Promise<void>((resolve) => this.#clock.after(LOOK_MS, resolve))
+  /** Of what has ended a failover may have lost that, and its page would say for ever that it goes on. */
+  async #sayAgain(): Promise<void> {
+    this.#backMs = this.#clock.elapsed()
+    this.#claims.cameBack()
+    for (const lost of await this.#claims.addAgain()) {
+      const accepted = { ...lost, closed: false, lastEventId: undefined }
+      await this.restore(accepted).catch(() => undefined)
     }
-    return true
-  }
-
-  async #renewClaims(): Promise<void> {
-    const runIds: string[] = []
-    for (const [runId, claim] of this.#claims) {
-      if (claim.added === undefined) runIds.push(runId)
-      else if (claim.isOld) this.#claims.delete(runId)
-      else claim.isOld = true
-    }
-    if (runIds.length === 0) return
-    // One that could not be renewed is by the next time; it is believed for as long.
-    await this.#redis
-      .run(renewClaimsScript, [this.#keys.claims], [CLAIM_MS, ...runIds])
-      .catch(() => undefined)
-  }
-
-  #onceKey(once: OnceKey | undefined): string {
-    return once === undefined ? this.#keys.claims : this.#keys.once(once.key)
-  }
-
-  async #ask<T>(ask: () => Promise<T>): Promise<T> {
-    try {
-      return await ask()
-    } catch (error) {
-      throw new StoreUnavailableError('Redis cannot be asked about runs; try again in a moment', error)
-    }
+    // What cannot be said now is when Redis is back, or found by its log.
+    for (const run of this.#recentEnds.all()) await this.#end(run).catch(() => undefined)
   }
 }

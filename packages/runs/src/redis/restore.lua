@@ -16,12 +16,20 @@
 --       5  when it ended, in ms; empty where it goes on
 --       6  fingerprint of what was asked for; empty where there is no key
 --       7  how long the key is remembered yet, in ms
+--       8  '1' where it surely goes on, whatever is known of it
 --
--- Answers 1; 0 where it is not to be known: it is about to be accepted, or kept no longer. What is known of it already
--- stays, as it may be newer.
+-- Answers 'known'; 'claimed' where it is about to be accepted, and 'gone' where it is kept no longer: then it is not to be
+-- known. What is known of it already stays, as it may be newer, but where it surely goes on.
 
-for _, key in ipairs({ KEYS[6], KEYS[7], KEYS[8] }) do
-  if redis.call('ZSCORE', key, ARGV[1]) then return 0 end
+for _, key in ipairs({ KEYS[7], KEYS[8] }) do
+  if redis.call('ZSCORE', key, ARGV[1]) then return 'gone' end
+end
+if ARGV[8] == '1' then
+  redis.call('ZREM', KEYS[6], ARGV[1])
+  redis.call('ZREM', KEYS[5], ARGV[1])
+  redis.call('HDEL', KEYS[1], ARGV[1])
+elseif redis.call('ZSCORE', KEYS[6], ARGV[1]) then
+  return 'claimed'
 end
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[3])
@@ -32,4 +40,4 @@ elseif not redis.call('ZSCORE', KEYS[5], ARGV[1]) then
   redis.call('ZADD', KEYS[4], 0, ARGV[1])
 end
 if ARGV[6] ~= '' then redis.call('SET', KEYS[9], ARGV[6] .. ' ' .. ARGV[1] .. ' 1', 'NX', 'PX', ARGV[7]) end
-return 1
+return 'known'

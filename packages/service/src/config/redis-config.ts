@@ -51,8 +51,8 @@ export const redisConfig = {
   }),
   NODE_URL: Type.Optional(
     Type.String({
-      format: 'uri',
-      description: 'How other nodes reach this one. Default: `http://`, `HOST` and the port.',
+      format: 'origin',
+      description: 'How other nodes reach this one, without a path. Default: `http://`, `HOST` and the port.',
     }),
   ),
 }

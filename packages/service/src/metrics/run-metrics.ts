@@ -61,6 +61,17 @@ export class RunMetrics {
     )
   }
 
+  /** Adds how many wait for a node, once there is who knows. */
+  addQueued(metrics: Metrics, read: () => number): void {
+    metrics.gauge(
+      {
+        name: 'tributary_runs_queued',
+        help: 'Runs that were accepted here and wait for a node, whose logs are followed until one has them',
+      },
+      read,
+    )
+  }
+
   started(kind: string): void {
     this.#started.add(kind)
   }

@@ -1,3 +1,4 @@
+import type { StreamTotals } from '@tributary/protocol'
 import type { ErrorRate } from './error-rate.ts'
 import type { Metrics, Observe } from './metrics.ts'
 import { Tally } from './tally.ts'
@@ -7,16 +8,6 @@ const REPLAY_BUCKETS = [0, 1, 10, 100, 1_000, 10_000, 100_000]
 
 /** Ends that no one wished for: the reader was too slow, or we could not read on. */
 const FAILURES: readonly string[] = ['slow_consumer', 'upstream_lost', 'busy']
-
-/** What all streams of a service hold now, and have sent since it started. */
-export interface StreamTotals {
-  readonly open: number
-  readonly events: number
-  readonly bytes: number
-  /** Bytes that wait for readers: of all, and of the one with the most. */
-  readonly pendingBytes: number
-  readonly maxPendingBytes: number
-}
 
 export interface StreamCounts {
   /** Events that slow readers went without. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '@tributary/protocol'
 import { RedisConnections, WAITING } from '@tributary/redis'
@@ -38,7 +39,7 @@ export async function openRedis(
   if (url === undefined) return undefined
   const { name, logger, metrics, onWaiting, clock, random } = options
   const ca =
-    caFile === undefined ? undefined : await fromVariable('REDIS_TLS_CA_FILE', () => readFile(caFile, 'utf8'))
+    caFile === undefined ? undefined : await fromVariable('REDIS_TLS_CA_FILE', () => readAuthorities(caFile))
   const redis = await fromVariable('REDIS_URL', () =>
     RedisConnections.open({
       url,
@@ -57,4 +58,16 @@ export async function openRedis(
   )
   metrics.redis.watch(redis)
   return redis
+}
+
+/** Node passes over what is no certificate, and trusts nobody then. */
+async function readAuthorities(path: string): Promise<string> {
+  const pem = await readFile(path, 'utf8')
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${path} holds no certificate as PEM`)
+  try {
+    new X509Certificate(pem)
+  } catch (error) {
+    throw new Error(`${path} holds a certificate that cannot be read`, { cause: error })
+  }
+  return pem
 }

@@ -1,9 +1,11 @@
 import type { Position } from '@tributary/protocol'
+import type { FoundPlaces } from '../find-places.ts'
 import type { AppendRequest, Attempt } from './append-request.ts'
+import { type SendInOrder, sendInOrder } from './ordered-batch.ts'
 import { bytesOf } from './outage-buffer.ts'
 
 /** How long it is kept what was answered, in ms: a failover may take as long until every node has left the old server. */
-const KEEP_MS = 10_000
+export const KEEP_MS = 10_000
 /** Of a log at most, as many as it remembers places of: what is older is not stored again where it is lost. */
 const MAX_APPENDS = 16_384
 /** The same in characters of what was appended. */
@@ -20,19 +22,13 @@ export interface Answered extends Attempt {
   lowestN: number
   answeredMs: number
   isLost: boolean
-}
-
-export interface FoundAppends {
-  readonly headN: number
-  /** Of what is older nothing can be said. */
-  readonly oldestN: number
-  /** Where the first entry of each stands. */
-  readonly places: readonly (Position | undefined)[]
+  /** Whether it was lost, and is stored again where the log is being found anew: no log tells of one without entries. */
+  isStoredAgain: boolean
 }
 
 export interface RestoreInit {
   /** Appends it again. @throws where it is to be tried again, or is refused for good. */
-  readonly send: (item: Answered) => Promise<unknown>
+  readonly send: SendInOrder<Answered>
   /** Whether it is to be tried again later. */
   readonly isAway: (error: unknown) => boolean
   /** Told of what the log will not take again. */
@@ -50,6 +46,11 @@ export class AnsweredAppends {
 
   get isEmpty(): boolean {
     return this.#items.size === 0
+  }
+
+  /** Whether the first that was ever appended to the log is among them. */
+  get hasFirst(): boolean {
+    return this.#items.values().some(({ request, lowestN }) => request.drafts.length > 0 && lowestN === 1)
   }
 
   get hasLost(): boolean {
@@ -71,23 +72,20 @@ export class AnsweredAppends {
       k,
       ...places,
       answeredMs: nowMs,
-      isProvisional: false,
       isLost: false,
+      isStoredAgain: false,
       again: true,
     }
     this.#items.set(k, item)
     this.#chars += bytesOf(item)
-    this.seen(nowMs)
+    this.#forgetSafe(nowMs)
     while (this.#items.size > MAX_APPENDS || this.#chars > MAX_CHARS) this.#forgetOldest()
   }
 
   /** The log has all of it at this time: what is older is safe by now. */
   seen(nowMs: number): void {
-    if (this.#isUnsure) return
-    for (const item of this.#items.values()) {
-      if (item.isLost || item.answeredMs > nowMs - KEEP_MS) return
-      this.#forget(item)
-    }
+    this.#forgetStoredAgain()
+    this.#forgetSafe(nowMs)
   }
 
   clear(): void {
@@ -96,9 +94,10 @@ export class AnsweredAppends {
     this.#isUnsure = false
   }
 
-  /** It is to be looked whether all of it is still there. */
-  doubt(): void {
+  /** It is to be looked whether all of it is still there. @param isAnother where it may be another server. */
+  doubt(isAnother: boolean): void {
     this.#isUnsure = true
+    if (isAnother) this.#forgetStoredAgain()
   }
 
   /** The log has lost something, and stands here now. */
@@ -111,9 +110,9 @@ export class AnsweredAppends {
     return [...this.#items.values()].filter(({ last }) => last.n > headN)
   }
 
-  /** The same with what is known to be lost, or may be. */
+  /** The same with what is known to be lost. */
   unsettled(headN: number): Answered[] {
-    return [...this.#items.values()].filter(({ last, isLost }) => this.#isUnsure || isLost || last.n > headN)
+    return [...this.#items.values()].filter(({ last, isLost }) => isLost || last.n > headN)
   }
 
   /**
@@ -124,7 +123,7 @@ export class AnsweredAppends {
    * @param onFound told of each that stands elsewhere, or was not known to stand there.
    */
   async findLost(
-    find: (sinceN: number, attempts: readonly Attempt[]) => Promise<FoundAppends>,
+    find: (sinceN: number, attempts: readonly Attempt[]) => Promise<FoundPlaces>,
     unanswered: readonly Attempt[],
     onFound: (attempt: Attempt, first: Position) => void,
   ): Promise<void> {
@@ -146,36 +145,52 @@ export class AnsweredAppends {
     const lost = [...this.#items.values()].filter(({ isLost }) => isLost)
     for (let i = 0; i < lost.length; i += RESTORE_AT_ONCE) {
       const batch = lost.slice(i, i + RESTORE_AT_ONCE)
-      const sent = await Promise.allSettled(batch.map(send))
+      const sent = await sendInOrder(batch, send)
       for (const [at, item] of batch.entries()) {
         const one = sent[at]
-        if (one?.status !== 'rejected') continue
-        if (isAway(one.reason)) throw one.reason
+        const isRefused = one?.status === 'rejected'
+        if (isRefused && isAway(one.reason)) throw one.reason
+        // Also what another has stored for its key.
+        item.isLost = false
+        item.isStoredAgain = true
+        if (!isRefused) continue
         this.#forget(item)
         onRefused(item.k, one.reason)
       }
-      // Also what another has stored for its key.
-      for (const item of batch) item.isLost = false
     }
   }
 
   #judge(
     items: readonly Answered[],
-    { headN, oldestN, places }: FoundAppends,
+    { headN, oldestN, places }: FoundPlaces,
     onMoved: (item: Answered, first: Position) => void,
   ): void {
     // Nobody knows of those without entries: they are lost with what comes next, and the last of all may be.
     const lastFound = items.findLastIndex((_, i) => places[i] !== undefined)
     for (const [i, item] of items.entries()) {
       const place = places[i]
-      const isKnown = item.request.drafts.length > 0 ? item.lowestN >= oldestN : i > lastFound
+      const mayBeLast = i > lastFound && !item.isStoredAgain
+      const isKnown = item.request.drafts.length > 0 ? item.lowestN >= oldestN : mayBeLast
       item.isLost = place === undefined && isKnown
       if (item.isLost) item.sinceN = headN
-      else if (place !== undefined && place.n !== item.first.n) {
+      // Also at another time, as where a server that was frozen has done since what it was asked before.
+      else if (place !== undefined && !isSame(place, item.first)) {
         moveTo(item, place)
         onMoved(item, place)
       }
     }
+  }
+
+  #forgetSafe(nowMs: number): void {
+    if (this.#isUnsure) return
+    for (const item of this.#items.values()) {
+      if (item.isLost || item.answeredMs > nowMs - KEEP_MS) return
+      this.#forget(item)
+    }
+  }
+
+  #forgetStoredAgain(): void {
+    for (const item of this.#items.values()) item.isStoredAgain = false
   }
 
   #forgetOldest(): void {
@@ -186,6 +201,10 @@ export class AnsweredAppends {
   #forget(item: Answered): void {
     if (this.#items.delete(item.k)) this.#chars -= bytesOf(item)
   }
+}
+
+function isSame(a: Position, b: Position): boolean {
+  return a.n === b.n && a.ms === b.ms
 }
 
 function moveTo(item: Answered, first: Position): void {

@@ -29,6 +29,8 @@ export interface AppendQueueOptions {
   readonly awaitsHandOn: (request: AppendRequest, last: Position) => boolean
   /** Told of an append that waits for that, or waits no more. */
   readonly onAnswered: (request: AppendRequest, answered: AnsweredAppend) => void
+  /** Told of an append whose answer was lost, and that stands there. */
+  readonly onSeen: (attempt: Attempt, first: Position) => void
   /** @param k of the append, where that may have been done. */
   readonly failure: (error: unknown, k?: number) => unknown
   /** Takes over what cannot be sent now; `undefined` where that is refused. @throws what it is refused with */
@@ -247,12 +249,16 @@ export class AppendQueue {
     this.#refused -= 1
     const entries = pending.entries.filter(({ position }) => position.n <= this.#handedOnN)
     // Only its answer was lost: whoever follows has been told of it, or has read it.
-    if (entries.length > 0 && entries.length === pending.request.drafts.length) {
+    const [first] = entries
+    if (first !== undefined && entries.length === pending.request.drafts.length) {
+      this.#options.onSeen(pending, first.position)
       pending.resolve({ kind: 'appended', entries })
       return
     }
-    if (pending.foundAt !== undefined && pending.foundAt.n <= this.#handedOnN) {
-      pending.finish(pending.foundAt)
+    const { foundAt } = pending
+    if (foundAt !== undefined && foundAt.n <= this.#handedOnN) {
+      this.#options.onSeen(pending, foundAt)
+      pending.finish(foundAt)
       return
     }
     try {

@@ -40,6 +40,15 @@ export type Appended =
       readonly waits?: true
     }
 
+/** An append that another comes after. */
+interface BehindArguments {
+  readonly origin: string
+  /** Behind which number it stands. */
+  readonly sinceN: number
+  /** By which another may have stored it; '' for none. */
+  readonly key: string
+}
+
 export interface AppendArguments {
   readonly life: string
   /** The time in ms; '' for the server's. */
@@ -49,6 +58,8 @@ export interface AppendArguments {
   readonly sinceN: number | undefined
   /** Without `ms` it must be the head. */
   readonly known: Pick<KnownPlace, 'n' | 'origin'> & { readonly ms?: number }
+  /** What it comes after. Default: whatever there is. */
+  readonly behind?: BehindArguments | undefined
   readonly maxBytes: number | undefined
   readonly publish: string
   readonly keys: LogKeys
@@ -70,7 +81,7 @@ const TRAIL_LENGTH = 16_384
 /** The arguments of the script `append`, as its legend says. */
 export function appendArguments(request: AppendRequest, given: AppendArguments): (string | number)[] {
   const { drafts, options = {}, once, closes = false } = request
-  const { life, clock, origin, sinceN, known, maxBytes, publish, keys, retention } = given
+  const { life, clock, origin, sinceN, known, behind, maxBytes, publish, keys, retention } = given
   const attributes = Object.entries(options.attributes ?? {})
   const args: (string | number)[] = [
     life,
@@ -82,6 +93,9 @@ export function appendArguments(request: AppendRequest, given: AppendArguments):
     known.origin,
     options.epoch ?? '',
     closes ? '1' : '0',
+    behind?.origin ?? '',
+    behind?.sinceN ?? '',
+    behind?.key ?? '',
     once?.key ?? '',
     once?.fingerprint ?? '',
     once?.windowMs ?? '',

@@ -1,23 +1,15 @@
 import { formatOrigin, type Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
-import type { OpenOptions } from '../../event-log.ts'
 import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../../log-error.ts'
+import { type FoundPlaces, findPlaces } from '../find-places.ts'
 import { LogChangedError } from '../log-changed-error.ts'
-import { APPEND, FIND } from '../log-scripts.ts'
-import type { LogState } from '../log-state.ts'
-import type { LogStore } from '../log-store.ts'
-import type { LogKeys } from '../redis-keys.ts'
+import type { LogParts } from '../log-parts.ts'
+import { APPEND } from '../log-scripts.ts'
 import { AnswerReader, type ScriptAnswer } from '../script-answer.ts'
-import type { FoundAppends } from './answered-appends.ts'
 import type { AppendAnswer } from './append-queue.ts'
 import { type AppendArguments, type Attempt, appendArguments } from './append-request.ts'
 
-export interface AppendSenderInit {
-  readonly name: string
-  readonly keys: LogKeys
-  readonly options: OpenOptions
-  readonly state: LogState
-  readonly store: LogStore
+export interface AppendSenderInit extends LogParts {
   /** Compares the log, and stores first what was lost of it. @throws LogClosedError where it is gone for good. */
   readonly findAnew: () => Promise<void>
   /** It stands there now; of one without entries the head does. */
@@ -59,12 +51,17 @@ export class AppendSender {
     }
   }
 
-  /** The same for who stores what comes before all others. @throws LogChangedError */
-  async sendNow(attempt: Attempt): Promise<AppendAnswer> {
+  /**
+   * The same for who stores what comes before all others.
+   *
+   * @param behind what must stand before it.
+   * @throws LogChangedError
+   */
+  async sendNow(attempt: Attempt, behind?: Attempt): Promise<AppendAnswer> {
     const { state } = this.#init
     const { rewinds, known } = state
     attempt.sinceN = Math.min(attempt.sinceN, known.n)
-    const answer = new AnswerReader(await this.#run(attempt))
+    const answer = new AnswerReader(await this.#run(attempt, { behind: this.#named(behind) }))
     if (state.rewinds !== rewinds) {
       // It may be of a server that has been left since.
       attempt.again = true
@@ -73,28 +70,26 @@ export class AppendSender {
     return this.#answered(attempt, answer)
   }
 
-  /** Gives it the place again that it had, where the log ends before that. @throws as `sendNow` */
-  async putBack(attempt: Attempt, { n, ms }: Position): Promise<void> {
+  /** Gives it the place again that it had, where the log ends before that. @param behind @throws as of `sendNow` */
+  async putBack(attempt: Attempt, { n, ms }: Position, behind?: Attempt): Promise<void> {
     const { state } = this.#init
     const { rewinds } = state
     const isEmpty = attempt.request.drafts.length === 0
-    const place = { known: { n: isEmpty ? n : n - 1, origin: '' }, clock: String(ms) }
+    const known = { n: isEmpty ? n : n - 1, origin: '' }
+    const place = { known, clock: String(ms), behind: this.#named(behind) }
     const answer = new AnswerReader(await this.#run({ ...attempt, again: false }, place))
     if (state.rewinds !== rewinds) throw new LogChangedError()
     this.#answered(attempt, answer)
   }
 
   /** Looks which of these stand in the log. @throws as `sendNow` */
-  async find(sinceN: number, attempts: readonly Attempt[]): Promise<FoundAppends> {
-    const { store, keys, state } = this.#init
-    const asked = attempts.flatMap(({ k, request }) => [
-      formatOrigin({ node: store.node, count: k }),
-      request.once?.key ?? '',
-    ])
-    const answer = new AnswerReader(await store.ask(FIND, keys, [state.life, sinceN, ...asked]))
-    if (answer.text() === 'ok') {
-      return { headN: answer.number(), oldestN: answer.number(), places: attempts.map(() => answer.place()) }
-    }
+  async find(sinceN: number, attempts: readonly Attempt[]): Promise<FoundPlaces> {
+    const names = attempts.map(({ k, request }) => ({
+      origin: this.#originOf(k),
+      key: request.once?.key ?? '',
+    }))
+    const found = await findPlaces(this.#init, sinceN, names)
+    if (found !== undefined) return found
     this.doubt()
     throw new LogChangedError()
   }
@@ -106,8 +101,6 @@ export class AppendSender {
     try {
       await turn
     } catch (error) {
-      if (error instanceof LogChangedError)
-        throw new RedisUnavailableError('a log is being found anew', { isUnsent: true, cause: error })
       if (!(error instanceof StoreUnavailableError)) throw error
       throw new RedisUnavailableError(error.reason, { isUnsent: true, cause: error })
     } finally {
@@ -117,17 +110,27 @@ export class AppendSender {
 
   #run(
     { request, k, again, sinceN: behindN }: Attempt,
-    place?: Pick<AppendArguments, 'known' | 'clock'>,
+    place: Partial<Pick<AppendArguments, 'known' | 'clock' | 'behind'>>,
   ): Promise<ScriptAnswer> {
     const { keys, options, state, store } = this.#init
     const { retention, maxBytes } = options
     const { life, known } = state
     const { publish } = store
-    const origin = formatOrigin({ node: store.node, count: k })
+    const origin = this.#originOf(k)
     const sinceN = again ? behindN : undefined
     const clock = store.clock()
     const given = { life, clock, origin, sinceN, known, maxBytes, publish, keys, retention, ...place }
     return store.run(APPEND, keys, appendArguments(request, given))
+  }
+
+  #named(attempt: Attempt | undefined): AppendArguments['behind'] {
+    if (attempt === undefined) return undefined
+    const { k, sinceN, request } = attempt
+    return { origin: this.#originOf(k), sinceN, key: request.once?.key ?? '' }
+  }
+
+  #originOf(count: number): string {
+    return formatOrigin({ node: this.#init.store.node, count })
   }
 
   #answered(attempt: Attempt, answer: AnswerReader): AppendAnswer {

@@ -1,33 +1,15 @@
 import { formatOrigin, type Position, parseOrigin, type Topic } from '@tributary/protocol'
-import type {
-  Append,
-  AppendOptions,
-  BridgeOptions,
-  LogEntry,
-  OnceAnswer,
-  OnceKey,
-  OpenOptions,
-} from '../../event-log.ts'
+import type { Append, AppendOptions, BridgeOptions, LogEntry, OnceAnswer, OnceKey } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
 import { LogClosedError, StoreUnavailableError } from '../../log-error.ts'
-import type { LogState } from '../log-state.ts'
-import type { LogStore } from '../log-store.ts'
-import type { LogKeys } from '../redis-keys.ts'
+import type { LogParts } from '../log-parts.ts'
 import { storedDraft } from '../stored-entry.ts'
 import { type AnsweredAppend, AppendQueue } from './append-queue.ts'
 import { type AppendRequest, markOf } from './append-request.ts'
-import type { KeyedEntries } from './keyed-entries.ts'
 import { LogRepair } from './log-repair.ts'
 import type { OutageBridge } from './outage-bridge.ts'
 
-export interface LogAppendsInit {
-  readonly name: string
-  readonly keys: LogKeys
-  readonly options: OpenOptions
-  readonly state: LogState
-  readonly store: LogStore
-  readonly keyed: KeyedEntries
-  readonly isFollowed: () => boolean
+export interface LogAppendsInit extends LogParts {
   /** Whether what is appended under one of these is about to be handed on here. */
   readonly hearsOf: (topics: readonly Topic[]) => boolean
   /** Hands on here what has no place yet, and has the log compared until it has one. */
@@ -72,6 +54,11 @@ export class LogAppends {
   /** Whether there is nothing that a failover could lose, or an outage keeps. */
   get isIdle(): boolean {
     return this.#repair.isIdle
+  }
+
+  /** Whether all that was ever appended to the log is kept here. */
+  get hasAll(): boolean {
+    return this.#repair.hasAll
   }
 
   async append(batch: readonly Append[], options: AppendOptions): Promise<readonly LogEntry[]> {
@@ -212,6 +199,7 @@ export class LogAppends {
       awaitsHandOn: ({ drafts }, last) =>
         last.n > state.head.n && drafts.some(({ topics }) => hearsOf(topics)),
       onAnswered: (request, answered) => this.#onAnswered(request, answered),
+      onSeen: (attempt, first) => this.#repair.seen(attempt, first),
       failure: (error, k) => this.#failure(error, k),
       bridge: (attempt) => this.bridge.take(attempt),
       isDown: () => !store.takesWrites(),

@@ -1,24 +1,16 @@
 import type { Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
-import type { LogEntry, OpenOptions } from '../../event-log.ts'
+import type { LogEntry } from '../../event-log.ts'
 import { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from '../../log-error.ts'
 import { LogChangedError } from '../log-changed-error.ts'
-import type { LogState } from '../log-state.ts'
-import type { LogStore } from '../log-store.ts'
-import type { LogKeys } from '../redis-keys.ts'
+import type { LogParts } from '../log-parts.ts'
 import { type Answered, AnsweredAppends } from './answered-appends.ts'
 import type { Attempt } from './append-request.ts'
 import { AppendSender } from './append-sender.ts'
-import type { KeyedEntries } from './keyed-entries.ts'
+import type { SendInOrder } from './ordered-batch.ts'
 import { OutageBridge } from './outage-bridge.ts'
 
-export interface LogRepairInit {
-  readonly name: string
-  readonly keys: LogKeys
-  readonly options: OpenOptions
-  readonly state: LogState
-  readonly store: LogStore
-  readonly keyed: KeyedEntries
+export interface LogRepairInit extends LogParts {
   readonly originOf: (k: number) => string
   /** Hands on here what has no place yet. */
   readonly handOn: (entry: LogEntry) => void
@@ -42,12 +34,16 @@ export class LogRepair {
 
   constructor(init: LogRepairInit) {
     this.#init = init
-    const { name, keys, options, state, store, keyed, findAnew, handOn } = init
-    const answered = this.#answered
-    const onAppended = (attempt: Attempt, first: Position) => this.#onAppended(attempt, first)
-    this.sender = new AppendSender({ name, keys, options, state, store, findAnew, onAppended })
-    const send = (attempt: Attempt) => this.sender.sendNow(attempt)
-    this.bridge = new OutageBridge({ name, state, store, keyed, answered, send, isAway, handOn })
+    this.sender = new AppendSender({
+      ...init,
+      onAppended: (attempt, first) => this.seen(attempt, first),
+    })
+    this.bridge = new OutageBridge({
+      ...init,
+      answered: this.#answered,
+      send: (...sent) => this.sender.sendNow(...sent),
+      isAway,
+    })
   }
 
   /** Whether there is nothing that a failover could lose, or an outage keeps. */
@@ -55,15 +51,22 @@ export class LogRepair {
     return this.bridge.size === 0 && this.#answered.isEmpty
   }
 
+  /** Whether all that was ever appended to the log is kept here. */
+  get hasAll(): boolean {
+    return this.#answered.hasFirst
+  }
+
   /** Stores first what the log has lost, then what waits for Redis. @throws what is to be tried again. */
   async store(): Promise<void> {
     const { onFound } = this.#init
     await this.#findLost()
-    await this.#restore(async (attempt) => {
-      const answer = await this.sender.sendNow(attempt)
+    await this.#restore(async (attempt, behind) => {
+      const answer = await this.sender.sendNow(attempt, behind)
       if (answer.kind === 'appended') onFound(attempt.k, answer.first)
     })
     await this.bridge.flush()
+    // What another has stored for its key need not be handed on by us.
+    this.bridge.forgetStored()
   }
 
   /**
@@ -78,7 +81,7 @@ export class LogRepair {
     if (isOfAnother) return 'nothing'
     if (!this.#answered.hasLost) return 'taken'
     try {
-      await this.#restore((item) => this.sender.putBack(item, item.first))
+      await this.#restore((item, behind) => this.sender.putBack(item, item.first, behind))
       return 'done'
     } catch (error) {
       if (!(error instanceof LogChangedError)) throw error
@@ -88,14 +91,14 @@ export class LogRepair {
 
   /** The log was found to have lost something: looks what of this node's. */
   findLost(): Promise<void> {
-    this.#answered.doubt()
+    this.#answered.doubt(false)
     return this.#findLost()
   }
 
   /** It is to be looked whether what was answered is there, before anything else is sent. */
   doubt(): void {
     if (this.#answered.isEmpty) return
-    this.#answered.doubt()
+    this.#answered.doubt(true)
     this.sender.doubt()
   }
 
@@ -114,7 +117,7 @@ export class LogRepair {
     this.bridge.forgetStored()
   }
 
-  #restore(send: (item: Answered) => Promise<void>): Promise<void> {
+  #restore(send: SendInOrder<Answered>): Promise<void> {
     const onRefused = (k: number, error: unknown) => this.#onRefused(k, error)
     return this.#answered.restore({ send, isAway, onRefused })
   }
@@ -125,13 +128,14 @@ export class LogRepair {
       (sinceN, attempts) => this.sender.find(sinceN, attempts),
       unanswered,
       (attempt, first) => {
-        if (this.bridge.found(attempt.k)) this.#onAppended(attempt, first)
+        if (this.bridge.found(attempt.k)) this.seen(attempt, first)
         this.#init.onFound(attempt.k, first)
       },
     )
   }
 
-  #onAppended(attempt: Attempt, first: Position): void {
+  /** It is answered, or seen, to stand there, and may be lost from now on. */
+  seen(attempt: Attempt, first: Position): void {
     const { state, store, originOf } = this.#init
     const { length } = attempt.request.drafts
     this.#answered.add(attempt, first, store.elapsed())

@@ -1,23 +1,19 @@
 import { formatOrigin } from '@tributary/protocol'
+import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
-import type { LogState } from '../log-state.ts'
-import type { LogStore } from '../log-store.ts'
+import type { LogParts } from '../log-parts.ts'
 import type { StoredDraft } from '../stored-entry.ts'
 import type { Answered, AnsweredAppends } from './answered-appends.ts'
 import type { Appended, Attempt } from './append-request.ts'
 import { markOf } from './append-request.ts'
-import type { KeyedEntries } from './keyed-entries.ts'
+import type { SendInOrder } from './ordered-batch.ts'
 import { OutageBuffer } from './outage-buffer.ts'
 import { ProvisionalEntries } from './provisional-entries.ts'
 
-export interface OutageBridgeInit {
-  readonly name: string
-  readonly state: LogState
-  readonly store: LogStore
-  readonly keyed: KeyedEntries
+export interface OutageBridgeInit extends LogParts {
   readonly answered: AnsweredAppends
-  readonly send: (attempt: Attempt) => Promise<unknown>
+  readonly send: SendInOrder<Attempt>
   /** Whether what that failed with is to be tried again. */
   readonly isAway: (error: unknown) => boolean
   /** Hands on here what has no place yet. */
@@ -30,6 +26,7 @@ export class OutageBridge {
   readonly #buffer: OutageBuffer
   readonly provisional: ProvisionalEntries
   #isFlushing = false
+  #refusal: string | undefined
 
   constructor(init: OutageBridgeInit) {
     this.#init = init
@@ -42,6 +39,11 @@ export class OutageBridge {
     return this.#buffer.size
   }
 
+  /** Why what waits could not be stored when it was last tried, for people; undefined where it was not, or could. */
+  get refusal(): string | undefined {
+    return this.#refusal
+  }
+
   /** What was sent, and waits as no answer came. */
   get unanswered(): readonly Attempt[] {
     return this.#buffer.unanswered
@@ -50,6 +52,13 @@ export class OutageBridge {
   /** It stands in the log already. Answers whether it waited here. */
   found(k: number): boolean {
     return this.#buffer.take(k)
+  }
+
+  /** These have been handed on with their places, and all that stands before them. */
+  handedOn(entries: readonly LogEntry[]): void {
+    this.provisional.forgetHandedOn(entries)
+    // Of topics that nobody follows here nothing is handed on.
+    this.forgetStored()
   }
 
   /** What waits no more is not provisional any more. */
@@ -68,6 +77,7 @@ export class OutageBridge {
   rewound(n: number): void {
     this.#buffer.rewound(n)
     this.forgetStored()
+    this.provisional.rewound(this.#init.state.head)
     const lost = this.#notNoted(this.#init.answered.unsettled(n))
     this.provisional.addFirst(lost.flatMap((item) => this.#entriesOf(item)))
   }
@@ -104,6 +114,10 @@ export class OutageBridge {
     try {
       const { send, isAway } = this.#init
       await this.#buffer.flush(send, isAway)
+      this.#refusal = undefined
+    } catch (error) {
+      this.#refusal = error instanceof RedisUnavailableError ? error.reason : undefined
+      throw error
     } finally {
       this.#isFlushing = false
     }

@@ -1,6 +1,7 @@
 import type { OnceKey } from '../../event-log.ts'
 import { OnceConflictError } from '../../log-error.ts'
 import type { Attempt } from './append-request.ts'
+import { type SendInOrder, sendInOrder } from './ordered-batch.ts'
 
 export interface OutageLimits {
   readonly maxEvents: number
@@ -69,10 +70,10 @@ export class OutageBuffer {
    *
    * @param send resolves once it is stored; rejects with what `isAway` knows where it is to be tried again.
    */
-  async flush(send: (item: Attempt) => Promise<unknown>, isAway: (error: unknown) => boolean): Promise<void> {
+  async flush(send: SendInOrder<Attempt>, isAway: (error: unknown) => boolean): Promise<void> {
     while (this.#items.length > 0) {
       const batch = this.#items.slice(0, FLUSH_AT_ONCE)
-      const sent = await Promise.allSettled(batch.map(send))
+      const sent = await sendInOrder(batch, send)
       const failed = sent.findIndex((one) => one.status === 'rejected' && isAway(one.reason))
       const done = failed === -1 ? batch.length : failed
       for (const item of this.#items.splice(0, done)) this.#bytes -= bytesOf(item)

@@ -1,4 +1,4 @@
-import { parseOrigin } from '@tributary/protocol'
+import { type Position, parseOrigin } from '@tributary/protocol'
 import type { LogEntry } from '../../event-log.ts'
 
 /** What was handed on here without a place, and not with one yet. */
@@ -28,6 +28,14 @@ export class ProvisionalEntries {
   /** Puts these before all others. */
   addFirst(entries: readonly LogEntry[]): void {
     this.#set([...entries, ...this.#entries])
+  }
+
+  /** The log was rewound to here: that these have no place before that is all that is known. */
+  rewound(head: Position): void {
+    const isFurther = ({ n, ms }: Position) => n > head.n || ms > head.ms
+    this.#set(
+      this.#entries.map((entry) => (isFurther(entry.position) ? { ...entry, position: head } : entry)),
+    )
   }
 
   /** What waits no more has been handed on with its place, or is lost with the log that it was in. */

@@ -1,6 +1,8 @@
 import type { Topic } from '@tributary/protocol'
-import type { LogEntry, Page } from '../../event-log.ts'
+import type { LogEntry } from '../../event-log.ts'
+import type { Whereabouts } from '../log-scripts.ts'
 import type { LogPlace, LogState } from '../log-state.ts'
+import type { ReadPage } from '../read/log-reads.ts'
 import type { ScriptAnswer } from '../script-answer.ts'
 import type { ToldEntry } from './log-message.ts'
 
@@ -26,6 +28,8 @@ export interface FollowerHost {
    * was so, `taken` where others have come there since, `nothing` where this node has appended nothing lately.
    */
   putBack(): Promise<'done' | 'taken' | 'nothing'>
+  /** The log is not there: looks what has become of it, and makes it again where it is lost, and all of it is this node's. */
+  makeAgain(): Promise<Whereabouts>
   /** The log is whole, and all that was stored before the comparison began has been handed on. */
   onCompared(): void
   /** Loads what the log is now. Answers where it stands; `undefined` where there is none any more. */
@@ -33,7 +37,7 @@ export interface FollowerHost {
   /** Nobody knows for now when what was appended will be handed on. */
   onSuspect(): void
   compare(args: readonly (string | number)[]): Promise<ScriptAnswer>
-  readPage(afterN: number, upToN: number, topics: readonly Topic[] | undefined): Promise<Page>
+  readPage(afterN: number, upToN: number, topics: readonly Topic[] | undefined): Promise<ReadPage>
   /** Why nothing can be followed now; `undefined` where it can. */
   unreachable(): Error | undefined
   after(delayMs: number, callback: () => void): () => void

@@ -9,8 +9,9 @@ import type { TopicSubscriptions } from './topic-subscriptions.ts'
 /** Whoever is further behind than so many pages lets its readers read by themselves. */
 const MAX_PAGES = 16
 
-/** How often a run that has lost something is looked at again, so that its owner can put that back. */
+/** How often a run that has lost something is looked at again, so that its owner can put that back; and one that is gone. */
 const PATIENCE = 4
+const PATIENCE_GONE = 20
 
 /** Compares a log with what of it was handed on, and hands on what was not. */
 export class LogComparison {
@@ -18,6 +19,7 @@ export class LogComparison {
   readonly #subscriptions: TopicSubscriptions
   readonly #handedOn: HandedOn
   #patience = PATIENCE
+  #patienceGone = PATIENCE_GONE
 
   constructor(host: FollowerHost, subscriptions: TopicSubscriptions, handedOn: HandedOn) {
     this.#host = host
@@ -34,13 +36,22 @@ export class LogComparison {
     const answer = new AnswerReader(await this.#host.compare(args))
     const kind = answer.text()
     if (kind === 'ok') {
-      await this.#catchUp(answer)
       this.#patience = PATIENCE
-      return true
+      this.#patienceGone = PATIENCE_GONE
+      return this.#catchUp(answer)
     }
-    const isWhole = kind === 'lost' && (await this.#isPutBack())
+    const isThere = kind === 'lost' || (await this.#isMadeAgain())
+    const isWhole = isThere && (await this.#isPutBack())
     if (!isWhole) await this.#findAnew()
     return false
+  }
+
+  /** Answers whether a log that was gone is there again. @throws LogChangedError where its owner is waited for. */
+  async #isMadeAgain(): Promise<boolean> {
+    const whereabouts = await this.#host.makeAgain()
+    if (whereabouts !== 'missing' || this.#patienceGone === 0) return whereabouts === 'there'
+    this.#patienceGone -= 1
+    throw new LogChangedError()
   }
 
   /** Answers whether what was lost has its place again. @throws LogChangedError where its owner is waited for. */
@@ -54,7 +65,8 @@ export class LogComparison {
     return result === 'done'
   }
 
-  async #catchUp(answer: AnswerReader): Promise<void> {
+  /** Answers whether it came as far as the log does: another server may be read than has said how far that is. */
+  async #catchUp(answer: AnswerReader): Promise<boolean> {
     const { state } = this.#host
     const head = answer.position()
     const closed = answer.flag()
@@ -64,10 +76,12 @@ export class LogComparison {
     if (version !== state.attributesVersion) state.setAttributes(version, attributes)
     const place = { head, origin: '', closed }
     const topics = this.#changed(answer)
-    if (topics !== undefined) await this.#findOvertaken(topics)
-    if (topics === undefined || topics.length > 0) await this.#readUpTo(place, topics)
+    if (topics !== undefined && !(await this.#findOvertaken(topics))) return false
+    const reads = topics === undefined || topics.length > 0
+    if (reads && !(await this.#readUpTo(place, topics))) return false
     if (head.n > state.head.n) this.#host.handOn([], place)
     this.#handedOn.compareTo(head)
+    return true
   }
 
   /** Those that have something that was not handed on; `undefined` for everything. */
@@ -86,9 +100,9 @@ export class LogComparison {
 
   /**
    * Finds what was lost on the way and was overtaken by what is of other topics: it can no longer be handed on in order,
-   * so its readers are told of a gap.
+   * so its readers are told of a gap. Answers as `#catchUp`.
    */
-  async #findOvertaken(changed: readonly Topic[]): Promise<void> {
+  async #findOvertaken(changed: readonly Topic[]): Promise<boolean> {
     const { state } = this.#host
     const upToN = state.head.n
     const byKnownN = Map.groupBy(changed, (topic) => {
@@ -97,24 +111,28 @@ export class LogComparison {
     })
     for (const [knownN, topics] of byKnownN) {
       if (knownN >= upToN) continue
-      const { entries } = await this.#host.readPage(knownN, upToN, topics)
+      const { entries, headN } = await this.#host.readPage(knownN, upToN, topics)
+      if (headN < upToN) return false
       if (entries.length === 0) continue
       this.#handedOn.overtaken(topics, upToN)
       this.#host.onOvertaken(topics, knownN)
     }
+    return true
   }
 
-  async #readUpTo(place: LogPlace, topics: readonly Topic[] | undefined): Promise<void> {
+  /** Answers as `#catchUp`. */
+  async #readUpTo(place: LogPlace, topics: readonly Topic[] | undefined): Promise<boolean> {
     const host = this.#host
     const { state } = host
     const { head } = place
     for (let pages = 0; state.head.n < head.n; pages++) {
       const beforeN = state.head.n
-      const { entries, hasMore, lostUpTo } = await host.readPage(beforeN, head.n, topics)
+      const { entries, hasMore, lostUpTo, headN } = await host.readPage(beforeN, head.n, topics)
+      if (headN < head.n) return false
       // Each reader reads on by itself, and is told what is gone where it concerns it.
       if (pages === MAX_PAGES || (lostUpTo !== undefined && lostUpTo.n > beforeN)) {
         host.leap(place)
-        return
+        return true
       }
       for (const entry of entries) this.#handedOn.note(entry)
       const last = entries.at(-1)
@@ -122,8 +140,9 @@ export class LogComparison {
         const isEnd = last.position.n === head.n
         host.handOn(entries, isEnd ? place : { head: last.position, origin: '', closed: state.closed })
       }
-      if (!hasMore) return
+      if (!hasMore) return true
     }
+    return true
   }
 
   async #findAnew(): Promise<void> {

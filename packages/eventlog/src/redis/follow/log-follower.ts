@@ -1,11 +1,12 @@
 import type { Topic } from '@tributary/protocol'
-import type { LogEntry } from '../../event-log.ts'
 import type { Following } from '../../following.ts'
+import { StoreUnavailableError } from '../../log-error.ts'
 import { LogChangedError } from '../log-changed-error.ts'
 import type { FollowerHost } from './follower-host.ts'
 import { HandedOn } from './handed-on.ts'
 import { LogComparison } from './log-comparison.ts'
-import { isEphemeral, type LogMessage, parseLogMessage, type ToldEntry } from './log-message.ts'
+import { isEphemeral } from './log-message.ts'
+import { ToldMessages } from './told-messages.ts'
 import type { FollowedTopic, TopicSubscriptions } from './topic-subscriptions.ts'
 
 /** Messages that are held while the log is compared; beyond it they are read instead. */
@@ -31,6 +32,7 @@ export class LogFollower {
   readonly #subscriptions: TopicSubscriptions
   readonly #handedOn: HandedOn
   readonly #comparison: LogComparison
+  readonly #told: ToldMessages
   readonly #joining = new Set<FollowedTopic>()
   readonly #lost = new Set<string>()
   #held: string[] | undefined
@@ -47,6 +49,7 @@ export class LogFollower {
     this.#subscriptions = subscriptions
     this.#handedOn = new HandedOn(subscriptions, host.state.head)
     this.#comparison = new LogComparison(host, subscriptions, this.#handedOn)
+    this.#told = new ToldMessages(host, this.#handedOn)
   }
 
   /** Whether what is appended under one of these topics is about to be handed on. */
@@ -135,20 +138,11 @@ export class LogFollower {
     if (this.#isClosed) return
     // Of this nothing can be read later.
     if (isEphemeral(text)) this.#host.onEphemeral(text)
-    else if (!this.#isSuspect) this.#onLogMessage(text)
-  }
-
-  #onLogMessage(text: string): void {
-    const message = parseLogMessage(text)
-    // Whatever it is, the log says what is true.
-    if (message === undefined || message.life !== this.#host.state.life) this.#doubt()
-    else this.#take(message)
-  }
-
-  /** Something came before that was not told: what comes now waits until the log has been compared. */
-  #doubt(): void {
-    this.#held ??= []
-    this.syncSoon()
+    else if (!this.#isSuspect && !this.#told.take(text)) {
+      // What comes now waits until the log has been compared.
+      this.#held ??= []
+      this.syncSoon()
+    }
   }
 
   close(): void {
@@ -185,47 +179,6 @@ export class LogFollower {
     }
   }
 
-  #take(message: LogMessage): void {
-    if (message.kind === 'dropped') this.#host.onDropped()
-    else if (message.kind === 'hint') {
-      if (message.n > this.#host.state.head.n) this.#doubt()
-    } else if (message.kind === 'attributes') this.#takeAttributes(message.version, message.json)
-    else this.#takeEntries(message.origin, message.entries)
-  }
-
-  #takeAttributes(version: number, json: string): void {
-    const { state } = this.#host
-    if (version <= state.attributesVersion) return
-    const change: unknown = version === state.attributesVersion + 1 ? JSON.parse(json) : undefined
-    if (isAttributes(change)) state.setAttributes(version, change)
-    else this.syncSoon()
-  }
-
-  #takeEntries(origin: string, told: readonly ToldEntry[]): void {
-    const { place } = this.#host.state
-    const fresh = told.filter(({ position }) => position.n > place.head.n)
-    const last = fresh.at(-1)
-    if (last === undefined) return
-    const entries: LogEntry[] = []
-    let beforeN = 0
-    for (const each of fresh) {
-      const entry = this.#host.entryOf(each, origin)
-      if (this.#handedOn.isBehindHole(entry, each, beforeN)) {
-        this.#doubt()
-        return
-      }
-      beforeN = each.position.n
-      entries.push(entry)
-    }
-    // Others share a channel with those that are followed here.
-    const followed = entries.filter((entry) => this.#handedOn.note(entry))
-    this.#host.handOn(followed, {
-      head: last.position,
-      origin,
-      closed: place.closed || last.isTerminal,
-    })
-  }
-
   async #compare(): Promise<void> {
     if (this.#isClosed) return
     const host = this.#host
@@ -246,6 +199,9 @@ export class LogFollower {
       }
       host.onCompared()
       isDone = !this.#hasMissed
+    } catch (error) {
+      if (!(error instanceof LogChangedError)) throw error
+      throw new StoreUnavailableError('a failover has cut the log short, and it is being found anew', error)
     } finally {
       this.#goOn(isDone)
     }
@@ -284,12 +240,4 @@ export class LogFollower {
     this.#cancelLater?.()
     this.#cancelLater = this.#host.after(SUSPECT_SYNC_MS, () => this.syncSoon())
   }
-}
-
-function isAttributes(value: unknown): value is Record<string, string | null> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    Object.values(value).every((text) => text === null || typeof text === 'string')
-  )
 }

@@ -98,10 +98,10 @@ function toldEntries(text: string, start: number, count: number): ToldEntry[] | 
     matches.push(match)
     at = next
   }
-  return matches.map(([, n, ms, terminal, index, headLength, dataLength, previous = '']) => {
+  const told = matches.map(([, n, ms, terminal, index, headLength, dataLength, previous = '']) => {
     const headEnd = at + Number(headLength)
     const dataEnd = headEnd + Number(dataLength)
-    const told = {
+    const entry = {
       position: { ms: Number(ms), n: Number(n) },
       isTerminal: terminal === '1',
       index: Number(index),
@@ -110,8 +110,9 @@ function toldEntries(text: string, start: number, count: number): ToldEntry[] | 
       json: text.slice(headEnd, dataEnd),
     }
     at = dataEnd
-    return told
+    return entry
   })
+  return at === text.length ? told : undefined
 }
 
 function lineAt(text: string, start: number): { line: string; next: number } {

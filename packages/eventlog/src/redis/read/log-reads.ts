@@ -1,24 +1,24 @@
-import type { Cursor, Topic } from '@tributary/protocol'
+import { type Cursor, type Position, parseOrigin, type Topic } from '@tributary/protocol'
+import { RedisReplyError } from '@tributary/redis'
 import { locate, rangeOf } from '../../cursor-location.ts'
 import {
   DEFAULT_PAGE_CHARS,
   DEFAULT_PAGE_LIMIT,
   type LogEntry,
   type LogRange,
-  type OpenOptions,
   type Page,
   type ReadOptions,
   type StartingPoint,
 } from '../../event-log.ts'
 import { StoreUnavailableError } from '../../log-error.ts'
-import type { KeyedEntries } from '../append/keyed-entries.ts'
+import { KEEP_MS } from '../append/answered-appends.ts'
+import { findPlaces } from '../find-places.ts'
+import type { LogParts } from '../log-parts.ts'
 import { LOCATE, READ } from '../log-scripts.ts'
-import type { LogState } from '../log-state.ts'
-import type { LogStore } from '../log-store.ts'
-import type { LogKeys } from '../redis-keys.ts'
 import { AnswerReader, placeOf } from '../script-answer.ts'
-import { storedEntry } from '../stored-entry.ts'
+import { readableEntry } from '../stored-entry.ts'
 import { answeredView } from './answered-view.ts'
+import { LostEntries } from './lost-entries.ts'
 import { OvertakenEntries } from './overtaken-entries.ts'
 import { RecentHistory } from './recent-history.ts'
 
@@ -27,18 +27,12 @@ const LOST_WAIT_MS = 100
 /** Until who reads is told that it is not. */
 const LOST_TRIES = 50
 
-/** A page, and where the log stood that it is of; infinite where there is none any more. */
-interface ReadPage extends Page {
+/** A page, and where the log stood that it is of; infinite where there is none any more, and less than any of a run's then. */
+export interface ReadPage extends Page {
   readonly headN: number
 }
 
-export interface LogReadsInit {
-  readonly keys: LogKeys
-  readonly options: OpenOptions
-  readonly state: LogState
-  readonly store: LogStore
-  readonly keyed: KeyedEntries
-  readonly isFollowed: () => boolean
+export interface LogReadsInit extends LogParts {
   /** After which number all of these topics has been handed on here; infinite where that is not so. */
   readonly completeFromN: (topics: readonly Topic[] | undefined) => number
   /** Has the log compared soon with what was handed on. */
@@ -49,7 +43,9 @@ export interface LogReadsInit {
 export class LogReads {
   readonly history: RecentHistory
   readonly overtaken = new OvertakenEntries()
+  readonly lost = new LostEntries()
   readonly #init: LogReadsInit
+  #hasToldUnreadable = false
 
   constructor(init: LogReadsInit) {
     const { options, state, store } = init
@@ -67,7 +63,25 @@ export class LogReads {
   }
 
   async locate(cursor: Cursor, topics?: readonly Topic[]): Promise<StartingPoint> {
-    return this.overtaken.judge(await this.#locate(cursor, topics), cursor, topics)
+    const start = this.overtaken.judge(await this.#locate(cursor, topics), cursor, topics)
+    return this.lost.judge(start, { cursor, topics, nowMs: this.#init.store.elapsed() })
+  }
+
+  /** The log was found to have lost something: looks what others have appended to it lately, and it has no more. */
+  async findLost(head: Position): Promise<void> {
+    const { state, store } = this.#init
+    const others = this.history
+      .since(state.head.ms - KEEP_MS)
+      .filter(({ origin }) => origin !== undefined && parseOrigin(origin)?.node !== store.node)
+    const [oldest] = others
+    if (state.runId !== undefined || oldest === undefined) return
+    const names = others.map(({ origin = '' }) => ({ origin, key: '' }))
+    const found = await findPlaces(this.#init, oldest.position.n - 1, names)
+    if (found === undefined) return
+    const lost = others.filter(
+      ({ position }, i) => found.places[i] === undefined && position.n >= found.oldestN,
+    )
+    this.lost.add(lost, head, store.elapsed())
   }
 
   async #locate(cursor: Cursor, topics: readonly Topic[] | undefined): Promise<StartingPoint> {
@@ -102,26 +116,56 @@ export class LogReads {
 
   /** A page as it is in Redis. @param upToN the last number that is read. Default: all there is. */
   async page(afterN: number, upToN: number | undefined, options: ReadOptions): Promise<ReadPage> {
-    const { keys, state, store, keyed, isFollowed } = this.#init
+    const { keys, state, store, isFollowed } = this.#init
     const { topics, limit = DEFAULT_PAGE_LIMIT, maxChars = DEFAULT_PAGE_CHARS } = options
     const which = topics === undefined ? ['0'] : ['1', ...topics]
     const answer = new AnswerReader(
       await store.ask(READ, keys, [state.life, afterN, upToN ?? '', limit, maxChars, ...which]),
     )
-    if (answer.text() !== 'ok') return { entries: [], hasMore: false, headN: Number.POSITIVE_INFINITY }
+    if (answer.text() !== 'ok') return { entries: [], hasMore: false, headN: this.#headOfNone }
     const head = answer.position()
     const closed = answer.flag()
-    const hasMore = answer.flag()
-    const lostUpTo = answer.position()
-    const entries: LogEntry[] = []
-    while (!answer.isAtEnd) {
-      const position = placeOf(answer.text())
-      const [text, json] = [answer.text(), answer.text()]
-      entries.push(keyed.aliased(storedEntry(text, json, position, state.idOf(position))))
-    }
+    const more = answer.flag()
+    const trimmedUpTo = answer.position()
+    const { entries, lostUpTo = trimmedUpTo, isCut } = this.#readable(answer)
+    const hasMore = more || isCut
     if (isFollowed()) state.saw(head)
     else state.moveOn({ head, origin: '', closed })
     return { entries, hasMore, headN: head.n, ...(lostUpTo.n > afterN ? { lostUpTo } : {}) }
+  }
+
+  /** A run that is gone may be about to be made again. */
+  get #headOfNone(): number {
+    const { runId, isDropped } = this.#init.state
+    return runId === undefined || isDropped ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  }
+
+  /**
+   * The entries of an answer up to the first that is none of ours, as one that somebody has written by hand: whoever reads
+   * on begins behind it, and is told that it is lost.
+   */
+  #readable(answer: AnswerReader): { entries: LogEntry[]; lostUpTo?: Position; isCut: boolean } {
+    const { keyed, state } = this.#init
+    const entries: LogEntry[] = []
+    let lostUpTo: Position | undefined
+    while (!answer.isAtEnd) {
+      const position = placeOf(answer.text())
+      const [text, json] = [answer.text(), answer.text()]
+      const entry = readableEntry(text, json, position, state.idOf(position))
+      if (entry === undefined) this.#tellUnreadable(position)
+      if (entry !== undefined) entries.push(keyed.aliased(entry))
+      else if (entries.length === 0) lostUpTo = position
+      else return { entries, ...(lostUpTo && { lostUpTo }), isCut: true }
+    }
+    return { entries, ...(lostUpTo && { lostUpTo }), isCut: false }
+  }
+
+  /** Once: each who reads comes upon it. */
+  #tellUnreadable({ n, ms }: Position): void {
+    if (this.#hasToldUnreadable) return
+    this.#hasToldUnreadable = true
+    const { name, store } = this.#init
+    store.onError(new RedisReplyError(`the entry ${n}-${ms} of ${name} is none of ours, and counts as lost`))
   }
 
   trim(nowMs: number): void {

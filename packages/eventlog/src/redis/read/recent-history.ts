@@ -55,6 +55,11 @@ export class RecentHistory {
     return start?.gap === 'ahead' || start?.gap === 'log_lost' ? undefined : start
   }
 
+  /** Those that are not older than this, in order. */
+  since(ms: number): readonly LogEntry[] {
+    return this.#tail.since(ms)
+  }
+
   clearFrames(): void {
     this.#tail.clearFrames()
   }

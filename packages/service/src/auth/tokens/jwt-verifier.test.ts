@@ -88,6 +88,17 @@ describe('a signed token', () => {
     ['without a time', () => signed({ sub: 'ann', iss: 'issuer', aud: 'tributary' }), 'token_invalid'],
     ['without a user', () => signed({ ...CLAIMS, sub: '' }), 'token_invalid'],
     ['with a user that is no name', () => signed({ ...CLAIMS, sub: 'a\nb' }), 'token_invalid'],
+    ...Object.entries({
+      sub: '\ud800',
+      jti: '\ud800',
+      roles: ['\ud800'],
+      groups: ['\udc00*'],
+      publish: ['user:\ud800'],
+    }).map(([claim, value]): [string, () => Promise<string>, string] => [
+      `with half of a surrogate pair in "${claim}"`,
+      () => signed({ ...CLAIMS, [claim]: value }),
+      'token_invalid',
+    ]),
     ['with roles that are no list', () => signed({ ...CLAIMS, roles: 'admin' }), 'token_invalid'],
     ['with metadata that is a list', () => signed({ ...CLAIMS, metadata: ['x'] }), 'token_invalid'],
     ['whose time is over', () => signed({ ...CLAIMS, exp: START_S - 6 }), 'token_expired'],

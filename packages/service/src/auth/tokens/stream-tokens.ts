@@ -1,4 +1,4 @@
-import { type Clock, ProblemError } from '@tributary/protocol'
+import { type Clock, ProblemError, TokenId } from '@tributary/protocol'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Principal } from '../principal.ts'
@@ -13,9 +13,9 @@ const MAX_TOKEN_LENGTH = 8_192
 /** What ours have beside what any token has. Seconds since 1970. */
 const StreamTokenClaims = Type.Object({
   ...TokenClaims.properties,
-  jti: Type.String({ minLength: 1, maxLength: 256 }),
+  jti: TokenId,
   /** What all that were refreshed from one another share: the id of what the first was got with, or its own. */
-  sid: Type.String({ minLength: 1, maxLength: 256 }),
+  sid: TokenId,
   /** When that ends, or may no longer be lived on. */
   session_end: Type.Integer(),
   /** When that was issued, where it said so. */

@@ -1,13 +1,13 @@
-import { Name } from '@tributary/protocol'
+import { NAME_CHARACTERS, Name, TokenId } from '@tributary/protocol'
 import Type, { type Static } from 'typebox'
 
 /** A name, or one that ends with `*` for all that begin so. `*` alone is any. */
-const NamePattern = Type.String({ minLength: 1, maxLength: 128 })
+const NamePattern = Type.String({ minLength: 1, maxLength: 128, pattern: NAME_CHARACTERS })
 
 /** What may be sent to, as `requireAudience` reads it: a target, or the beginning of targets with a `*` behind. */
 export const PublishPattern = Type.String({
   maxLength: 160,
-  pattern: '^(?:\\*|all|(?:user|group|role|session|connection):[^\\u0000-\\u001f\\u007f]+)$',
+  pattern: '^(?:\\*|all|(?:user|group|role|session|connection):[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]+)$',
 })
 
 const Names = Type.Array(Name, { maxItems: 100 })
@@ -22,7 +22,7 @@ export const TokenClaims = Type.Object({
   /** The user. */
   sub: Name,
   /** Its own id, by which it can be revoked. */
-  jti: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  jti: Type.Optional(TokenId),
   /** Seconds since 1970. */
   exp: Seconds,
   /** Seconds since 1970. */
