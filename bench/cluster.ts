@@ -1,6 +1,6 @@
 /**
- * Two gateways on one Redis beside one gateway alone: what each delivers of what is published at one of them, how long
- * an event takes to the other, and what all that is to Redis.
+ * Two gateways on one Redis beside one gateway alone, and beside two that know nothing of each other: what each delivers
+ * of what is published at one of them, how long an event takes to the other, and what all that is to Redis.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -37,6 +37,8 @@ interface Measured {
   readonly round: number
   readonly publishers: number
   readonly single: Delivered
+  /** Two of them on one core, each with all of the publishers. */
+  readonly apart: readonly Delivered[]
   /** The node at which it is published, and the other. */
   readonly here: Delivered
   readonly there: Delivered
@@ -68,12 +70,14 @@ export async function benchCluster(args: readonly string[]): Promise<void> {
   const delivered: Measured[] = []
   const ofRedis: OfRedis[] = []
   for (let round = 0; round < rounds; round++) {
-    const single = await measureSingle(plan)
+    const single = await measureApart(plan, 1)
+    const apart = await measureApart(plan, NODES)
     const cluster = await measureCluster(plan, round)
     for (const [index, publishers] of PUBLISHERS.entries()) {
-      const [alone, pair] = [single[index], cluster.delivered[index]]
+      const [alone] = single[index] ?? []
+      const pair = cluster.delivered[index]
       if (alone !== undefined && pair !== undefined)
-        delivered.push({ round, publishers, single: alone, ...pair })
+        delivered.push({ round, publishers, single: alone, apart: apart[index] ?? [], ...pair })
     }
     ofRedis.push(...cluster.ofRedis)
   }
@@ -91,13 +95,20 @@ export async function benchCluster(args: readonly string[]): Promise<void> {
   report('cluster, what Redis does and holds', redisRows(ofRedis), { bench: 'cluster-redis', ofRedis })
 }
 
-async function measureSingle({ streams, seconds }: Plan): Promise<readonly Delivered[]> {
-  await using trial = await startTrial('tributary')
-  await trial.client.open(streams)
-  await trial.client.publish({ publishers: 1, bytes: BYTES, seconds: WARM_UP_S })
-  const results: Delivered[] = []
-  for (const publishers of PUBLISHERS)
-    results.push(await trial.client.publish({ publishers, bytes: BYTES, seconds }))
+/** So many gateways with a log of their own each, all published to at once. Answers, for each number of publishers, what each did. */
+async function measureApart(
+  { streams, seconds }: Plan,
+  gateways: number,
+): Promise<readonly (readonly Delivered[])[]> {
+  await using owned = new AsyncDisposableStack()
+  const clients: LoadClient[] = []
+  for (let node = 0; node < gateways; node++) clients.push(owned.use(await startTrial('tributary')).client)
+  for (const client of clients) await client.open(streams)
+  const publish = (publishers: number, lastsS: number) =>
+    Promise.all(clients.map((client) => client.publish({ publishers, bytes: BYTES, seconds: lastsS })))
+  await publish(1, WARM_UP_S)
+  const results: (readonly Delivered[])[] = []
+  for (const publishers of PUBLISHERS) results.push(await publish(publishers, seconds))
   return results
 }
 
@@ -211,26 +222,28 @@ const perCpuSecond = ({ delivered, serverCpuS }: Delivered) => delivered / serve
 
 function rowsOf(results: readonly Measured[], publishers: number) {
   const own = results.filter((result) => result.publishers === publishers)
-  const row = (server: string, of: (result: Measured) => Delivered) => {
-    const figures = own.map(of)
+  const row = (server: string, of: (result: Measured) => readonly Delivered[]) => {
+    const figures = own.flatMap(of)
     const middle = (figure: (one: Delivered) => number) => median(figures.map(figure))
+    const ratios = own.flatMap((result) =>
+      of(result).map((one) => perCpuSecond(one) / perCpuSecond(result.single)),
+    )
     return {
       publishers,
       server,
       'deliveries/s': Math.round(middle(({ deliveriesPerS }) => deliveriesPerS)),
       'deliveries/CPU s': Math.round(middle(perCpuSecond)),
-      'to the single node, by CPU': median(
-        own.map((result) => perCpuSecond(of(result)) / perCpuSecond(result.single)),
-      ).toFixed(2),
+      'to the single node, by CPU': median(ratios).toFixed(2),
       'p50 ms': middle(({ p50Ms }) => p50Ms).toFixed(2),
       'p99 ms': middle(({ p99Ms }) => p99Ms).toFixed(2),
       'server busy': middle(({ serverCpuS, seconds }) => serverCpuS / seconds).toFixed(2),
     }
   }
   return [
-    row('one gateway alone, SQLite', ({ single }) => single),
-    row('of two: where it is published', ({ here }) => here),
-    row('of two: the other', ({ there }) => there),
+    row('one gateway alone, SQLite', ({ single }) => [single]),
+    row('two apart, SQLite each: either', ({ apart }) => apart),
+    row('two on Redis: where it is published', ({ here }) => [here]),
+    row('two on Redis: the other', ({ there }) => [there]),
   ]
 }
 

@@ -3,7 +3,7 @@
  * its worker makes them; of one that is over, read from its start, and once more, which the gateway then has; and of a
  * foreign stream that is never slower than its reader. Each reading has a run or a stream of its own.
  */
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { request } from 'undici'
 import { BenchProcess } from './child-process.ts'
 import { median, report } from './figures.ts'
@@ -43,7 +43,7 @@ export async function benchRelayThroughput(rounds: number): Promise<void> {
   await using api = await BenchProcess.start('bench/local-api.ts')
   await using foreign = await BenchProcess.start('bench/foreign-stream.ts')
   await using worker = await BenchProcess.start('apps/worker/src/main.ts', {
-    WORKER_PORT: String(await freePort()),
+    WORKER_PORT: String(await lastingPort()),
     OUTBOUND_ALLOW: new URL(api.url).host,
     MAX_TASKS: String(TASKS),
   })

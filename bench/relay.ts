@@ -3,7 +3,7 @@
  * the same time; the delay that the gateway adds, event by event. Then how many a second come through.
  */
 import { SseDecoder } from '@tributary/protocol'
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { request } from 'undici'
 import { BenchProcess } from './child-process.ts'
 import { median, quantile, report } from './figures.ts'
@@ -21,7 +21,7 @@ export async function benchRelay(rounds = DEFAULT_ROUNDS): Promise<void> {
 
 async function benchRelayDelay(rounds: number): Promise<void> {
   await using worker = await BenchProcess.start('apps/worker/src/main.ts', {
-    WORKER_PORT: String(await freePort()),
+    WORKER_PORT: String(await lastingPort()),
   })
   await using gateway = await BenchProcess.start('apps/gateway/src/main.ts', {
     GATEWAY_PORT: '0',

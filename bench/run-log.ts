@@ -2,7 +2,7 @@
  * What storing costs: the same run of 1,000 tasks at concurrency 50, against an API that answers in 10 ms, by a
  * worker that keeps its logs in memory and by one that keeps them in SQLite, in turn.
  */
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { BenchProcess } from './child-process.ts'
 import { median, report } from './figures.ts'
 import { CONCURRENCY, parallelTasks, TASKS, timed } from './parallel-tasks.ts'
@@ -42,7 +42,7 @@ export async function benchRunLog(rounds = DEFAULT_ROUNDS): Promise<void> {
 async function startWorker(store: 'memory' | 'sqlite', apiUrl: string): Promise<BenchProcess> {
   return BenchProcess.start('apps/worker/src/main.ts', {
     STORE: store,
-    WORKER_PORT: String(await freePort()),
+    WORKER_PORT: String(await lastingPort()),
     OUTBOUND_ALLOW: new URL(apiUrl).host,
   })
 }

@@ -2,7 +2,7 @@
  * What the worker costs: 1,000 tasks at concurrency 50 against an API that answers at once, from the request to
  * the last event, beside a bare loop of p-limit and undici that makes the same calls and tells nobody.
  */
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import pLimit from 'p-limit'
 import { Agent, request } from 'undici'
 import { BenchProcess } from './child-process.ts'
@@ -17,7 +17,7 @@ const AIM = 1.25
 export async function benchWorker(rounds = DEFAULT_ROUNDS): Promise<void> {
   await using api = await BenchProcess.start('bench/local-api.ts')
   await using worker = await BenchProcess.start('apps/worker/src/main.ts', {
-    WORKER_PORT: String(await freePort()),
+    WORKER_PORT: String(await lastingPort()),
     OUTBOUND_ALLOW: new URL(api.url).host,
   })
   const agent = new Agent({ connections: CONCURRENCY })

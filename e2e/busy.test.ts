@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
-import { EventCollector, freePort } from '@tributary/testkit'
+import { EventCollector, lastingPort } from '@tributary/testkit'
 import { EventSource } from 'eventsource'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -109,7 +109,7 @@ describe.each(SOURCES)('an EventSource of $name', ({ open, isThere }) => {
   it.skipIf(!isThere)(
     'waits through a drain, and reads on where another gateway takes its place',
     async () => {
-      const port = await freePort()
+      const port = await lastingPort()
       const env = { RETRY_MS: '50', DRAIN_MS: '1000' }
       const first = await startGateway({ env, port })
       await using reader = await open(first.url + CONNECT)

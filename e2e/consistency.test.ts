@@ -1,4 +1,4 @@
-import { EventCollector, freePort } from '@tributary/testkit'
+import { EventCollector, lastingPort } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { type ServiceProcess, startGateway } from './processes.ts'
 import { postJson } from './services.ts'
@@ -8,7 +8,7 @@ const STREAM = '/api/sse/managed/connect'
 
 /** A gateway whose sockets can be cut without a word to it, and a stream of it that was. */
 async function gatewayWithCutStream(env: Readonly<Record<string, string>>, onLine?: (line: string) => void) {
-  const cutPort = await freePort()
+  const cutPort = await lastingPort()
   const gateway = await startGateway({
     env: {
       CONSISTENCY_CHECK_MS: '200',

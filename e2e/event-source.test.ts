@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventSource } from '@tributary/client'
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { EventSource as PackageEventSource } from 'eventsource'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ServiceProcess, startGateway } from './processes.ts'
@@ -111,7 +111,7 @@ describe.each(SOURCES)('a managed stream, read by %s', (_, open) => {
 })
 
 it.each(SOURCES)('%s misses nothing over the death of its gateway', async (_, open) => {
-  const port = await freePort()
+  const port = await lastingPort()
   const cwd = await mkdtemp(join(tmpdir(), 'tributary-event-source-'))
   const killed = await startGateway({ env: ENV, port, cwd })
   using received = new Received(open(`${killed.url}/api/sse/managed/connect`))

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { allDataOf, dataOf, EventCollector, freePort, ScriptedUpstream, steps } from '@tributary/testkit'
+import { allDataOf, dataOf, EventCollector, lastingPort, ScriptedUpstream, steps } from '@tributary/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NumberedStream } from './numbered-stream.ts'
 import { type ServiceProcess, startGateway, startWorker as startWorkerProcess } from './processes.ts'
@@ -24,7 +24,7 @@ afterEach(async () => {
 
 /** A gateway that keeps its runs in the folder of the test, and comes back on the same port. */
 async function startKeeper(upstream: ScriptedUpstream, workers?: readonly { readonly url: string }[]) {
-  const port = await freePort()
+  const port = await lastingPort()
   const start = () =>
     startGateway({
       cwd: folder,
@@ -228,7 +228,7 @@ describe('a gateway that is killed', () => {
     upstream.script('/far', [], [steps.until(late.promise), answer])
     const workerFolder = join(folder, 'worker')
     await mkdir(workerFolder)
-    const workerPort = await freePort()
+    const workerPort = await lastingPort()
     const workerOptions = { cwd: workerFolder, port: workerPort, env: { OUTBOUND_ALLOW: '127.0.0.1' } }
     const worker = await startWorkerProcess(workerOptions)
     await using gateway = await startKeeper(upstream, [worker])
@@ -339,7 +339,7 @@ describe('a gateway that is drained', () => {
   it('goes on with its runs after the restart', async () => {
     await using upstream = await ScriptedUpstream.start()
     const ticks = new NumberedStream(upstream, '/ticks', { total: 30 })
-    const port = await freePort()
+    const port = await lastingPort()
     const env = { STORE: 'sqlite', RELAY_ALLOWED_ORIGINS: upstream.url }
     const gateway = await startGateway({ cwd: folder, port, env })
     const body = { endpoint: `${upstream.url}/ticks` }
@@ -364,7 +364,7 @@ describe('a gateway that is drained', () => {
     upstream.script('/first', [steps.until(late.promise), answer]).script('/second', [answer])
     upstream.script('/far', [steps.until(late.promise), answer])
     await using worker = await startWorker()
-    const port = await freePort()
+    const port = await lastingPort()
     const start = () =>
       startGateway({
         cwd: folder,

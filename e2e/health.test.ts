@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StoreUnavailableError } from '@tributary/eventlog'
-import { EventCollector, FakeClock, freePort } from '@tributary/testkit'
+import { EventCollector, FakeClock, lastingPort } from '@tributary/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { postJson, startGateway, startWorker } from './services.ts'
 
@@ -114,7 +114,9 @@ describe('the health of the gateway', () => {
   })
 
   it('has more for admins, and for nobody else', async () => {
-    await using gateway = await startGateway({ workers: [{ url: `http://127.0.0.1:${await freePort()}` }] })
+    await using gateway = await startGateway({
+      workers: [{ url: `http://127.0.0.1:${await lastingPort()}` }],
+    })
     expect(await ask(gateway, `${HEALTH}?details=true`, ALICE)).toMatchObject({
       status: 403,
       body: { code: 'forbidden' },

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
-import { allDataOf, EventCollector, freePort } from '@tributary/testkit'
+import { allDataOf, EventCollector, lastingPort } from '@tributary/testkit'
 import { expect, it } from 'vitest'
 import { logged, PARALLEL_TASKS, startGateway, startWorker } from './services.ts'
 
@@ -53,7 +53,7 @@ it('streams tasks against a placeholder API: some late, one missing, one refused
   await using api = await startPlaceholderApi()
   await using worker = await startWorker()
   await using gateway = await startGateway({ workers: [worker] })
-  const closed = `http://127.0.0.1:${await freePort()}`
+  const closed = `http://127.0.0.1:${await lastingPort()}`
   const task = (id: string, url: string, more: object = {}) => ({ id, name: `Fetch ${id}`, url, ...more })
   await using reader = await EventCollector.open(gateway.url + PARALLEL_TASKS, {
     body: {

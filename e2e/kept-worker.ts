@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CollectedEvent, EventCollector, freePort } from '@tributary/testkit'
+import { type CollectedEvent, EventCollector, lastingPort } from '@tributary/testkit'
 import { type ServiceProcess, startWorker } from './processes.ts'
 
 /** A worker that keeps its runs in a folder of its own, and can be killed, stopped and brought back at one address. */
@@ -25,7 +25,7 @@ export class KeptWorker implements AsyncDisposable {
 
   static async start(env: Readonly<Record<string, string>> = {}): Promise<KeptWorker> {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-kept-'))
-    const port = await freePort()
+    const port = await lastingPort()
     const whole = { STORE: 'sqlite', OUTBOUND_ALLOW: '127.0.0.1', ...env }
     return new KeptWorker(folder, port, whole, await startWorker({ cwd: folder, port, env: whole }))
   }

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { EventCollector, freePort } from '@tributary/testkit'
+import { EventCollector, lastingPort } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { startGateway as startGatewayProcess, startWorker as startWorkerProcess } from './processes.ts'
 import { parseScrape, scrapedValue } from './prometheus-text.ts'
@@ -129,7 +129,7 @@ describe('the gateway counts', () => {
   })
 
   it('its workers, and what is read from them', async () => {
-    const gone = `http://127.0.0.1:${await freePort()}`
+    const gone = `http://127.0.0.1:${await lastingPort()}`
     await using worker = await startWorker()
     await using gateway = await startGateway({ workers: [worker, { url: gone }] })
     const read = await scrape(gateway)
@@ -181,7 +181,7 @@ describe('the gateway counts', () => {
 
 describe('the worker counts', () => {
   it('runs and tasks by what became of them', async () => {
-    const refusing = await freePort()
+    const refusing = await lastingPort()
     await using worker = await startWorker({ env: { NODE_ENV: 'development' } })
     await using gateway = await startGateway({ workers: [worker] })
     await using run = await EventCollector.open(gateway.url + PARALLEL_TASKS, {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EventCollector, freePort, ScriptedUpstream } from '@tributary/testkit'
+import { EventCollector, lastingPort, ScriptedUpstream } from '@tributary/testkit'
 import { expect, it } from 'vitest'
 import { startGateway, startWorker } from './processes.ts'
 import { HYBRID, postJson, runIdOf } from './services.ts'
@@ -13,8 +13,8 @@ it('a cancel reaches a worker that was away, also where the gateway was killed i
   const [workerFolder = '', gatewayFolder = ''] = folders
   await using upstream = await ScriptedUpstream.start()
   upstream.route('/held', () => undefined)
-  const workerPort = await freePort()
-  const gatewayPort = await freePort()
+  const workerPort = await lastingPort()
+  const gatewayPort = await lastingPort()
   const env = { OUTBOUND_ALLOW: '127.0.0.1' }
   const worker = await startWorker({ cwd: workerFolder, port: workerPort, env })
   const gateway = await startGateway({ cwd: gatewayFolder, port: gatewayPort, workers: [worker] })

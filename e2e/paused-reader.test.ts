@@ -1,4 +1,4 @@
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { expect, it } from 'vitest'
 import { NumberedReader } from './numbered-reader.ts'
 import { type ServiceProcess, startGateway } from './processes.ts'
@@ -23,7 +23,7 @@ const CONNECT = '/api/sse/managed/connect'
 const TEXT = 'x'.repeat(EVENT_BYTES)
 
 async function startMeasured() {
-  const heapPort = await freePort()
+  const heapPort = await lastingPort()
   const gateway = await startGateway({
     env: {
       NODE_OPTIONS: `--import=${new URL('heap-server.ts', import.meta.url).href}`,

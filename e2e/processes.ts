@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 
 /** How long a service may take until it listens, and until it has ended once asked to, in ms. */
-const START_LIMIT_MS = 30_000
+const START_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 15_000
 /** Lines of its output that are kept, to be shown when something goes wrong. */
 const MAX_OUTPUT_LINES = 500
@@ -35,7 +35,7 @@ export interface GatewayProcessOptions extends ServiceProcessOptions {
 
 /** Starts a gateway, and waits until it listens. @throws Error with its output if it ends before. */
 export async function startGateway(options: GatewayProcessOptions = {}): Promise<ServiceProcess> {
-  const { workers = [{ url: `http://127.0.0.1:${await freePort()}` }], env } = options
+  const { workers = [{ url: `http://127.0.0.1:${await lastingPort()}` }], env } = options
   const workerUrls = workers.map(({ url }) => url).join(',')
   return ServiceProcess.start('gateway', 'GATEWAY_PORT', {
     ...options,
@@ -87,7 +87,7 @@ export class ServiceProcess implements AsyncDisposable {
         NODE_ENV: 'development',
         LOG_LEVEL: 'warn',
         DRAIN_MS: '5000',
-        [portVariable]: String(port ?? (await freePort())),
+        [portVariable]: String(port ?? (await lastingPort())),
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -100,7 +100,8 @@ export class ServiceProcess implements AsyncDisposable {
       service.#url = await service.#listening(onLine)
     } catch (error) {
       await service.kill()
-      throw new Error(`the ${name} did not start:\n${service.output}`, { cause: error })
+      const why = error instanceof Error ? error.message : String(error)
+      throw new Error(`the ${name} did not start, ${why}:\n${service.output}`, { cause: error })
     }
     return service
   }
@@ -162,8 +163,11 @@ export class ServiceProcess implements AsyncDisposable {
         if (url !== undefined) resolve(url)
       })
     }
-    const timer = setTimeout(() => reject(new Error(`no word within ${START_LIMIT_MS} ms`)), START_LIMIT_MS)
-    this.#exited.then((end) => reject(new Error(`it ended with ${end}`)), reject)
+    const late = () => reject(new Error(`it does not listen after ${START_LIMIT_MS / 1_000} s`))
+    const timer = setTimeout(late, START_LIMIT_MS)
+    this.#exited.catch(reject)
+    // Not once it has ended alone: what it wrote last, and why, is read until then.
+    this.#child.once('close', (code, signal) => reject(new Error(`it ended with ${signal ?? code}`)))
     return promise.finally(() => clearTimeout(timer))
   }
 }

@@ -3,7 +3,7 @@ import {
   dataOf,
   EventCollector,
   FakeClock,
-  freePort,
+  lastingPort,
   ScriptedUpstream,
   steps,
 } from '@tributary/testkit'
@@ -162,7 +162,7 @@ describe('several workers', () => {
     // What it shows its workers counts for a minute of theirs.
     const clock = new FakeClock(Date.now())
     await using api = await startApi()
-    const port = await freePort()
+    const port = await lastingPort()
     await using first = await startWorker({ port })
     await using second = await startWorker()
     await using gateway = await startGateway({ clock, workers: [first, second] })
@@ -256,7 +256,7 @@ describe('a worker that dies in the midst of a run', () => {
 
   it('and comes back without the run ends its streams, and the run is not found', async () => {
     await using api = await startApi()
-    const port = await freePort()
+    const port = await lastingPort()
     const first = await startWorkerProcess({ port, env: { OUTBOUND_ALLOW: '127.0.0.1' } })
     await using gateway = await startGateway({ workers: [first], env: { UPSTREAM_GIVE_UP_MS: '60000' } })
     await using reader = await EventCollector.open(gateway.url + PARALLEL_TASKS, {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
-import { findProgram, freePort } from '@tributary/testkit'
+import { findProgram, lastingPort } from '@tributary/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FencedBlock, fencedBlocks } from './markdown.ts'
 import { ShellCommand } from './shell-command.ts'
@@ -89,8 +89,8 @@ describe.skipIf(missing.length > 0)('what the README says to type', () => {
     text.replaceAll(':8090', `:${ports.GATEWAY_PORT}`).replaceAll(':8080', `:${ports.WORKER_PORT}`)
 
   beforeAll(async () => {
-    ports.GATEWAY_PORT = String(await freePort())
-    ports.WORKER_PORT = String(await freePort())
+    ports.GATEWAY_PORT = String(await lastingPort())
+    ports.WORKER_PORT = String(await lastingPort())
   })
   afterAll(() => owned.disposeAsync())
 

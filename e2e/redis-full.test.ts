@@ -1,4 +1,4 @@
-import { startRedis } from '@tributary/testkit'
+import { lastingPort, startRedis } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it } from 'vitest'
 import { startGateway, startWorker } from './processes.ts'
@@ -9,6 +9,31 @@ const LATER = { timeout: 30_000 }
 const FULL = 'Redis refuses writes: its memory is full: raise maxmemory, or keep less'
 
 describeWithRedisServers('gateways and workers whose Redis has no room', () => {
+  it('wait for it when they start with it, say so, and serve once it takes what they store', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis()
+    await redis.run('CONFIG', 'SET', 'maxmemory', '1')
+    const port = await lastingPort()
+    const said: string[] = []
+    // Connected, and then refused: as where it goes away before the gateway listens.
+    const env = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '500' }
+    const starting = startGateway({ env, port, onLine: (line) => said.push(line) })
+    const reason = expect.stringMatching(/^waiting for Redis: .*its memory is full/)
+    const place = { url: `http://127.0.0.1:${port}` }
+    await Promise.race([
+      // Where it fails, that is the fault to tell.
+      starting.then(() => Promise.reject(new Error('it serves without Redis'))),
+      expect
+        .poll(() => healthOf(place).catch(() => undefined), LATER)
+        .toMatchObject({ status: 200, body: { status: 'degraded', components: { store: { reason } } } }),
+    ])
+    expect(said.filter((line) => line.includes('"msg":"waiting for Redis"'))).not.toEqual([])
+    await redis.run('CONFIG', 'SET', 'maxmemory', '0')
+    await using gateway = await starting
+    await expect.poll(() => readinessOf(gateway), LATER).toMatchObject({ status: 200 })
+  })
+
   it('say so, keep or refuse what is sent, and lose nothing', { timeout: LIMIT_MS }, async () => {
     await using redis = await startRedis()
     const env = { REDIS_URL: redis.url }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { allDataOf, dataOf, EventCollector, freePort, ScriptedUpstream, steps } from '@tributary/testkit'
+import { allDataOf, dataOf, EventCollector, lastingPort, ScriptedUpstream, steps } from '@tributary/testkit'
 import { describe, expect, it } from 'vitest'
 import { startGateway as startGatewayProcess } from './processes.ts'
 import { logged, MERGE, postJson, RELAY, runIdOf, startGateway, startWorker } from './services.ts'
@@ -253,7 +253,7 @@ describe('a merge', () => {
       .script('/d', [steps.answer(500)])
     await using gateway = await startGateway({ upstreams: [upstream] })
     const sources = ['a', 'b', 'c', 'd'].map((name) => ({ name, endpoint: `${upstream.url}/${name}` }))
-    const refused = { name: 'e', endpoint: `http://127.0.0.1:${await freePort()}/` }
+    const refused = { name: 'e', endpoint: `http://127.0.0.1:${await lastingPort()}/` }
     const body = [...sources, refused]
     const refusal = await postJson(gateway.url + MERGE, body)
     expect(await refusal.json()).toMatchObject({ code: 'origin_refused', errors: [{ path: 'body/4' }] })

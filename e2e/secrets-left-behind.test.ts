@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { afterAll, describe, expect, it } from 'vitest'
 import { AUDIENCE, FUTURE_S, forge, ISSUER } from './hostile/tokens.ts'
 import { LeftBehind } from './left-behind.ts'
@@ -54,8 +54,8 @@ const common = {
   SENSITIVE_HEADERS: 'X-Own-Key',
   RELAY_ALLOWED_ORIGINS: api.url,
 }
-const workerPort = await freePort()
-const gatewayPort = await freePort()
+const workerPort = await lastingPort()
+const gatewayPort = await lastingPort()
 const workerUrl = `http://127.0.0.1:${workerPort}`
 const workerEnv = { ...common, TASK_SECRETS_FILE: secrets }
 const gatewayEnv = { ...common, WORKER_URLS: workerUrl }
@@ -137,7 +137,7 @@ async function runTasks(url: string, path: string): Promise<void> {
         { id: 'ok', url: `${api.url}/ok`, headers },
         { id: 'fails', url: `${api.url}/fail`, headers, retries: 0 },
         { id: 'late', url: `${api.url}/held/late`, headers, retries: 0, timeoutMs: 100 },
-        { id: 'nobody', url: `http://127.0.0.1:${await freePort()}/`, headers, retries: 0 },
+        { id: 'nobody', url: `http://127.0.0.1:${await lastingPort()}/`, headers, retries: 0 },
         { id: 'secret', url: `${api.url}/ok`, ...secretTask },
         { id: 'elsewhere', url: 'http://localhost:1/', ...secretTask },
       ],

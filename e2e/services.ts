@@ -1,7 +1,7 @@
 import { createGatewayApp } from '@tributary/gateway/app'
 import { readGatewayConfig } from '@tributary/gateway/config'
 import { createDeps as createGatewayDeps, type Deps as GatewayDeps } from '@tributary/gateway/deps'
-import { type CollectedEvent, type EventCollector, freePort } from '@tributary/testkit'
+import { type CollectedEvent, type EventCollector, lastingPort } from '@tributary/testkit'
 import { createWorkerApp } from '@tributary/worker/app'
 import { readWorkerConfig } from '@tributary/worker/config'
 import { createDeps as createWorkerDeps, type Deps as WorkerDeps } from '@tributary/worker/deps'
@@ -37,7 +37,7 @@ export async function startWorker({
   port,
   ...options
 }: ServiceOptions = {}): Promise<Service<WorkerDeps>> {
-  const ownPort = port ?? (await freePort())
+  const ownPort = port ?? (await lastingPort())
   const config = readWorkerConfig({
     ...BASE,
     OUTBOUND_ALLOW: '127.0.0.1,localhost',
@@ -59,11 +59,11 @@ export async function startGateway(given: GatewayOptions = {}): Promise<Service<
   const {
     env,
     port,
-    workers = [{ url: `http://127.0.0.1:${await freePort()}` }],
+    workers = [{ url: `http://127.0.0.1:${await lastingPort()}` }],
     upstreams = [],
     ...options
   } = given
-  const ownPort = port ?? (await freePort())
+  const ownPort = port ?? (await lastingPort())
   const config = readGatewayConfig({
     ...BASE,
     GATEWAY_PORT: String(ownPort),

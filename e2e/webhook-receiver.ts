@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import { Webhook } from 'standardwebhooks'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -54,7 +54,7 @@ export class WebhookReceiver implements AsyncDisposable {
   }
 
   static async start(): Promise<WebhookReceiver> {
-    const receiver = new WebhookReceiver(await freePort())
+    const receiver = new WebhookReceiver(await lastingPort())
     await new Promise<void>((resolve) => receiver.#server.listen(receiver.port, '127.0.0.1', resolve))
     return receiver
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { allDataOf, dataOf, EventCollector, freePort, ScriptedUpstream, steps } from '@tributary/testkit'
+import { allDataOf, dataOf, EventCollector, lastingPort, ScriptedUpstream, steps } from '@tributary/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type ServiceProcess, startWorker } from './processes.ts'
 import { HYBRID, logged, MERGE, PARALLEL_TASKS, runIdOf, startGateway } from './services.ts'
@@ -18,7 +18,7 @@ afterEach(async () => {
 
 /** A worker that keeps its runs in the folder of the test, and comes back on the same port. */
 async function startKeeper(env: Readonly<Record<string, string>> = {}) {
-  const port = await freePort()
+  const port = await lastingPort()
   const start = () =>
     startWorker({ cwd: folder, port, env: { STORE: 'sqlite', OUTBOUND_ALLOW: '127.0.0.1', ...env } })
   let worker: ServiceProcess = await start()

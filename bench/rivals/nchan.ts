@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findProgram, freePort } from '@tributary/testkit'
+import { findProgram, lastingPort } from '@tributary/testkit'
 import { BenchProcess } from '../child-process.ts'
 
 const MODULES = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so']
@@ -19,7 +19,7 @@ export async function startNchan(): Promise<BenchProcess> {
   const nginx = findNginx()
   const module = findModule()
   if (nginx === undefined || module === undefined) throw new Error(nchanMissing())
-  const port = await freePort()
+  const port = await lastingPort()
   const prepare = async (folder: string) => {
     // Started by root it is somebody else, who has to reach its temporary files.
     await chmod(folder, 0o755)

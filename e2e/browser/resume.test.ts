@@ -3,7 +3,7 @@ import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '@tributary/testkit'
+import { lastingPort } from '@tributary/testkit'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ServiceProcess, startGateway } from '../processes.ts'
@@ -70,7 +70,7 @@ describe.skipIf(executable === undefined)('in a browser', () => {
   beforeAll(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-readers-'))
     owned.defer(() => rm(folder, { recursive: true, force: true }))
-    const port = await freePort()
+    const port = await lastingPort()
     start = async () => owned.use(await startGateway({ cwd: folder, port, env: { RETRY_MS: '50' } }))
     gateway = await start()
     const chromium = owned.use(await Chromium.launch(executable ?? ''))

@@ -63,6 +63,8 @@ export interface RoundResult {
   readonly faults: readonly string[]
   readonly published: number
   readonly runs: number
+  /** Those of them of which the store said that it has lost them. */
+  readonly gone: number
   readonly calls: number
   /** Events that the hub's readers got, and gaps that they were told. */
   readonly read: number
@@ -138,6 +140,7 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
     faults: done,
     published: published.length,
     runs: runs.length,
+    gone: runs.length - kept.length,
     calls: calls.length,
     read: notes.filter(({ kind }) => kind === 'event').length,
     gaps,

@@ -71,12 +71,12 @@ function aborted(signal: AbortSignal | undefined): Promise<undefined> {
 }
 
 function describeRound(result: RoundResult): string {
-  const { number, faults, published, read, gaps, runs, calls, ms, last, violations } = result
+  const { number, faults, published, read, gaps, runs, gone, calls, ms, last, violations } = result
   const outcome = violations.length === 0 ? 'ok' : `${violations.length} VIOLATIONS`
   return [
     `round ${number}`,
     faults.join(', '),
-    `${published} published, ${read} read, ${gaps > 0 ? `${gaps} gaps, ` : ''}${runs} runs, ${calls} calls`,
+    `${published} published, ${read} read, ${gaps > 0 ? `${gaps} gaps, ` : ''}${runs} runs, ${gone > 0 ? `${gone} of them gone, ` : ''}${calls} calls`,
     `${outcome} in ${(ms / 1_000).toFixed(1)} s${last.ms > SLOW_MS ? `, ${last.ms} ms of them for ${last.what}` : ''}`,
   ].join(' | ')
 }

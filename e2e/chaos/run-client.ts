@@ -98,8 +98,7 @@ export class RunClient {
       plan.isWorkers &&
         this.#read('a late reader at the worker', (to) => to.follow(workerUrl + path, signal)),
     ])
-    const view = await this.#ask('GET', `/api/runs/${runId}`, signal)
-    this.#status = view === undefined ? undefined : String(fieldOf({ data: view }, 'status'))
+    this.#status = await this.#askStatus(runId, signal)
   }
 
   async #read(name: string, read: (reader: RunReader) => Promise<void>): Promise<void> {
@@ -183,6 +182,16 @@ export class RunClient {
     this.#isCancelled = answer !== undefined && fieldOf({ data: answer }, 'cancelled') === true
     const { plan, cancelEndsCalls } = this.#options
     if (this.#isCancelled && plan.isWorkers && cancelEndsCalls) this.#callsEndedAtMs = performance.now()
+  }
+
+  /** Of a run whose end a failover has lost a moment ago it is said only when that has been put back. */
+  async #askStatus(runId: string, signal: AbortSignal): Promise<string | undefined> {
+    for (;;) {
+      const view = await this.#ask('GET', `/api/runs/${runId}`, signal)
+      const status = view === undefined ? undefined : String(fieldOf({ data: view }, 'status'))
+      if (status !== 'unreachable' || signal.aborted) return status
+      await delay(RETRY_MS)
+    }
   }
 
   /** Asks the gateway until it answers. `undefined` where it refuses. */

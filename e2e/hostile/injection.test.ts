@@ -18,14 +18,19 @@ const BREAKS = {
   CR: 'a\revent: evil\rid: evil\r\r',
   NUL: 'a\0event: evil',
 }
-/** What some readers take for a line's end, and what is no Unicode at all. */
+/** What is no Unicode at all: UTF-8 has one word for all of them, so that two names would be the same. */
+const HALVES = {
+  'half a letter': 'a\ud800event: evil',
+  'the other half': '\udc00event: evil',
+}
+/** What no name may hold. */
+const UNNAMED = { ...BREAKS, ...HALVES }
+/** What some readers take for a line's end, and what may stand in data but not in a name. */
 const ODD = {
-  ...BREAKS,
+  ...UNNAMED,
   'a line separator': 'a\u2028event: evil',
   'a paragraph separator': 'a\u2029event: evil',
   'a next line': 'a\u0085event: evil',
-  'half a letter': 'a\ud800event: evil',
-  'the other half': '\udc00event: evil',
   'a mark of direction': 'a\u202eevent: evil',
   'a byte order mark': '\ufeffevent: evil',
 }
@@ -49,7 +54,7 @@ const atWorker = (name: string, tasks: unknown[]): HostileCase => ({
 
 hostile(
   'the type of an event',
-  rows(BREAKS).flatMap(([name, event]) => [
+  rows(UNNAMED).flatMap(([name, event]) => [
     post(`${name} to a user`, `${MANAGED}/send/user/user`, { event }),
     post(`${name} to a group`, `${MANAGED}/broadcast/group/g`, { event }),
     post(`${name} to all`, `${MANAGED}/broadcast`, { event }),
@@ -61,13 +66,14 @@ hostile(
 
 hostile(
   'a name in a body',
-  rows(BREAKS).flatMap(([name, value]) => [
+  rows(UNNAMED).flatMap(([name, value]) => [
     ...['userId', 'sessionId'].map((key) =>
       post(`${name} in ${key}`, '/api/sse', { event: 'x', [key]: value }),
     ),
     ...['userIds', 'groups', 'roles', 'clientIds'].map((key) =>
       post(`${name} in ${key}`, '/api/sse', { event: 'x', [key]: [value] }),
     ),
+    post(`${name} in whose tokens count no more`, '/api/auth/revocations', { userId: value }),
     post(`${name} in targetValue`, '/api/realtime/test', { type: 'x', target: 'user', targetValue: value }),
     atWorker(`${name} in a task's id`, [{ id: value, url: 'http://192.0.2.1/' }]),
     atWorker(`${name} in a task's name`, [{ name: value, url: 'http://192.0.2.1/' }]),
@@ -178,7 +184,12 @@ hostile(
       { ...MINE, data: {}, metadata: { correlationId: value } },
       accepted,
     ),
-    post(`${name} in what it is the latest of`, '/api/sse', { ...MINE, data: {}, conflate: value }, accepted),
+    post(
+      `${name} in what it is the latest of`,
+      '/api/sse',
+      { ...MINE, data: {}, conflate: value },
+      value.isWellFormed() ? accepted : refused,
+    ),
     post(`${name} in where`, '/api/sse', { ...MINE, data: {}, where: { [value]: value } }, accepted),
   ]),
   holdsNoForgery,
@@ -193,7 +204,7 @@ hostile(
       path: '/api/sse',
       headers: { authorization: `Bearer ${forge({ claims: { sub, roles: ['publisher'] } })}` },
       body: { ...MINE, data: {} },
-      status: 200,
+      ...(sub.isWellFormed() ? accepted : { status: 401, code: 'token_invalid' }),
     })),
   holdsNoForgery,
 )

@@ -6,7 +6,6 @@ export {
 export { allDataOf, dataOf } from './event-data.ts'
 export { FakeClock } from './fake-clock.ts'
 export { findProgram, isExecutable } from './find-program.ts'
-export { freePort } from './free-port.ts'
 export { isFreePort, lastingPort } from './lasting-port.ts'
 export { serveDns } from './local-dns.ts'
 export { documentedUser } from './redis/documented-user.ts'
