@@ -72,6 +72,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #defined = new Set<RedisScript<unknown>['name']>()
   readonly #blocking = new Set<RedisClient>()
   #closed: Promise<void> | undefined
+  #backMs = Number.NEGATIVE_INFINITY
   readonly #sentinels: SentinelWatch | undefined
 
   private constructor(init: {
@@ -93,6 +94,9 @@ export class RedisConnections implements AsyncDisposable {
     this.publishCommand = isSharded ? 'SPUBLISH' : 'PUBLISH'
     this.#availability = new Availability(() => clock.now(), 'not yet connected')
     this.#pulse = new Pulse({ client, clock, availability: this.#availability })
+    this.onUp(() => {
+      this.#backMs = clock.elapsed()
+    })
     this.#availability.onUp(() => onNotice({ level: 'info', message: 'Redis is back', fields: {} }))
     this.#availability.onDown((reason) =>
       onNotice({ level: 'warn', message: 'Redis is away', fields: { reason } }),
@@ -159,6 +163,11 @@ export class RedisConnections implements AsyncDisposable {
   /** Whether commands can be sent. Whoever sends one decides by its answer: this is for health, and for when to try again. */
   get status(): RedisStatus {
     return this.#availability.status
+  }
+
+  /** For how long it has been back, in ms; `Infinity` where it was never away. Told before who listens to `onUp` is. */
+  get backForMs(): number {
+    return this.#clock.elapsed() - this.#backMs
   }
 
   /** Each time that Redis is back, and that it takes writes again. */

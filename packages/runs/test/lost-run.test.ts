@@ -1,10 +1,11 @@
 import { RedisEventStore } from '@tributary/eventlog/redis'
 import { systemClock } from '@tributary/protocol'
 import { RedisConnections } from '@tributary/redis'
-import { FakeClock, startRedis, TcpProxy } from '@tributary/testkit'
+import { startRedis, TcpProxy } from '@tributary/testkit'
 import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { expect, it, vi } from 'vitest'
 import { BullRunQueue } from '../src/bullmq/index.ts'
+import { runQueueKeys } from '../src/bullmq/redis-keys.ts'
 import type { RunWork } from '../src/execute-run.ts'
 import { RedisRunIndex } from '../src/redis/index.ts'
 import { UnsureRunError } from '../src/run-error.ts'
@@ -15,10 +16,10 @@ const LIMIT_MS = 60_000
 const LATER = { timeout: 20_000, interval: 100 }
 const LOCK_MS = 2_000
 
-/** A server, another that has nothing of it, and nodes that are taken from the one to the other. */
+/** A server, another that has nothing of it, or a copy, and nodes that are taken from the one to the other. */
 async function world() {
   await using started = new AsyncDisposableStack()
-  const before = started.use(await startRedis())
+  const before = started.use(await startRedis({ lines: ['repl-diskless-sync-delay 0'] }))
   const after = started.use(await startRedis())
   const owned = started.move()
   const node = async (work: RunWork, target = before) => {
@@ -44,7 +45,14 @@ async function world() {
       },
     }
   }
-  return { after, node, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  /** Has the other server all of this moment, and nothing of what comes. */
+  const copies = async () => {
+    await after.run('REPLICAOF', '127.0.0.1', String(before.port))
+    const isCopied = async () => /master_link_status:up/.test(String(await after.run('INFO', 'replication')))
+    await vi.waitFor(async () => expect(await isCopied()).toBe(true), LATER)
+    await after.run('REPLICAOF', 'NO', 'ONE')
+  }
+  return { after, node, copies, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 describeWithRedisServers('a run of which the next server has nothing', () => {
@@ -82,19 +90,19 @@ describeWithRedisServers('a run of which the next server has nothing', () => {
   }, async () => {
     await using servers = await world()
     const [a, b] = [await servers.node(never), await servers.node(never)]
-    const clock = new FakeClock()
-    await using index = new RedisRunIndex({ redis: b.redis, prefix: 'lost', name: 'worker', clock })
+    await using index = new RedisRunIndex({ redis: b.redis, prefix: 'lost', name: 'worker' })
     const once = { key: 'k', fingerprint: 'f', windowMs: 60_000 }
     const { run } = await a.runs.startOnce(once, anyRun(1), never)
     b.redis.onUp(() => back.resolve())
     const back = Promise.withResolvers<void>()
     b.moves()
     await back.promise
+    const isBack = vi.spyOn(b.redis, 'backForMs', 'get').mockReturnValue(0)
     const claim = index.claim('run_other', once)
     a.moves()
     const late = await servers.node(never, servers.after)
     await vi.waitFor(() => late.runs.find(run.id), LATER)
-    clock.advance(2_000)
+    isBack.mockRestore()
     expect(await claim).toMatchObject({ kind: 'theirs', runId: run.id })
   })
 
@@ -119,5 +127,38 @@ describeWithRedisServers('a run of which the next server has nothing', () => {
     await vi.waitFor(async () => expect((await late.runs.find(run.id)).status).toBe('succeeded'), LATER)
     const log = await vi.waitFor(async () => (await late.runs.find(run.id)).openLog(), LATER)
     expect(await typesOf(log)).toEqual(['complete'])
+  })
+})
+
+describeWithRedisServers('a run of which the next server has all but the end', () => {
+  it('is begun anew by nobody before its node could put that back', { timeout: LIMIT_MS }, async () => {
+    await using servers = await world()
+    const held = heldWork()
+    const a = await servers.node(never)
+    const run = await a.runs.start(anyRun(1), held.work)
+    let takenOver = 0
+    const b = await servers.node(async () => {
+      takenOver += 1
+      return succeeded()
+    })
+    await servers.copies()
+    held.end(succeeded())
+    await run.ended
+    await vi.waitFor(() => expect(a.runs.runningCount).toBe(0), LATER)
+    const asked = vi.spyOn(b.redis, 'backForMs', 'get').mockReturnValue(0)
+    b.moves()
+    // Its owner is given up by now: it is asked for, again and again.
+    const { owned } = runQueueKeys('lost', 'worker')
+    const isOver = async () => Number(await servers.after.run('ZSCORE', owned, run.id)) < Date.now()
+    await vi.waitFor(async () => expect(await isOver()).toBe(true), LATER)
+    asked.mockClear()
+    await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(3), LATER)
+    a.moves()
+    await vi.waitFor(async () => expect((await b.runs.find(run.id)).status).toBe('succeeded'), LATER)
+    asked.mockRestore()
+    // Nobody has it any more.
+    await vi.waitFor(async () => expect(await b.queue.missing([run.id])).toEqual([run.id]), LATER)
+    expect(takenOver).toBe(0)
+    expect((await (await b.runs.find(run.id)).openLog()).head).toMatchObject({ n: 1 })
   })
 })

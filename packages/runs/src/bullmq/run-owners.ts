@@ -1,5 +1,6 @@
 import { type Clock, newRunId } from '@tributary/protocol'
 import type { RedisConnections } from '@tributary/redis'
+import { PUT_BACK_MS } from '../redis/put-back.ts'
 import type { RunQueueKeys } from './redis-keys.ts'
 import { RELEASE_RUN, RENEW_RUNS, TAKE_RUN, UNREACHABLE_RUNS } from './run-queue-scripts.ts'
 
@@ -84,12 +85,15 @@ export class RunOwners implements Disposable {
     for (const runId of lost) this.#own.get(runId)?.abort()
   }
 
-  /** Where this node has not heard of Redis for long, others may not have either: they get the time of a lease to say that they live. */
+  /**
+   * Where this node has not heard of Redis for long, others may not have either: they get the time of a lease to say that
+   * they live. Where a failover lost the end of a run it seems to be left, until its owner has come to the new master, too.
+   */
   #patienceMs(): number {
-    const { clock, leaseMs } = this.#options
+    const { redis, clock, leaseMs } = this.#options
     const now = clock.elapsed()
     if (now - this.#heardMs > (2 * leaseMs) / RENEWALS) this.#patientUntilMs = now + leaseMs
-    return Math.max(0, this.#patientUntilMs - now)
+    return Math.max(0, this.#patientUntilMs - now, PUT_BACK_MS - redis.backForMs)
   }
 
   #hear(): void {

@@ -48,7 +48,6 @@ export class RedisRunClaims {
   readonly #keys: RunIndexKeys
   readonly #clock: Clock
   readonly #own = new Map<string, OwnClaim>()
-  #backMs = Number.NEGATIVE_INFINITY
 
   constructor({ redis, keys, clock }: RedisRunClaimsOptions) {
     this.#redis = redis
@@ -65,11 +64,6 @@ export class RedisRunClaims {
       return preparedAs === runId ? { kind: 'ours' } : { kind: 'ours', preparedAs }
     }
     return { kind: 'theirs', runId: theirs, accepted: this.#isAccepted(theirs, accepted === 1) }
-  }
-
-  /** Redis is back, and may be another server. */
-  cameBack(): void {
-    this.#backMs = this.#clock.elapsed()
   }
 
   async add(run: IndexedRun): Promise<void> {
@@ -168,7 +162,7 @@ export class RedisRunClaims {
       const now = this.#clock.elapsed()
       // Before it is told to be back commands may be taken already.
       const isUp = this.#redis.status.state === 'up'
-      const waitMs = isUp ? this.#backMs + SAY_AGAIN_MS - now : LOOK_MS
+      const waitMs = isUp ? SAY_AGAIN_MS - this.#redis.backForMs : LOOK_MS
       if (waitMs > 0 && (isUp || now <= untilMs)) {
         await this.#after(waitMs)
         continue

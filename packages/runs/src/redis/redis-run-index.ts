@@ -12,6 +12,7 @@ import type {
 import { endOf } from '../run-record.ts'
 import type { StoredRun } from '../run-records.ts'
 import { askRedis } from './ask-redis.ts'
+import { PUT_BACK_MS } from './put-back.ts'
 import { RecentEnds } from './recent-ends.ts'
 import { type RunIndexKeys, runIndexKeys } from './redis-keys.ts'
 import { RENEW_MS, RedisRunClaims } from './redis-run-claims.ts'
@@ -25,8 +26,6 @@ const MAX_GONE = 100_000
 const MAX_FORGOTTEN = 200
 /** How long who is to drop logs has for it, in ms, until another is asked. */
 const DROP_MS = 120_000
-/** How long after Redis is back a run that is not found may yet be put back by its node, in ms. */
-const UNSURE_MS = 5_000
 /** How long after its start the key of a run is remembered that was lost, in ms: for how long it was asked is lost, too. */
 const RESTORED_KEY_MS = 86_400_000
 
@@ -61,7 +60,6 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   readonly #claims: RedisRunClaims
   readonly #recentEnds = new RecentEnds()
   readonly #ends: readonly (() => void)[]
-  #backMs = Number.NEGATIVE_INFINITY
 
   constructor({ redis, prefix, name, clock = systemClock }: RedisRunIndexOptions) {
     this.#redis = redis
@@ -124,7 +122,7 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
   }
 
   isUnsure(): boolean {
-    return this.#clock.elapsed() - this.#backMs < UNSURE_MS
+    return this.#redis.backForMs < PUT_BACK_MS
   }
 
   async restore(run: StoredRun, surelyGoesOn = false): Promise<RestoredRun> {
@@ -226,8 +224,6 @@ export class RedisRunIndex implements RunIndex, AsyncDisposable {
 
   /** Of what has ended a failover may have lost that, and its page would say for ever that it goes on. */
   async #sayAgain(): Promise<void> {
-    this.#backMs = this.#clock.elapsed()
-    this.#claims.cameBack()
     for (const lost of await this.#claims.addAgain()) {
       const accepted = { ...lost, closed: false, lastEventId: undefined }
       await this.restore(accepted).catch(() => undefined)
