@@ -39,6 +39,8 @@ export interface RoundWorld {
   planFaults(random: SeededRandom, loadMs: number, history: History): readonly PlannedFault[]
   /** Whether the store may have lost what it acknowledged in this round. Asked once at its end. */
   mayLose(faults: readonly PlannedFault[]): Promise<boolean>
+  /** Whether a node was away in this round that could have stored it again. */
+  takesNodes(faults: readonly PlannedFault[]): boolean
   /** Resolves once everything is up again. */
   settled(): Promise<void>
   readonly addFault: (fault: string) => void
@@ -126,7 +128,11 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
   const kept = runs.filter(({ client }) => losing === undefined || !client.isGone)
   const records = runs.map(({ client }) => client.record)
   const calls = world.api.takeCalls()
-  const how = { losing: losing !== undefined, frozen: !world.cancelEndsCalls }
+  const how = {
+    losing: losing !== undefined,
+    orphaning: losing !== undefined && world.takesNodes(faults),
+    frozen: !world.cancelEndsCalls,
+  }
   const violations = [
     ...world.takeFaults(),
     ...unacknowledged(published),

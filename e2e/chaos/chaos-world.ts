@@ -124,6 +124,10 @@ export class ChaosWorld implements AsyncDisposable, FaultTargets, RoundWorld {
     return false
   }
 
+  takesNodes(): boolean {
+    return false
+  }
+
   async settled(): Promise<void> {
     await Promise.all([this.gateway.settled(), this.worker.settled()])
   }

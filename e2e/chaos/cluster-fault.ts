@@ -87,12 +87,24 @@ const LOSING: ReadonlySet<string> = new Set<ClusterFaultKind>([
   'failover',
 ])
 
+/** By which a node cannot store again what the new master has not. */
+const TAKING_NODES: ReadonlySet<string> = new Set<ClusterFaultKind>([
+  'kill-gateway',
+  'kill-worker',
+  'stop-gateway',
+  'stop-worker',
+])
+
 export function isClusterFaultKind(name: string): name is ClusterFaultKind {
   return Object.hasOwn(KINDS, name)
 }
 
 export function mayLose(faults: readonly PlannedFault[]): boolean {
   return faults.some(({ name }) => LOSING.has(name))
+}
+
+export function takesNodes(faults: readonly PlannedFault[]): boolean {
+  return faults.some(({ name }) => TAKING_NODES.has(name))
 }
 
 /** Each once, and what is most at stake twice more. */

@@ -8,6 +8,7 @@ import {
   LOSSLESS_FAULTS,
   mayLose,
   planClusterFaults,
+  takesNodes,
 } from './cluster-fault.ts'
 import { CuttingProxy } from './cutting-proxy.ts'
 import { ExternalApi } from './external-api.ts'
@@ -152,6 +153,10 @@ export class ClusterWorld implements AsyncDisposable, ClusterTargets, RoundWorld
     const before = this.#failovers
     this.#failovers = await this.cluster.redis.failovers()
     return mayLose(faults) || this.#failovers > before
+  }
+
+  takesNodes(faults: readonly PlannedFault[]): boolean {
+    return takesNodes(faults)
   }
 
   async settled(): Promise<void> {

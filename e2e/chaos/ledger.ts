@@ -40,6 +40,8 @@ export interface RunEventRecord {
 /** What one reader of a run got, from the first event on. */
 export interface RunReading {
   readonly reader: string
+  /** Whether it came when others had read the end. */
+  readonly isLate?: boolean
   readonly events: readonly RunEventRecord[]
   /** The gaps that it was told, as they came. */
   readonly gaps: readonly string[]

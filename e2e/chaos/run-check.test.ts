@@ -53,6 +53,27 @@ describe('the check of a run', () => {
     expect(checkRun(run)).toEqual([expect.stringContaining('one and other differ at number 1')])
   })
 
+  it('passes an end that was lost with its node for who read it and left, and only there', () => {
+    const failed: Told[] = [['task_error', { taskId: 'b', code: 'worker_lost' }], summary, complete]
+    const [first, again] = [numbered(good), numbered([startA, startB, doneA, ...failed])]
+    const readings = [
+      reading('one', first),
+      reading('other', again),
+      { ...reading('late', again), isLate: true },
+    ]
+    const run = runOf(good, { readings })
+    const how = { losing: true, orphaning: true }
+    expect(checkRun(run, how)).toEqual([])
+    const differs = [expect.stringContaining('late and one differ at number 4')]
+    expect(checkRun(run, { losing: true })).toEqual(differs)
+    const lateToo = readings.with(0, { ...reading('one', first), isLate: true })
+    expect(checkRun({ ...run, readings: lateToo }, how)).toEqual(differs)
+    const cut = readings.with(0, reading('one', first.slice(0, -1)))
+    expect(checkRun({ ...run, readings: cut }, how)).toContainEqual(
+      expect.stringContaining('it has 0 complete events'),
+    )
+  })
+
   it('passes a task whose worker was lost, and only where the store may have lost something', () => {
     const lostA: Told = ['task_error', { taskId: 'a', code: 'worker_lost' }]
     const failed: Told = ['complete', { status: 'failed', totalTasks: 2, successCount: 0, errorCount: 2 }]

@@ -16,6 +16,11 @@ const OF_A_TASK = new Set([...FINAL, 'task_start', 'task_progress', 'task_retry'
 export interface RunCheckOptions {
   /** Whether the store may have lost what it had acknowledged: then readers are told, and read it anew. */
   readonly losing?: boolean
+  /**
+   * Whether what it lost may be lost for good, as the node that had it was away, too. A run whose end was in it is ended
+   * once more, and who had read the first end and left cannot be told.
+   */
+  readonly orphaning?: boolean
   /** Whether one that was only frozen may go on for a moment with what another has taken over. */
   readonly frozen?: boolean
 }
@@ -24,17 +29,25 @@ export interface RunCheckOptions {
  * Holds the readings of a run against each other and against what a run is: the same events for all, without a hole,
  * one final event per task, one `complete`, which is the last.
  */
-export function checkRun(run: RunRecord, { losing = false }: RunCheckOptions = {}): string[] {
+export function checkRun(
+  run: RunRecord,
+  { losing = false, orphaning = false }: RunCheckOptions = {},
+): string[] {
   const { key, kind, runIds, readings } = run
   const found: string[] = []
   if (runIds.size !== 1)
     found.push(`its start was answered with ${runIds.size} runs: ${[...runIds].join(', ')}`)
-  const [first, ...others] = readings
-  if (first === undefined) found.push('nobody read it')
+  const last = readings.findLast(({ isLate = false }) => isLate) ?? readings[0]
+  if (last === undefined) found.push('nobody read it')
   else {
     found.push(...readings.flatMap((reading) => checkReading(reading, losing)))
-    for (const other of others) found.push(...compare(first, other, losing))
-    found.push(...checkEvents(run, first.events, losing), ...checkStatus(run, first.events))
+    for (const other of readings) {
+      const differences = compare(last, other, losing)
+      if (differences.length === 0) continue
+      if (orphaning && other.isLate !== true) found.push(...checkEvents(run, other.events, losing))
+      else found.push(...differences)
+    }
+    found.push(...checkEvents(run, last.events, losing), ...checkStatus(run, last.events))
   }
   return found.map((fault) => `${kind} run ${[...runIds].join('/') || '(without id)'} (${key}): ${fault}`)
 }

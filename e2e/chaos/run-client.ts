@@ -94,17 +94,18 @@ export class RunClient {
       plan.cancelAfterMs !== undefined && this.#cancel(runId, plan.cancelAfterMs, signal),
     ])
     await Promise.all([
-      this.#read('a late reader', (to) => to.follow(gatewayUrl + path, signal)),
+      this.#read('a late reader', (to) => to.follow(gatewayUrl + path, signal), true),
       plan.isWorkers &&
-        this.#read('a late reader at the worker', (to) => to.follow(workerUrl + path, signal)),
+        this.#read('a late reader at the worker', (to) => to.follow(workerUrl + path, signal), true),
     ])
     this.#status = await this.#askStatus(runId, signal)
   }
 
-  async #read(name: string, read: (reader: RunReader) => Promise<void>): Promise<void> {
+  async #read(name: string, read: (reader: RunReader) => Promise<void>, isLate = false): Promise<void> {
     const { token, heartbeatMs } = this.#options
     const reader = new RunReader({
       reader: name,
+      isLate,
       token,
       heartbeatMs,
       onResult: (taskId) => {

@@ -5,6 +5,8 @@ import { fieldOf } from './run-check.ts'
 export interface RunReaderOptions {
   /** Who reads, for whoever reads a violation. */
   readonly reader: string
+  /** Whether it comes when others have read the end. */
+  readonly isLate: boolean
   readonly token: string
   readonly heartbeatMs: number
   /** Called with each task that came to a result, good or bad. */
@@ -20,6 +22,7 @@ const CONTROL = new Set(['connection', 'heartbeat', 'disconnected', 'source_unav
 /** Reads a run to its end, however often it has to come back, and keeps what it got. */
 export class RunReader implements RunReading {
   readonly reader: string
+  readonly isLate: boolean
   readonly events: RunEventRecord[] = []
   readonly gaps: string[] = []
   #rewinds = 0
@@ -29,6 +32,7 @@ export class RunReader implements RunReading {
 
   constructor(options: RunReaderOptions) {
     this.reader = options.reader
+    this.isLate = options.isLate
     this.#options = options
   }
 
