@@ -4,6 +4,7 @@ import { type CallOptions, type RedisConnections, RedisUnavailableError } from '
 import { onceConflict } from '../once-runs.ts'
 import type { IndexedRun, RunClaim } from '../run-index.ts'
 import { askRedis } from './ask-redis.ts'
+import { PUT_BACK_MS } from './put-back.ts'
 import type { RunIndexKeys } from './redis-keys.ts'
 import { ABANDON, ADD, CLAIM, RENEW_CLAIMS } from './run-index-scripts.ts'
 import { formatTold, ordersOf } from './told-run.ts'
@@ -13,11 +14,6 @@ const CLAIM_MS = 15_000
 export const RENEW_MS = 5_000
 /** How often who waits for another node to accept a run looks, in ms. */
 const LOOK_MS = 200
-/**
- * How long after Redis is back no key is claimed, in ms: it may be another server, which has lost what nodes accepted for
- * it, and each of them gets so long to say that again.
- */
-const SAY_AGAIN_MS = 2_000
 /** How long a claim is tried for, in ms, where Redis is away. */
 const TRY_MS = 5_000
 /** How many times that claims are renewed one that was accepted is remembered: a failover may lose that it was. */
@@ -147,7 +143,7 @@ export class RedisRunClaims {
     )
   }
 
-  /** Of a key it is asked behind what nodes say again, not at once where Redis is back. */
+  /** Of a key it is asked behind what nodes put back, not at once where Redis is back. */
   async #claim(runId: string, once: OnceKey | undefined) {
     const { claims, dropping } = this.#keys
     const ask = (options: CallOptions) =>
@@ -162,7 +158,7 @@ export class RedisRunClaims {
       const now = this.#clock.elapsed()
       // Before it is told to be back commands may be taken already.
       const isUp = this.#redis.status.state === 'up'
-      const waitMs = isUp ? SAY_AGAIN_MS - this.#redis.backForMs : LOOK_MS
+      const waitMs = isUp ? PUT_BACK_MS - this.#redis.backForMs : LOOK_MS
       if (waitMs > 0 && (isUp || now <= untilMs)) {
         await this.#after(waitMs)
         continue
