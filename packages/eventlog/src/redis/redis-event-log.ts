@@ -1,4 +1,4 @@
-import { type Cursor, type Position, parseOrigin, type Topic } from '@tributary/protocol'
+import type { Cursor, Position, Topic } from '@tributary/protocol'
 import type { EphemeralEvent, Telling, Told } from '../ephemeral-event.ts'
 import type {
   Append,
@@ -16,22 +16,18 @@ import type {
 } from '../event-log.ts'
 import type { Following } from '../following.ts'
 import { LogClosedError } from '../log-error.ts'
-import { KEEP_MS } from './append/answered-appends.ts'
 import { KeyedEntries } from './append/keyed-entries.ts'
 import { LogAppends } from './append/log-appends.ts'
 import { EphemeralMessages } from './follow/ephemeral-messages.ts'
-import type { FollowerHost } from './follow/follower-host.ts'
 import { LogFollower } from './follow/log-follower.ts'
-import type { ToldEntry } from './follow/log-message.ts'
 import type { LogFields } from './log-fields.ts'
+import { LogHost } from './log-host.ts'
 import { LogListeners } from './log-listeners.ts'
 import type { LogParts } from './log-parts.ts'
-import { SYNC, type Whereabouts } from './log-scripts.ts'
-import { type LogPlace, LogState } from './log-state.ts'
+import { LogState } from './log-state.ts'
 import type { LogStore, StoredLog } from './log-store.ts'
 import { LogReads } from './read/log-reads.ts'
 import type { LogKeys } from './redis-keys.ts'
-import { storedEntry } from './stored-entry.ts'
 
 /** What a log is as it was opened. */
 export interface OpenedLog extends LogFields {
@@ -42,24 +38,16 @@ export interface OpenedLog extends LogFields {
 /** A log in Redis, which any number of processes append to and follow. */
 export class RedisEventLog implements EventLog, StoredLog {
   readonly name: string
-  readonly #keys: LogKeys
-  readonly #store: LogStore
   readonly #state: LogState
   readonly #listeners: LogListeners
   readonly #appends: LogAppends
+  readonly #host: LogHost
   readonly #follower: LogFollower
   readonly #reads: LogReads
-  readonly #keyed = new KeyedEntries()
   readonly #ephemerals: EphemeralMessages
-
-  // When this node made it; `undefined` where another did.
-  readonly #madeMs: number | undefined
 
   constructor(name: string, keys: LogKeys, fields: OpenedLog, options: OpenOptions, store: LogStore) {
     this.name = name
-    this.#madeMs = fields.isOurs ? store.elapsed() : undefined
-    this.#keys = keys
-    this.#store = store
     const state = new LogState(fields, {
       onMoved: (head) => {
         this.#reads.history.pass(head)
@@ -68,7 +56,7 @@ export class RedisEventLog implements EventLog, StoredLog {
       onClosed: () => store.onClosed(this),
     })
     this.#state = state
-    const keyed = this.#keyed
+    const keyed = new KeyedEntries()
     const isFollowed = () => !this.#follower.isIdle
     const parts: LogParts = { name, keys, options, state, store, keyed, isFollowed }
     this.#reads = new LogReads({
@@ -106,7 +94,16 @@ export class RedisEventLog implements EventLog, StoredLog {
       onError,
     })
     const subscriptions = store.subscriptions(this, keys, (message) => this.#follower.onMessage(message))
-    this.#follower = new LogFollower(this.#followerHost(), subscriptions)
+    this.#host = new LogHost({
+      ...parts,
+      isOurs: fields.isOurs,
+      reads: this.#reads,
+      appends: this.#appends,
+      listeners: this.#listeners,
+      ephemerals: this.#ephemerals,
+      onDropped: () => this.drop(),
+    })
+    this.#follower = new LogFollower(this.#host, subscriptions)
   }
 
   /** What this node has handed on: everything of the followed topics up to here was offered. */
@@ -196,7 +193,7 @@ export class RedisEventLog implements EventLog, StoredLog {
 
   /** Compares it with what was handed on, where somebody follows it. Answers whether it does. */
   sync(): boolean {
-    if (this.#follower.isIdle && this.#appends.isIdle && !this.#isNew) return false
+    if (this.#follower.isIdle && this.#appends.isIdle && !this.#host.isNew) return false
     this.#follower.syncSoon()
     return true
   }
@@ -243,72 +240,8 @@ export class RedisEventLog implements EventLog, StoredLog {
     return this.#state.isDropped
   }
 
-  /** Whether this node has made it so lately that a failover may lose it. */
-  get #isNew(): boolean {
-    return this.#madeMs !== undefined && this.#store.elapsed() - this.#madeMs < KEEP_MS
-  }
-
   async #findAnew(): Promise<void> {
     await this.#follower.sync()
     if (this.#state.isDropped) throw new LogClosedError(this.name)
-  }
-
-  /** A run's alone: a hub goes on with what there is. */
-  async #makeAgain(): Promise<Whereabouts> {
-    const state = this.#state
-    if (state.runId === undefined) return 'gone'
-    return this.#store.makeAgain(this.name, this.#keys, { state, makes: this.#appends.hasAll || this.#isNew })
-  }
-
-  async #reload(): Promise<LogPlace | undefined> {
-    // A run that is gone was dropped; a hub goes on with what there is.
-    const fields = await this.#store.reload(this.#keys, this.#state.runId === undefined)
-    if (fields === undefined) return undefined
-    const { life } = this.#state
-    const place = this.#state.load(fields)
-    if (life === this.#state.life) {
-      await this.#reads.findLost(place.head)
-      await this.#appends.findLost()
-    }
-    return place
-  }
-
-  #followerHost(): FollowerHost {
-    const { after, unreachable, ask } = this.#store
-    const [appends, listeners] = [this.#appends, this.#listeners]
-    const { queue } = appends
-    return {
-      state: this.#state,
-      handOn: (entries, place) => listeners.handOn(entries, place),
-      entryOf: (told, origin) => this.#toldEntry(told, origin),
-      onDropped: () => this.drop(),
-      onEphemeral: (message) => this.#ephemerals.take(message),
-      rewind: (place, isAnother) => listeners.rewind(place, isAnother),
-      leap: (place) => listeners.leap(place),
-      onOvertaken: (topics, afterN) => listeners.overtaken(topics, afterN),
-      store: () => appends.store(),
-      putBack: () => appends.putBack(),
-      makeAgain: () => this.#makeAgain(),
-      onCompared: () => appends.compared(),
-      reload: () => this.#reload(),
-      onSuspect: () => appends.suspect(),
-      compare: (args) => ask(SYNC, this.#keys, args),
-      readPage: async (afterN, upToN, topics) => {
-        const page = await this.#reads.page(afterN, upToN, topics === undefined ? {} : { topics })
-        const own = ({ origin, position }: LogEntry) => {
-          const k = this.#appends.ownCount(origin)
-          return k === undefined ? undefined : queue.readEntryAt(k, position)
-        }
-        return { ...page, entries: page.entries.map((entry) => own(entry) ?? entry) }
-      },
-      unreachable,
-      after,
-    }
-  }
-
-  #toldEntry({ position, index, head, json }: ToldEntry, origin: string): LogEntry {
-    const { node, count } = parseOrigin(origin) ?? { node: '', count: 0 }
-    const own = node === this.#store.node ? this.#appends.queue.entryAt(count, index, position) : undefined
-    return own ?? this.#keyed.aliased(storedEntry(head, json, position, this.idOf(position)))
   }
 }
