@@ -94,10 +94,15 @@ export class AnsweredAppends {
     this.#isUnsure = false
   }
 
-  /** It is to be looked whether all of it is still there. @param isAnother where it may be another server. */
-  doubt(isAnother: boolean): void {
+  /** The log has lost something: it is to be looked whether all of this is still there. */
+  doubt(): void {
     this.#isUnsure = true
-    if (isAnother) this.#forgetStoredAgain()
+  }
+
+  /** The same where the log may be another server's: that may not have what was stored again, either. */
+  doubtServer(): void {
+    this.doubt()
+    this.#forgetStoredAgain()
   }
 
   /** The log has lost something, and stands here now. */

@@ -91,14 +91,14 @@ export class LogRepair {
 
   /** The log was found to have lost something: looks what of this node's. */
   findLost(): Promise<void> {
-    this.#answered.doubt(false)
+    this.#answered.doubt()
     return this.#findLost()
   }
 
   /** It is to be looked whether what was answered is there, before anything else is sent. */
   doubt(): void {
     if (this.#answered.isEmpty) return
-    this.#answered.doubt(true)
+    this.#answered.doubtServer()
     this.sender.doubt()
   }
 
