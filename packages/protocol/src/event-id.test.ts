@@ -4,6 +4,7 @@ import {
   comparePositions,
   type EventIdParts,
   formatEventId,
+  isBehind,
   isRunId,
   newRunId,
   PositionSequence,
@@ -70,6 +71,23 @@ describe('event ids', () => {
     expect(comparePositions({ ms: 9, n: 1 }, { ms: 1, n: 2 })).toBeLessThan(0)
     expect(comparePositions({ ms: 1, n: 10 }, { ms: 1, n: 9 })).toBeGreaterThan(0)
     expect(comparePositions({ ms: 1, n: 3 }, { ms: 1, n: 3 })).toBe(0)
+  })
+
+  it.each([
+    ['a lower number', { ms: 5, n: 1 }],
+    ['a lower number of a later time', { ms: 6, n: 1 }],
+    ['the same number of an earlier time', { ms: 4, n: 2 }],
+    ['a higher number of an earlier time', { ms: 4, n: 3 }],
+  ])('are behind at %s', (_, place) => {
+    expect(isBehind(place, { ms: 5, n: 2 })).toBe(true)
+  })
+
+  it.each([
+    ['the same place', { ms: 5, n: 2 }],
+    ['the same number of a later time', { ms: 6, n: 2 }],
+    ['a higher number of the same time', { ms: 5, n: 3 }],
+  ])('are not behind at %s', (_, place) => {
+    expect(isBehind(place, { ms: 5, n: 2 })).toBe(false)
   })
 
   it('are rising and without holes when the clock stands still or jumps back', () => {

@@ -69,6 +69,11 @@ export function comparePositions(a: Position, b: Position): number {
   return a.n - b.n
 }
 
+/** Whether `a` is short of `b`, also by the time alone: what a node has at that number may be lost without its knowing yet. */
+export function isBehind(a: Position, b: Position): boolean {
+  return a.n < b.n || a.ms < b.ms
+}
+
 /** Hands out the positions of one log: strictly rising, also when the clock stands still or jumps back. */
 export class PositionSequence {
   #last: Position | undefined

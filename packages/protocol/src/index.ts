@@ -97,6 +97,7 @@ export {
   comparePositions,
   type EventIdParts,
   formatEventId,
+  isBehind,
   isRunId,
   newRunId,
   type Position,

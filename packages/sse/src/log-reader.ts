@@ -1,5 +1,5 @@
 import type { LogEntry } from '@tributary/eventlog'
-import { type Position, ProblemError } from '@tributary/protocol'
+import { isBehind, type Position, ProblemError } from '@tributary/protocol'
 import { entryFrame } from './entry-frame.ts'
 import { LogReplay, type LogReplayOptions } from './log-replay.ts'
 import { ReaderPlace, type ReaderPlaceOptions } from './reader-place.ts'
@@ -226,9 +226,4 @@ export class LogReader {
 /** A log of our own that cannot be read now; any other is somebody else's. */
 export function isStoreTrouble(error: unknown): boolean {
   return error instanceof ProblemError && error.code === 'store_unavailable'
-}
-
-/** Also by the time alone, where what a node has at that number is lost, and it does not know yet. */
-function isBehind(a: Position, b: Position): boolean {
-  return a.n < b.n || a.ms < b.ms
 }

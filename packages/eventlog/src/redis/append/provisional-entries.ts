@@ -1,4 +1,4 @@
-import { type Position, parseOrigin } from '@tributary/protocol'
+import { isBehind, type Position, parseOrigin } from '@tributary/protocol'
 import type { LogEntry } from '../../event-log.ts'
 
 /** What was handed on here without a place, and not with one yet. */
@@ -32,9 +32,8 @@ export class ProvisionalEntries {
 
   /** The log was rewound to here: that these have no place before that is all that is known. */
   rewound(head: Position): void {
-    const isFurther = ({ n, ms }: Position) => n > head.n || ms > head.ms
     this.#set(
-      this.#entries.map((entry) => (isFurther(entry.position) ? { ...entry, position: head } : entry)),
+      this.#entries.map((entry) => (isBehind(head, entry.position) ? { ...entry, position: head } : entry)),
     )
   }
 
