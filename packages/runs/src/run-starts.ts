@@ -82,24 +82,25 @@ export class RunStarts {
   /** Stores a run, and prepares it. Where that fails there was none. */
   async #accept(
     runId: string,
-    { prepare, abandon: _, request, anywhere = false, ...options }: StartOptions,
+    options: StartOptions,
     work: RunWork,
     { once, preparedAs }: Partial<ClaimedKey> = {},
   ): Promise<KnownRun> {
     const { records, index, queue, node, queued, marks, isDraining, report } = this.#options
     const { clock, fleet, store, meter = NO_RUN_METER } = this.#options.options
+    const { userId, kind, request, prepare, anywhere = false } = options
     const isQueued = anywhere && fleet !== undefined
     const keyed = once && { key: once.key, fingerprint: once.fingerprint }
     const record = newRecord(options, clock.now(), keyed, { epoch: isQueued ? 0 : 1, preparedAs })
     const log = await records.create(runId, record, request)
-    const accepted = { runId, userId: options.userId }
+    const accepted = { runId, userId }
     try {
       if (isQueued) {
         await index.add({ runId, record })
         // Not taken back: it may be queued without an answer, and begun. Where it is not, it is found to be missing.
         await queue.add(accepted).catch((error: unknown) => report(error, runId))
-        queued.add(options.userId, runId, log)
-        meter.started(options.kind)
+        queued.add(userId, runId, log)
+        meter.started(kind)
         const openLog = async () => log
         return new DistantRun({ runId, record, lastEventId: undefined, openLog, marks })
       }
@@ -109,7 +110,7 @@ export class RunStarts {
       if (!store.durable) this.#refuseWhileDraining()
       await index.add({ runId, record })
       node.add(run)
-      meter.started(options.kind)
+      meter.started(kind)
       // What was prepared elsewhere goes on, and must not be prepared again: the run is accepted, and begun after the restart.
       if (isDraining()) await this.#passOn(run)
       else await queue.hold(accepted, (hold) => node.execute(run, work, hold))
