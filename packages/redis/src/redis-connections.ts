@@ -9,6 +9,7 @@ import {
   connectSubscriber,
   type RedisClient,
 } from './connection-options.ts'
+import { endsBetweenAttempts } from './ends-between-attempts.ts'
 import { connectFirst } from './first-connection.ts'
 import { Pulse } from './pulse.ts'
 import { RedisUnavailableError, toRedisError } from './redis-error.ts'
@@ -236,7 +237,9 @@ export class RedisConnections implements AsyncDisposable {
 
   /** A connection whose commands may wait at the server, as BullMQ wants it. It is closed with these. */
   createBlocking(name: string): RedisClient {
-    const client = connectBlocking({ ...this.#settings, name: `${this.#settings.name}-${name}` })
+    const client = endsBetweenAttempts(
+      connectBlocking({ ...this.#settings, name: `${this.#settings.name}-${name}` }),
+    )
     // Told by what fails, and by the status.
     client.on('error', () => undefined)
     this.#keep(client)
@@ -244,7 +247,7 @@ export class RedisConnections implements AsyncDisposable {
       // BullMQ makes its blocking connection by this.
       const duplicate = client.duplicate.bind(client)
       client.duplicate = (...args) => {
-        const another = duplicate(...args)
+        const another = endsBetweenAttempts(duplicate(...args))
         this.#keep(another)
         return another
       }

@@ -15,6 +15,9 @@ import { expect, onTestFinished, test } from 'vitest'
 const connected = (client: RedisClient) =>
   until('a connection', async () => ((await client.ping()) === 'PONG' ? true : undefined))
 
+const told = (client: RedisClient, status: 'end' | 'reconnecting') =>
+  new Promise<void>((resolve) => client.once(status, () => resolve()))
+
 describeWithRedisServers('a blocking read', () => {
   test('goes on after its connection was lost', async () => {
     await using server = await startRedis()
@@ -67,6 +70,49 @@ describeWithRedisServers('a blocking read', () => {
     await until('the read at the server', async () => blockedClients(server))
     proxy.cut()
     await expect(read).rejects.toMatchObject({ code: 'store_unavailable', isUnsent: false })
+  })
+})
+
+describeWithRedisServers('a blocking connection that is told to end between two attempts', () => {
+  test('does, and what waited for it fails', async () => {
+    await using server = await startRedis()
+    await using proxy = await TcpProxy.start(server.port)
+    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
+    const client = redis.createBlocking('reader')
+    await connected(client)
+    const read = client.blpop('list', 0)
+    read.catch(() => undefined)
+    await until('the read at the server', async () => blockedClients(server))
+    proxy.refuse()
+    const isOver = told(client, 'end')
+    await told(client, 'reconnecting')
+    client.disconnect()
+    await expect(read).rejects.toThrow('Connection is closed')
+    await isOver
+  })
+
+  test('keeps no worker of BullMQ from closing', async () => {
+    await using server = await startRedis()
+    await using proxy = await TcpProxy.start(server.port)
+    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
+    const blocking: Redis[] = []
+    const connection = redis.createBlocking('worker')
+    if (!(connection instanceof Redis)) throw new Error('it is one server')
+    const duplicate = connection.duplicate.bind(connection)
+    connection.duplicate = (...args) => {
+      const another = duplicate(...args)
+      blocking.push(another)
+      return another
+    }
+    const worker = new Worker('runs', async () => undefined, { connection, prefix: 'tributary:{queue}' })
+    worker.on('error', () => undefined)
+    await worker.waitUntilReady()
+    await until('the read at the server', async () => blockedClients(server))
+    proxy.refuse()
+    await Promise.all(blocking.map((client) => told(client, 'reconnecting')))
+    proxy.restore()
+    await worker.close()
+    expect(blocking.map(({ status }) => status)).toEqual(['end'])
   })
 })
 
