@@ -346,10 +346,10 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     await run.emit('progress', step)
     const next = heldWork()
     const other = await place.node(next.work)
-    await other.recover()
     const statusOf = async () => (await other.runs.find(run.id)).status
     expect(await statusOf()).toBe('running')
-    await expect.poll(statusOf, { interval: 5, timeout: 10_000 }).toBe('unreachable')
+    await expect.poll(statusOf, { timeout: 10_000 }).toBe('unreachable')
+    await other.recover()
     const taken = await next.begun
     expect(taken.id).toBe(run.id)
     expect(await statusOf()).toBe('running')
@@ -539,12 +539,14 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
 
   it('queues again what the queue has lost', async () => {
     await using place = await newPlace()
-    const here = await place.node(never)
+    // Neither looks by itself.
+    const clock = new FakeClock()
+    const here = await place.node(never, { clock })
     const run = await here.runs.submit(anywhere, never)
     const jobs = await place.redis.call((client) => client.keys('*:runs:worker}:worker:*'))
     for (const key of jobs) await place.redis.call((client) => client.del(key))
     const held = heldWork()
-    const there = await place.node(held.work)
+    const there = await place.node(held.work, { clock })
     await there.recover()
     await there.runs.sweep()
     expect(there.runs.runningCount).toBe(0)
