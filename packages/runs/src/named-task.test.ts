@@ -162,6 +162,17 @@ describe('runNamedTask', () => {
       'x',
     ],
     ['no error at all', 'text', 'task_failed', 'text'],
+    ['what has no text', Object.create(null), 'task_failed', 'Something was thrown that is no error'],
+    [
+      'an error that cannot be read',
+      new Proxy(new Error('x'), {
+        get() {
+          throw new Error('no')
+        },
+      }),
+      'task_failed',
+      'Something was thrown that is no error',
+    ],
   ])('fails where the handler throws %s', async (_what, thrown, code, error) => {
     const task = defineTask({
       name: 'Throws',

@@ -8,6 +8,7 @@ import {
   type TaskErrorCode,
 } from '@tributary/protocol'
 import type { TaskLog } from './handlers/define-task.ts'
+import { toErrorData } from './handlers/error-data.ts'
 import { HandlerInputError, TaskError, UnknownHandlerError } from './handlers/handler-error.ts'
 import type { HandlerRunner } from './handlers/handler-runner.ts'
 import type { TaskBoard } from './task-board.ts'
@@ -101,8 +102,12 @@ export interface NamedTaskOptions {
 /** Runs a handler, and notes on the board what comes of it. Never rejects. */
 export async function runNamedTask(task: PlannedNamedTask, options: NamedTaskOptions): Promise<void> {
   const { board, handlers, clock, log, signal, attempt = 1 } = options
+  const fail = (thrown: unknown) => {
+    const { message, code } = toErrorData(thrown)
+    board.fail(task.id, message, codeOf(code, signal))
+  }
   if (signal.aborted) {
-    board.fail(task.id, messageOf(signal.reason), codeOf(signal.reason, signal))
+    fail(signal.reason)
     return
   }
   const stop = new AbortController()
@@ -126,20 +131,15 @@ export async function runNamedTask(task: PlannedNamedTask, options: NamedTaskOpt
     })
     board.complete(task.id, { status: 200, headers: {}, body, truncated: false })
   } catch (error) {
-    board.fail(task.id, messageOf(error), codeOf(error, signal))
+    fail(error)
   } finally {
     cancelTimeout()
     signal.removeEventListener('abort', onAbort)
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
 /** The error's own code where it is one of a task's; whoever aborts without one cancels. */
-function codeOf(error: unknown, signal: AbortSignal): TaskErrorCode {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+function codeOf(code: string | undefined, signal: AbortSignal): TaskErrorCode {
   if (isTaskErrorCode(code)) return code
   return signal.aborted ? 'cancelled' : 'task_failed'
 }

@@ -26,8 +26,16 @@ export class RemoteError extends Error {
 /** How many causes of a cause are kept. */
 const MAX_CAUSES = 4
 
-export function toErrorData(error: unknown, causes = MAX_CAUSES): ErrorData {
-  if (!(error instanceof Error)) return { name: 'Error', message: text(error) }
+/** Of whatever was thrown, also what cannot be read. */
+export function toErrorData(thrown: unknown, causes = MAX_CAUSES): ErrorData {
+  try {
+    return thrown instanceof Error ? readError(thrown, causes) : { name: 'Error', message: String(thrown) }
+  } catch {
+    return { name: 'Error', message: 'Something was thrown that is no error' }
+  }
+}
+
+function readError(error: Error, causes: number): ErrorData {
   const { name, message, stack, cause } = error
   return {
     name,
@@ -36,13 +44,5 @@ export function toErrorData(error: unknown, causes = MAX_CAUSES): ErrorData {
     ...('retryable' in error && typeof error.retryable === 'boolean' ? { retryable: error.retryable } : {}),
     ...(stack === undefined ? {} : { stack }),
     ...(cause === undefined || causes === 0 ? {} : { cause: toErrorData(cause, causes - 1) }),
-  }
-}
-
-function text(thrown: unknown): string {
-  try {
-    return String(thrown)
-  } catch {
-    return 'Something was thrown that is no error'
   }
 }
