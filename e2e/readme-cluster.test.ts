@@ -54,6 +54,17 @@ describeWithRedisServers('what the README says of a cluster', () => {
     await expect.poll(() => reader.output.match(/^event: hello$/gm)?.length, { timeout: 10_000 }).toBe(2)
   })
 
+  it('gives tokens for streams that count at every gateway', async () => {
+    const authorization = 'Bearer alice-token'
+    const given = await fetch(`${url}/api/auth/sse-token`, { headers: { authorization } })
+    const { token } = JSON.parse(await given.text())
+    const connect = `${url}/api/sse/managed/connect?token=${encodeURIComponent(token)}`
+    for (const stream of [await fetch(connect), await fetch(connect)]) {
+      expect(stream.status).toBe(200)
+      await stream.body?.cancel()
+    }
+  })
+
   it('lets a task call the sample API of any worker, whichever carries it out', async () => {
     const workers = /workers +(.+)/.exec(cluster.output)?.[1]?.trim().split(/ +/) ?? []
     expect(workers).toHaveLength(2)

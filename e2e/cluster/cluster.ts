@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,6 +56,8 @@ export class Cluster implements AsyncDisposable {
     await using owned = new AsyncDisposableStack()
     const folder = options.folder ?? (await ownFolder(owned))
     const redis = owned.use(await RedisServers.start(options))
+    // What one gateway signs for a reader is for the others, too.
+    const env = { AUTH_SESSION_SECRET: randomBytes(32).toString('hex'), ...options.env }
     const failures: string[] = []
     let onFailure = (fault: string): void => void failures.push(fault)
     const prepare = async (service: 'gateway' | 'worker', count: number) => {
@@ -63,6 +66,7 @@ export class Cluster implements AsyncDisposable {
         const name = `${service}-${number}`
         const node = await ClusterNode.prepare(service, name, {
           ...options,
+          env,
           folder,
           redis,
           port: await portOf(name),

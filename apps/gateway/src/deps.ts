@@ -8,6 +8,7 @@ import {
   createLogger,
   Drain,
   fromVariable,
+  isKeyOfProcess,
   runOptionsOf,
   ServiceMetrics,
   type VerifySession,
@@ -123,6 +124,11 @@ export async function createDeps(config: GatewayConfig, options: DepsOptions = {
     verifySession: options.verifySession,
     onKeysFault: (error) => logger.error({ err: error }, 'the keys of tokens cannot be had'),
   })
+  if (config.REDIS_URL !== undefined && isKeyOfProcess(config)) {
+    logger.warn(
+      'AUTH_SESSION_SECRET is not set: no other gateway accepts the stream tokens and sessions of this one',
+    )
+  }
   const drain = new Drain({ limitMs: config.DRAIN_MS, logger, clock })
   await webhooks?.sender.start()
   opened.move()

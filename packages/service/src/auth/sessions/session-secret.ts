@@ -17,7 +17,16 @@ const RANDOM_BYTES = 32
  * `undefined` in production without either: there are no tokens of our own then.
  */
 export function readSessionKey(config: SessionConfig): Uint8Array | undefined {
-  const secret = config.AUTH_SESSION_SECRET ?? config.AUTH_JWT_SECRET
+  const secret = secretOf(config)
   if (secret !== undefined) return new TextEncoder().encode(secret)
   return config.NODE_ENV === 'production' ? undefined : randomBytes(RANDOM_BYTES)
+}
+
+/** Whether what is signed with that key counts at this process alone. */
+export function isKeyOfProcess(config: SessionConfig): boolean {
+  return secretOf(config) === undefined && config.NODE_ENV !== 'production'
+}
+
+function secretOf(config: SessionConfig): string | undefined {
+  return config.AUTH_SESSION_SECRET ?? config.AUTH_JWT_SECRET
 }
