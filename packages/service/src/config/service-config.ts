@@ -188,7 +188,12 @@ export const serviceConfig = {
   }),
   ...consistencyConfig,
   HANDLERS_DIR: Type.Optional(
-    Type.String({ minLength: 1, description: 'A folder with further named tasks, beside the shipped ones.' }),
+    Type.String({
+      minLength: 1,
+      description:
+        'A folder with further named tasks, beside the shipped ones. They import `@tributary/runs`, so it is below ' +
+        '`apps/gateway` or `apps/worker`.',
+    }),
   ),
 }
 
