@@ -1,18 +1,21 @@
-import { setImmediate as turn } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { ExecuteRun, RunQueue, RunRest } from '../src/run-queue.ts'
 
 /** Opens a queue for one test; the same place for each `open` of it, as nodes share it. */
 export type NewQueue = () => Promise<{ open(): Promise<RunQueue> } & AsyncDisposable>
 
-/** Executes runs as the test says, and notes which. */
-export class Executor {
+const BEGUN = { timeout: 10_000, interval: 5 }
+
+/** Executes runs as the test says, and notes which. Disposed, it ends all: queues wait for what they execute. */
+export class Executor implements Disposable {
   readonly begun: string[] = []
   readonly #rests = new Map<string, PromiseWithResolvers<RunRest>>()
+  #isDisposed = false
 
-  readonly execute: ExecuteRun = ({ runId }) => {
-    const rest = Promise.withResolvers<RunRest>()
+  readonly execute: ExecuteRun = async ({ runId }) => {
     this.begun.push(runId)
+    if (this.#isDisposed) return 'ended'
+    const rest = Promise.withResolvers<RunRest>()
     this.#rests.set(runId, rest)
     return rest.promise
   }
@@ -25,9 +28,15 @@ export class Executor {
     this.#rests.get(runId)?.reject(new Error('not now'))
   }
 
+  /** Waits until so many have begun. */
   async until(count: number): Promise<string[]> {
-    while (this.begun.length < count) await turn()
+    await vi.waitFor(() => expect(this.begun.length, `${this.begun}`).toBeGreaterThanOrEqual(count), BEGUN)
     return this.begun
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true
+    for (const runId of this.begun) this.rest(runId)
   }
 }
 
