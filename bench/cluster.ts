@@ -137,7 +137,8 @@ class BenchCluster implements AsyncDisposable {
 
   static async start(): Promise<BenchCluster> {
     await using owned = new AsyncDisposableStack()
-    const redis = owned.use(await startRedis({ persistent: true }))
+    // As docs/redis.md has it set up.
+    const redis = owned.use(await startRedis({ persistent: true, lines: ['appendfsync everysec'] }))
     const gateways: BenchProcess[] = []
     for (let node = 0; node < NODES; node++) {
       const port = await lastingPort()

@@ -8,7 +8,6 @@ const LIMIT_MS = 120_000
 const LATER = { timeout: 30_000 }
 /** Longer than a test may take: who used it up would be seen. */
 const DRAIN_MS = '600000'
-const DURABLE = { persistent: true, lines: ['appendfsync always'] }
 
 /** A gateway that has taken three numbers which wait for a Redis that is away. `onLine` hears what it says. */
 async function waitingGateway(url: string, goAway: () => Promise<void>, onLine: (line: string) => void) {
@@ -25,7 +24,7 @@ describeWithRedisServers('a node that ends while Redis is away', () => {
   it('says how much it takes with it, and does not wait for what cannot be', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis(DURABLE)
+    await using redis = await startRedis({ persistent: true })
     await using worker = await startWorker({ env: { REDIS_URL: redis.url, DRAIN_MS } })
     const said: string[] = []
     const { gateway, reader } = await waitingGateway(
@@ -44,7 +43,7 @@ describeWithRedisServers('a node that ends while Redis is away', () => {
   })
 
   it('stores what waits where Redis comes back in time', { timeout: LIMIT_MS }, async () => {
-    await using redis = await startRedis(DURABLE)
+    await using redis = await startRedis({ persistent: true })
     const waits = Promise.withResolvers<void>()
     const said: string[] = []
     const { gateway, reader } = await waitingGateway(

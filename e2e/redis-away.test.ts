@@ -6,7 +6,6 @@ import { healthOf, numbersOf, readGroup, readinessOf, sendNumber, statusOf, upTo
 
 const LIMIT_MS = 120_000
 const LATER = { timeout: 30_000 }
-const DURABLE = { persistent: true, lines: ['appendfsync always'] }
 /** Soon enough for a test to see several. */
 const HEARTBEATS = { HEARTBEAT_MS: '1000' }
 
@@ -75,7 +74,7 @@ describeWithRedisServers('gateways and workers whose Redis is away', () => {
   it('deliver what is sent to readers here, and store it once it is back: in order, and to nobody twice', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis(DURABLE)
+    await using redis = await startRedis({ persistent: true })
     const env = { REDIS_URL: redis.url, ...HEARTBEATS }
     await using a = await startGateway({ env })
     await using b = await startGateway({ env })
@@ -140,7 +139,7 @@ describeWithRedisServers('gateways and workers whose Redis is away', () => {
   it('refuse with 503 and Retry-After what no longer fits, and all of it where nothing may wait', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis(DURABLE)
+    await using redis = await startRedis({ persistent: true })
     const env = { REDIS_URL: redis.url, ...HEARTBEATS }
     await using bounded = await startGateway({ env: { ...env, REDIS_OUTAGE_MAX_EVENTS: '3' } })
     await using small = await startGateway({ env: { ...env, REDIS_OUTAGE_MAX_BYTES: '10000' } })

@@ -312,7 +312,7 @@ describeWithRedisServers('a log whose server fails over', () => {
   it('hands on first what it had answered before it went away, where it is not told any more', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using network = await TcpProxy.start(redis.port)
     const url = `redis://127.0.0.1:${network.port}`
     await using connections = await RedisConnections.open({ url, timeoutMs: 1_000 })

@@ -210,7 +210,7 @@ describeWithRedisServers('two nodes on one Redis', () => {
     })
 
     it('miss nothing over a restart of a Redis that keeps what it has', { timeout: LIMIT_MS }, async () => {
-      await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+      await using redis = await startRedis({ persistent: true })
       await using a = await node(redis.url)
       await using b = await node(redis.url)
       const { heard } = await hearing(b.store, ['group:a'])

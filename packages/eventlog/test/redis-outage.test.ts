@@ -47,7 +47,7 @@ describeWithRedisServers('while Redis is away, a log', () => {
   it('hands on at once what may wait, and stores it in order before anything else is handed on', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using a = await node(redis, LIMITS)
     await using b = await node(redis)
     await bridged(a.log, 'before')
@@ -117,7 +117,7 @@ describeWithRedisServers('while Redis is away, a log', () => {
   it('sends once what was asked for once, also when it had been stored without an answer', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using a = await node(redis, LIMITS)
     await redis.kill()
     await a.isAway()

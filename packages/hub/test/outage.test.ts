@@ -41,7 +41,7 @@ describeWithRedisServers('while Redis is away, a hub', () => {
   it('delivers to its own readers at once, and none of them gets an event twice, wherever it comes back', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using a = await node(redis)
     await using b = await node(redis)
     const groups = ['g']
@@ -114,7 +114,7 @@ describeWithRedisServers('while Redis is away, a hub', () => {
   it('gives each reader once what is asked for at two nodes under one key, wherever it comes back', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using a = await node(redis)
     await using b = await node(redis)
     const groups = ['g']
@@ -163,7 +163,7 @@ describeWithRedisServers('while Redis is away, a hub', () => {
   it('marks what it sends until its reader has passed all that it was sent before', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using a = await node(redis)
     const both = await a.connect({ groups: ['g', 'h'] })
     await redis.kill()
@@ -183,7 +183,7 @@ describeWithRedisServers('while Redis is away, a hub', () => {
   it('gives ephemeral events to its own readers, once for a key, and to nobody later', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using redis = await startRedis({ persistent: true, lines: ['appendfsync always'] })
+    await using redis = await startRedis({ persistent: true })
     await using a = await node(redis)
     await using b = await node(redis)
     const [here, there] = [await a.connect({ groups: ['g'] }), await b.connect({ groups: ['g'] })]

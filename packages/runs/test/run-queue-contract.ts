@@ -6,15 +6,15 @@ export type NewQueue = () => Promise<{ open(): Promise<RunQueue> } & AsyncDispos
 
 const BEGUN = { timeout: 10_000, interval: 5 }
 
-/** Executes runs as the test says, and notes which. Disposed, it ends all: queues wait for what they execute. */
+/** Executes runs as the test says, and notes which. Disposed, it ends them all: queues wait for what they execute. */
 export class Executor implements Disposable {
   readonly begun: string[] = []
   readonly #rests = new Map<string, PromiseWithResolvers<RunRest>>()
-  #isDisposed = false
+  #hasEnded = false
 
   readonly execute: ExecuteRun = async ({ runId }) => {
     this.begun.push(runId)
-    if (this.#isDisposed) return 'ended'
+    if (this.#hasEnded) return 'ended'
     const rest = Promise.withResolvers<RunRest>()
     this.#rests.set(runId, rest)
     return rest.promise
@@ -34,9 +34,14 @@ export class Executor implements Disposable {
     return this.begun
   }
 
-  [Symbol.dispose](): void {
-    this.#isDisposed = true
+  /** Ends what it has begun, and at once what it is given from now on, as where a run is found to have ended. */
+  endAll(): void {
+    this.#hasEnded = true
     for (const runId of this.begun) this.rest(runId)
+  }
+
+  [Symbol.dispose](): void {
+    this.endAll()
   }
 }
 
