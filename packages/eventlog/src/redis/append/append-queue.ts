@@ -2,7 +2,7 @@ import type { Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { StoreUnavailableError } from '../../log-error.ts'
-import type { Appended, AppendRequest, Attempt } from './append-request.ts'
+import { type Appended, type AppendRequest, type Attempt, outOfOrder } from './append-request.ts'
 import { AppendRetries } from './append-retries.ts'
 import { type EntryOf, PendingAppend } from './pending-append.ts'
 
@@ -39,6 +39,8 @@ export interface AppendQueueOptions {
   readonly isDown: () => boolean
   /** Whether something of before waits to be sent, so that what may wait stands behind it. */
   readonly isBridging: () => boolean
+  /** Whether all come from one writer: none is stored where one before it is not. */
+  readonly isOrdered: boolean
   readonly after: (delayMs: number, callback: () => void) => () => void
   readonly elapsed: () => number
   readonly retryMs: number
@@ -60,6 +62,8 @@ export class AppendQueue {
   #lastK = 0
   #handedOnN = 0
   #closed: { readonly error: unknown } | undefined
+  // Whether the writer may not know yet that one has failed.
+  #isBroken = false
 
   constructor(options: AppendQueueOptions) {
     this.#options = options
@@ -81,7 +85,8 @@ export class AppendQueue {
     if (request.againK === undefined) this.#lastK += 1
     const pending = new PendingAppend(request.againK ?? this.#lastK, request, this.#options.entryOf)
     this.#byK.set(pending.k, pending)
-    if (request.bridges && this.#options.isBridging()) {
+    if (this.#isBroken && request.againK === undefined) this.#reject(pending, outOfOrder())
+    else if (request.bridges && this.#options.isBridging()) {
       this.#refuse(pending, new StoreUnavailableError('too much waits already'))
     } else if (this.#retries.isRunning) this.#retries.push(pending)
     else void this.#send(pending)
@@ -185,6 +190,7 @@ export class AppendQueue {
   }
 
   #answered(pending: PendingAppend, answer: AppendAnswer): void {
+    if (pending.isGivenUp) return
     const { request } = pending
     if (answer.kind === 'known') {
       this.#forget(pending)
@@ -214,6 +220,7 @@ export class AppendQueue {
   }
 
   #reject(pending: PendingAppend, error: unknown): void {
+    if (pending.isGivenUp) return
     const failure = this.#options.failure(error, pending.again ? pending.k : undefined)
     if (error instanceof RedisUnavailableError && pending.request.bridges && this.#closed === undefined) {
       this.#refuse(pending, failure)
@@ -221,6 +228,22 @@ export class AppendQueue {
     }
     this.#forget(pending)
     pending.reject(failure)
+    if (error instanceof RedisUnavailableError && this.#options.isOrdered) this.#giveUpBehind(pending.k)
+  }
+
+  /** Else they would be stored before this one, when that is asked for again. They may be on their way. */
+  #giveUpBehind(k: number): void {
+    this.#isBroken = true
+    setImmediate(() => {
+      this.#isBroken = false
+    })
+    for (const pending of this.#byK.values()) {
+      if (pending.k < k || pending.first !== undefined) continue
+      pending.isGivenUp = true
+      this.#retries.drop(pending)
+      this.#forget(pending)
+      pending.reject(this.#options.failure(outOfOrder(), pending.k))
+    }
   }
 
   #refuse(pending: PendingAppend, error: unknown): void {

@@ -1,4 +1,5 @@
 import type { Topic } from '@tributary/protocol'
+import { RedisUnavailableError } from '@tributary/redis'
 import type { AppendOptions, LogEntry, OnceKey, Retention } from '../../event-log.ts'
 import { indexedTopics, NO_TOPIC } from '../../log-window.ts'
 import type { KnownPlace } from '../log-state.ts'
@@ -27,6 +28,13 @@ export interface Attempt {
   again: boolean
   /** Behind which number it stands then; infinite before it is sent first. */
   sinceN: number
+  /** Whether it is not to be sent any more: what was asked for before it could not be stored. */
+  readonly isGivenUp?: boolean
+}
+
+/** Of what is not sent, as what was asked for before it could not be stored. */
+export function outOfOrder(): RedisUnavailableError {
+  return new RedisUnavailableError('what comes before it could not be stored', { isUnsent: true })
 }
 
 /** What came of it. */

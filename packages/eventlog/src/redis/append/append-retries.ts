@@ -39,11 +39,18 @@ export class AppendRetries<Answer> {
 
   /** One that failed. */
   add(pending: PendingAppend, error: RedisUnavailableError): void {
+    if (pending.isGivenUp) return
     pending.again ||= !error.isUnsent
     const at = this.#waiting.findIndex(({ k }) => k > pending.k)
     if (at === -1) this.#waiting.push(pending)
     else this.#waiting.splice(at, 0, pending)
     if (!this.#isRunning) void this.#run(error)
+  }
+
+  /** One that is not to be sent any more. */
+  drop(pending: PendingAppend): void {
+    const at = this.#waiting.indexOf(pending)
+    if (at >= 0) this.#waiting.splice(at, 1)
   }
 
   clear(): void {

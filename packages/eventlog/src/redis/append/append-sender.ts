@@ -7,7 +7,7 @@ import type { LogParts } from '../log-parts.ts'
 import { APPEND } from '../log-scripts.ts'
 import { AnswerReader, type ScriptAnswer } from '../script-answer.ts'
 import type { AppendAnswer } from './append-queue.ts'
-import { type AppendArguments, type Attempt, appendArguments } from './append-request.ts'
+import { type AppendArguments, type Attempt, appendArguments, outOfOrder } from './append-request.ts'
 
 export interface AppendSenderInit extends LogParts {
   /** Compares the log, and stores first what was lost of it. @throws LogClosedError where it is gone for good. */
@@ -43,6 +43,7 @@ export class AppendSender {
   async send(attempt: Attempt): Promise<AppendAnswer> {
     for (;;) {
       if (this.#isUnsure || this.#waiting > 0) await this.#turn()
+      if (attempt.isGivenUp) throw outOfOrder()
       try {
         return await this.sendNow(attempt)
       } catch (error) {

@@ -204,6 +204,7 @@ export class LogAppends {
       bridge: (attempt) => this.bridge.take(attempt),
       isDown: () => !store.takesWrites(),
       isBridging: () => this.bridge.size > 0,
+      isOrdered: state.runId !== undefined,
       after,
       elapsed,
       retryMs,
