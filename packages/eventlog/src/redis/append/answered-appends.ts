@@ -27,8 +27,12 @@ export interface Answered extends Attempt {
 }
 
 export interface RestoreInit {
-  /** Appends it again. @throws where it is to be tried again, or is refused for good. */
-  readonly send: SendInOrder<Answered>
+  /**
+   * Appends it again. Resolves with its place, also of what another has stored for its key.
+   *
+   * @throws where it is to be tried again, or is refused for good.
+   */
+  readonly send: SendInOrder<Answered, Position>
   /** Whether it is to be tried again later. */
   readonly isAway: (error: unknown) => boolean
   /** Told of what the log will not take again. */
@@ -153,12 +157,13 @@ export class AnsweredAppends {
       const sent = await sendInOrder(batch, send)
       for (const [at, item] of batch.entries()) {
         const one = sent[at]
-        const isRefused = one?.status === 'rejected'
-        if (isRefused && isAway(one.reason)) throw one.reason
-        // Also what another has stored for its key.
+        if (one?.status === 'rejected' && isAway(one.reason)) throw one.reason
         item.isLost = false
         item.isStoredAgain = true
-        if (!isRefused) continue
+        if (one?.status !== 'rejected') {
+          if (one !== undefined) moveTo(item, one.value)
+          continue
+        }
         this.#forget(item)
         onRefused(item.k, one.reason)
       }

@@ -62,7 +62,9 @@ export class LogRepair {
     await this.#findLost()
     await this.#restore(async (attempt, behind) => {
       const answer = await this.sender.sendNow(attempt, behind)
-      if (answer.kind === 'appended') onFound(attempt.k, answer.first)
+      const first = answer.kind === 'appended' ? answer.first : { n: answer.n, ms: answer.ms }
+      onFound(attempt.k, first)
+      return first
     })
     await this.bridge.flush()
     // What another has stored for its key need not be handed on by us.
@@ -81,7 +83,10 @@ export class LogRepair {
     if (isOfAnother) return 'nothing'
     if (!this.#answered.hasLost) return 'taken'
     try {
-      await this.#restore((item, behind) => this.sender.putBack(item, item.first, behind))
+      await this.#restore(async (item, behind) => {
+        await this.sender.putBack(item, item.first, behind)
+        return item.first
+      })
       return 'done'
     } catch (error) {
       if (!(error instanceof LogChangedError)) throw error
@@ -117,7 +122,7 @@ export class LogRepair {
     this.bridge.forgetStored()
   }
 
-  #restore(send: SendInOrder<Answered>): Promise<void> {
+  #restore(send: SendInOrder<Answered, Position>): Promise<void> {
     const onRefused = (k: number, error: unknown) => this.#onRefused(k, error)
     return this.#answered.restore({ send, isAway, onRefused })
   }
