@@ -77,6 +77,8 @@ export interface RunRecord {
   readonly resultSeenAtMs: ReadonlyMap<string, number>
   /** The status that the run's own page tells in the end. */
   readonly status: string | undefined
+  /** What the page told before, when its readers had read the end already; not that it cannot be told. */
+  readonly statusBefore?: string | undefined
   readonly isCancelAsked: boolean
   /**
    * When whoever calls for it answered that it is cancelled. `undefined` where another did: a cancel is told at once,

@@ -74,6 +74,12 @@ describe('the check of a run', () => {
     )
   })
 
+  it('passes a page that knows of the end late, and only where the store may have lost something', () => {
+    const run = runOf(good, { statusBefore: 'running' })
+    expect(checkRun(run, { losing: true })).toEqual([])
+    expect(checkRun(run)).toEqual([expect.stringContaining('its page said running when its end had been')])
+  })
+
   it('passes a task whose worker was lost, and only where the store may have lost something', () => {
     const lostA: Told = ['task_error', { taskId: 'a', code: 'worker_lost' }]
     const failed: Told = ['complete', { status: 'failed', totalTasks: 2, successCount: 0, errorCount: 2 }]

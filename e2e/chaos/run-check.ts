@@ -47,7 +47,7 @@ export function checkRun(
       if (orphaning && other.isLate !== true) found.push(...checkEvents(run, other.events, losing))
       else found.push(...differences)
     }
-    found.push(...checkEvents(run, last.events, losing), ...checkStatus(run, last.events))
+    found.push(...checkEvents(run, last.events, losing), ...checkStatus(run, last.events, losing))
   }
   return found.map((fault) => `${kind} run ${[...runIds].join('/') || '(without id)'} (${key}): ${fault}`)
 }
@@ -80,12 +80,16 @@ function compare(a: RunReading, b: RunReading, losing: boolean): string[] {
   return []
 }
 
-/** Only a cancel cancels, and then the run says so, as does its page. */
+/** Only a cancel cancels, and then the run says so, as does its page: at once, but where its end was lost. */
 function checkStatus(
-  { status, isCancelAsked, isCancelled }: RunRecord,
+  { status, statusBefore, isCancelAsked, isCancelled }: RunRecord,
   events: readonly RunEventRecord[],
+  losing: boolean,
 ): string[] {
   const found: string[] = []
+  if (statusBefore !== undefined && !losing) {
+    found.push(`its page said ${statusBefore} when its end had been read`)
+  }
   const said = fieldOf(
     events.findLast(({ type }) => type === 'complete'),
     'status',

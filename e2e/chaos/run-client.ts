@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { openStream, StreamError } from '@tributary/client'
+import { FinalRunStatus } from '@tributary/protocol'
+import { Value } from 'typebox/value'
 import type { RunRecord } from './ledger.ts'
 import { fieldOf } from './run-check.ts'
 import type { RunPlan } from './run-plan.ts'
@@ -34,6 +36,7 @@ export class RunClient {
   readonly #resultSeenAtMs = new Map<string, number>()
   readonly #faults: string[] = []
   #status: string | undefined
+  #statusBefore: string | undefined
   #isCancelled = false
   #callsEndedAtMs: number | undefined
   #isCancelAsked = false
@@ -70,6 +73,7 @@ export class RunClient {
       readings: this.#readers,
       resultSeenAtMs: this.#resultSeenAtMs,
       status: this.#status,
+      statusBefore: this.#statusBefore,
       isCancelAsked: this.#isCancelAsked,
       isCancelled: this.#isCancelled,
       callsEndedAtMs: this.#callsEndedAtMs,
@@ -190,7 +194,8 @@ export class RunClient {
     for (;;) {
       const view = await this.#ask('GET', `/api/runs/${runId}`, signal)
       const status = view === undefined ? undefined : String(fieldOf({ data: view }, 'status'))
-      if (status !== 'unreachable' || signal.aborted) return status
+      if (status === undefined || Value.Check(FinalRunStatus, status) || signal.aborted) return status
+      if (status !== 'unreachable') this.#statusBefore ??= status
       await delay(RETRY_MS)
     }
   }
