@@ -1,24 +1,26 @@
 import { RedisUnavailableError } from '@tributary/redis'
 import { expect, test, vi } from 'vitest'
-import { type AppendAnswer, AppendQueue } from './append-queue.ts'
-import type { AppendRequest, Attempt } from './append-request.ts'
+import { AppendQueue } from './append-queue.ts'
+import type { AppendAnswer } from './append-queue-options.ts'
+import type { AppendRequest } from './append-request.ts'
 
 const AWAY = new RedisUnavailableError('away', { isUnsent: true })
 const request = (againK?: number): AppendRequest => ({ drafts: [], againK })
 const stored = (n: number): AppendAnswer => ({ kind: 'appended', first: { ms: 1, n }, attributesVersion: 0 })
 
 /** A queue whose sends end as the test says, by their number. */
-function queueOf({ isOrdered }: { isOrdered: boolean }) {
-  const sent: Attempt[] = []
+function queueOf({ isOrdered, isDown = true }: { isOrdered: boolean; isDown?: boolean }) {
+  const sent: { readonly k: number; readonly isNext: () => boolean }[] = []
+  const timers: (() => void)[] = []
   const ends = new Map<number, PromiseWithResolvers<AppendAnswer>>()
   const never = (): never => {
     throw new Error('this is not called')
   }
   const queue = new AppendQueue({
-    send(attempt) {
-      sent.push(attempt)
+    send({ k }, isNext) {
+      sent.push({ k, isNext })
       const end = Promise.withResolvers<AppendAnswer>()
-      ends.set(attempt.k, end)
+      ends.set(k, end)
       return end.promise
     },
     entryOf: never,
@@ -27,10 +29,13 @@ function queueOf({ isOrdered }: { isOrdered: boolean }) {
     onSeen: never,
     failure: (error, k) => [error, k],
     bridge: never,
-    isDown: () => true,
+    isDown: () => isDown,
     isBridging: () => false,
     isOrdered,
-    after: () => () => undefined,
+    after: (_ms, callback) => {
+      timers.push(callback)
+      return () => undefined
+    },
     elapsed: () => 0,
     retryMs: 1_000,
   })
@@ -43,7 +48,7 @@ function queueOf({ isOrdered }: { isOrdered: boolean }) {
         return 'failed'
       },
     )
-  return { sent, ends, add, failed }
+  return { sent, ends, add, failed, timers }
 }
 
 test('of one writer nothing is stored where what it asked for before could not be', async () => {
@@ -55,10 +60,11 @@ test('of one writer nothing is stored where what it asked for before could not b
   expect(await Promise.all([...asked, late])).toEqual(['failed', 'failed', 'failed', 'failed'])
   // The names of those that may have been done, in the order of their calls.
   expect(failed).toEqual([undefined, 2, 3, undefined])
-  expect(sent.map(({ k, isGivenUp }) => [k, isGivenUp])).toEqual([
-    [1, false],
-    [2, true],
-    [3, true],
+  // Of those behind it none is sent any more.
+  expect(sent.map(({ k, isNext }) => [k, isNext()])).toEqual([
+    [1, true],
+    [2, false],
+    [3, false],
   ])
   // What becomes of one that was on its way all the same is asked for by its name.
   ends.get(2)?.resolve(stored(1))
@@ -67,6 +73,26 @@ test('of one writer nothing is stored where what it asked for before could not b
   await vi.waitFor(() => expect(sent).toHaveLength(4))
   ends.get(1)?.resolve(stored(1))
   expect(await again).toBe('stored')
+})
+
+test('of one writer nothing is sent before what is tried again', async () => {
+  const { sent, ends, add, timers } = queueOf({ isOrdered: true, isDown: false })
+  const asked = [add(), add()]
+  const waited = sent[1]
+  expect(waited?.isNext()).toBe(true)
+  ends.get(1)?.reject(AWAY)
+  await vi.waitFor(() => expect(timers).toHaveLength(1))
+  // It waits to be sent until the log has been compared; so long the first waits for its next attempt.
+  expect(waited?.isNext()).toBe(false)
+  ends.get(2)?.reject(AWAY)
+  timers[0]?.()
+  for (const k of [1, 2]) {
+    await vi.waitFor(() => expect(sent.at(-1)?.k).toBe(k))
+    expect(sent.at(-1)?.isNext()).toBe(true)
+    ends.get(k)?.resolve(stored(k))
+  }
+  expect(await Promise.all(asked)).toEqual(['stored', 'stored'])
+  expect(sent.map(({ k }) => k)).toEqual([1, 2, 1, 2])
 })
 
 test('of several writers each is stored or not for itself', async () => {

@@ -2,49 +2,10 @@ import type { Position } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { StoreUnavailableError } from '../../log-error.ts'
+import type { AppendAnswer, AppendQueueOptions } from './append-queue-options.ts'
 import { type Appended, type AppendRequest, type Attempt, outOfOrder } from './append-request.ts'
 import { AppendRetries } from './append-retries.ts'
-import { type EntryOf, PendingAppend } from './pending-append.ts'
-
-/** What the script answered: where the batch begins, or what came of its key. */
-export type AppendAnswer =
-  | { readonly kind: 'appended'; readonly first: Position; readonly attributesVersion: number }
-  | { readonly kind: 'known'; readonly n: number; readonly ms: number }
-
-/** What is known of an append once it is answered. */
-export interface AnsweredAppend {
-  /** Of its batch; none of an empty one. */
-  readonly last: Position | undefined
-  /** Whether it waits to be handed on. */
-  readonly isWaiting: boolean
-  /** 0 where it changed none. */
-  readonly attributesVersion: number
-}
-
-export interface AppendQueueOptions {
-  /** Sends it. @throws RedisUnavailableError where it may be tried again. */
-  readonly send: (attempt: Attempt) => Promise<AppendAnswer>
-  readonly entryOf: EntryOf
-  /** Whether an answered append, which ends there, is about to be handed on here. */
-  readonly awaitsHandOn: (request: AppendRequest, last: Position) => boolean
-  /** Told of an append that waits for that, or waits no more. */
-  readonly onAnswered: (request: AppendRequest, answered: AnsweredAppend) => void
-  /** Told of an append whose answer was lost, and that stands there. */
-  readonly onSeen: (attempt: Attempt, first: Position) => void
-  /** @param k of the append, where that may have been done. */
-  readonly failure: (error: unknown, k?: number) => unknown
-  /** Takes over what cannot be sent now; `undefined` where that is refused. @throws what it is refused with */
-  readonly bridge: (attempt: Attempt) => Appended | undefined
-  /** Whether it is known that nothing can be sent now. */
-  readonly isDown: () => boolean
-  /** Whether something of before waits to be sent, so that what may wait stands behind it. */
-  readonly isBridging: () => boolean
-  /** Whether all come from one writer: none is stored where one before it is not. */
-  readonly isOrdered: boolean
-  readonly after: (delayMs: number, callback: () => void) => () => void
-  readonly elapsed: () => number
-  readonly retryMs: number
-}
+import { PendingAppend } from './pending-append.ts'
 
 /**
  * The appends of one log that are under way, in the order of their calls. They are all sent at once. Where their
@@ -67,9 +28,9 @@ export class AppendQueue {
 
   constructor(options: AppendQueueOptions) {
     this.#options = options
-    const { send, after, elapsed, retryMs } = options
+    const { after, elapsed, retryMs } = options
     this.#retries = new AppendRetries({
-      send,
+      send: (pending) => this.#sendInTurn(pending),
       onAnswered: (pending, answer) => this.#answered(pending, answer),
       onFailed: (pending, error) => this.#reject(pending, error),
       isHopeless: (error) => this.#isHopeless(error),
@@ -176,12 +137,17 @@ export class AppendQueue {
 
   async #send(pending: PendingAppend): Promise<void> {
     try {
-      this.#answered(pending, await this.#options.send(pending))
+      this.#answered(pending, await this.#sendInTurn(pending))
     } catch (error) {
       const isFinal = !(error instanceof RedisUnavailableError) || this.#closed !== undefined
       if (isFinal || (this.#isHopeless(error) && !this.#retries.isRunning)) this.#reject(pending, error)
       else this.#retries.add(pending, error)
     }
+  }
+
+  #sendInTurn(pending: PendingAppend): Promise<AppendAnswer> {
+    const { send, isOrdered } = this.#options
+    return send(pending, () => !pending.isGivenUp && !(isOrdered && this.#retries.hasBefore(pending.k)))
   }
 
   /** It was not sent, and nothing will be for some time. */

@@ -28,13 +28,11 @@ export interface Attempt {
   again: boolean
   /** Behind which number it stands then; infinite before it is sent first. */
   sinceN: number
-  /** Whether it is not to be sent any more: what was asked for before it could not be stored. */
-  readonly isGivenUp?: boolean
 }
 
-/** Of what is not sent, as what was asked for before it could not be stored. */
+/** Of what is not sent, as what was asked for before it is not stored. */
 export function outOfOrder(): RedisUnavailableError {
-  return new RedisUnavailableError('what comes before it could not be stored', { isUnsent: true })
+  return new RedisUnavailableError('what comes before it is not stored', { isUnsent: true })
 }
 
 /** What came of it. */

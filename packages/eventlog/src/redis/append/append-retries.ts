@@ -47,6 +47,11 @@ export class AppendRetries<Answer> {
     if (!this.#isRunning) void this.#run(error)
   }
 
+  /** Whether one of those was asked for before this. */
+  hasBefore(k: number): boolean {
+    return this.#waiting.some((pending) => pending.k < k)
+  }
+
   /** One that is not to be sent any more. */
   drop(pending: PendingAppend): void {
     const at = this.#waiting.indexOf(pending)

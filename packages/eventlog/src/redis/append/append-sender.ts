@@ -6,7 +6,7 @@ import { LogChangedError } from '../log-changed-error.ts'
 import type { LogParts } from '../log-parts.ts'
 import { APPEND } from '../log-scripts.ts'
 import { AnswerReader, type ScriptAnswer } from '../script-answer.ts'
-import type { AppendAnswer } from './append-queue.ts'
+import type { AppendAnswer } from './append-queue-options.ts'
 import { type AppendArguments, type Attempt, appendArguments, outOfOrder } from './append-request.ts'
 
 export interface AppendSenderInit extends LogParts {
@@ -39,11 +39,14 @@ export class AppendSender {
     this.#isUnsure = false
   }
 
-  /** @throws RedisUnavailableError where it may be tried again. */
-  async send(attempt: Attempt): Promise<AppendAnswer> {
+  /**
+   * @param isNext asked at the last moment: whether nothing that must stand before it is still to be stored.
+   * @throws RedisUnavailableError where it may be tried again.
+   */
+  async send(attempt: Attempt, isNext: () => boolean): Promise<AppendAnswer> {
     for (;;) {
       if (this.#isUnsure || this.#waiting > 0) await this.#turn()
-      if (attempt.isGivenUp) throw outOfOrder()
+      if (!isNext()) throw outOfOrder()
       try {
         return await this.sendNow(attempt)
       } catch (error) {

@@ -4,7 +4,8 @@ import { placedEntry } from '../../log-entry.ts'
 import { LogClosedError, StoreUnavailableError } from '../../log-error.ts'
 import type { LogParts } from '../log-parts.ts'
 import { storedDraft } from '../stored-entry.ts'
-import { type AnsweredAppend, AppendQueue } from './append-queue.ts'
+import { AppendQueue } from './append-queue.ts'
+import type { AnsweredAppend } from './append-queue-options.ts'
 import { type AppendRequest, markOf } from './append-request.ts'
 import { LogRepair } from './log-repair.ts'
 import type { OutageBridge } from './outage-bridge.ts'
@@ -187,7 +188,7 @@ export class LogAppends {
     const { state, hearsOf, store, keyed } = this.#init
     const { after, elapsed, retryMs } = store
     return new AppendQueue({
-      send: (attempt) => this.#repair.sender.send(attempt),
+      send: (...sent) => this.#repair.sender.send(...sent),
       entryOf: (request, index, position, k) => {
         const draft = request.drafts[index]
         const mark = markOf(request)

@@ -15,6 +15,7 @@ export class PendingAppend implements Attempt {
   readonly reject: (error: unknown) => void
   again: boolean
   sinceN: number
+  /** Whether it is not to be sent any more, as what was asked for before it could not be stored. */
   isGivenUp = false
   /** What it is refused with, where it cannot be sent now and is not taken over. */
   refusal: { readonly error: unknown } | undefined
