@@ -87,8 +87,10 @@ const LOSING: ReadonlySet<string> = new Set<ClusterFaultKind>([
   'failover',
 ])
 
-/** By which a node cannot store again what the new master has not. */
+/** By which a node cannot store again what the new master has not. One that is deployed may have ended before. */
 const TAKING_NODES: ReadonlySet<string> = new Set<ClusterFaultKind>([
+  'deploy-gateway',
+  'deploy-worker',
   'kill-gateway',
   'kill-worker',
   'stop-gateway',

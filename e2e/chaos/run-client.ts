@@ -25,6 +25,8 @@ export interface RunClientOptions {
 const RETRY_MS = 100
 /** How long a request that is answered at once may take, in ms. */
 const REQUEST_MS = 5_000
+/** After the end; gateways believe for 2 s in what they have read of a worker's run. */
+const LATE_MS = 2_500
 /** How many starts are sent again though they were answered. */
 const DOUBTS = 0.3
 
@@ -97,6 +99,7 @@ export class RunClient {
       doubts && this.#startAgain(signal),
       plan.cancelAfterMs !== undefined && this.#cancel(runId, plan.cancelAfterMs, signal),
     ])
+    if (plan.isWorkers) await delay(LATE_MS)
     await Promise.all([
       this.#read('a late reader', (to) => to.follow(gatewayUrl + path, signal), true),
       plan.isWorkers &&
