@@ -82,17 +82,31 @@ function blocking(settings: ConnectionSettings): Shared {
 
 /** The client of all commands. */
 export function connectCommands(settings: ConnectionSettings): RedisClient {
-  return connect(settings, failFast(settings))
+  return endingAlways(connect(settings, failFast(settings)))
 }
 
 /** A client whose commands may wait at the server for as long as they like. */
 export function connectBlocking(settings: ConnectionSettings): RedisClient {
-  return connect(settings, blocking(settings))
+  return endingAlways(connect(settings, blocking(settings)))
 }
 
 /** A connection for subscriptions: to the one server, or to that node of a Cluster. */
 export function connectSubscriber(settings: ConnectionSettings, node?: RedisAddress): Redis {
   return new Redis({ ...failFast(settings), ...placeOf(settings, node) })
+}
+
+/**
+ * Has a client end also where it is told to between two attempts to connect. There ioredis has nothing to close: it tells
+ * no end, and what waits to be sent waits for ever, and with it who waits for either, as workers of BullMQ do to close.
+ */
+export function endingAlways<T extends RedisClient>(client: T): T {
+  const disconnect = client.disconnect.bind(client)
+  client.disconnect = (reconnect = false) => {
+    // As one whose first attempt has not begun, which does end.
+    if (client.status === 'reconnecting' && !reconnect) client.status = 'wait'
+    disconnect(reconnect)
+  }
+  return client
 }
 
 function connect(settings: ConnectionSettings, options: Shared): RedisClient {

@@ -1,19 +1,18 @@
 import { type Clock, systemClock } from '@tributary/protocol'
 import { Cluster, Redis } from 'ioredis'
 import { Availability, type RedisStatus } from './availability.ts'
+import { BlockingConnections } from './blocking-connections.ts'
 import {
   backoffMs,
   type ConnectionSettings,
-  connectBlocking,
   connectCommands,
   connectSubscriber,
   type RedisClient,
 } from './connection-options.ts'
-import { endsBetweenAttempts } from './ends-between-attempts.ts'
 import { connectFirst } from './first-connection.ts'
 import { Pulse } from './pulse.ts'
 import { RedisUnavailableError, toRedisError } from './redis-error.ts'
-import { type ConnectionKind, NO_REDIS_METER, type RedisMeter } from './redis-meter.ts'
+import { counted, NO_REDIS_METER, type RedisMeter } from './redis-meter.ts'
 import type { RedisNotice } from './redis-notice.ts'
 import type { RedisScript } from './redis-script.ts'
 import { namesIn, parseRedisUrl, type RedisAddress } from './redis-target.ts'
@@ -71,7 +70,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #meter: RedisMeter
   readonly #turn: SendTurn
   readonly #defined = new Set<RedisScript<unknown>['name']>()
-  readonly #blocking = new Set<RedisClient>()
+  readonly #blocking: BlockingConnections
   #closed: Promise<void> | undefined
   #backMs = Number.NEGATIVE_INFINITY
   readonly #sentinels: SentinelWatch | undefined
@@ -92,6 +91,7 @@ export class RedisConnections implements AsyncDisposable {
     this.#settings = settings
     this.#clock = clock
     this.#meter = meter
+    this.#blocking = new BlockingConnections(settings, meter)
     this.publishCommand = isSharded ? 'SPUBLISH' : 'PUBLISH'
     this.#availability = new Availability(() => clock.now(), 'not yet connected')
     this.#pulse = new Pulse({ client, clock, availability: this.#availability })
@@ -237,22 +237,7 @@ export class RedisConnections implements AsyncDisposable {
 
   /** A connection whose commands may wait at the server, as BullMQ wants it. It is closed with these. */
   createBlocking(name: string): RedisClient {
-    const client = endsBetweenAttempts(
-      connectBlocking({ ...this.#settings, name: `${this.#settings.name}-${name}` }),
-    )
-    // Told by what fails, and by the status.
-    client.on('error', () => undefined)
-    this.#keep(client)
-    if (client instanceof Redis) {
-      // BullMQ makes its blocking connection by this.
-      const duplicate = client.duplicate.bind(client)
-      client.duplicate = (...args) => {
-        const another = endsBetweenAttempts(duplicate(...args))
-        this.#keep(another)
-        return another
-      }
-    }
-    return client
+    return this.#blocking.create(name)
   }
 
   /** Idempotent. What is under way fails. */
@@ -266,7 +251,7 @@ export class RedisConnections implements AsyncDisposable {
     this.#sentinels?.close()
     this.subscriptions.close()
     // Once: a Cluster client that has ended tells no end again.
-    await Promise.all([this.#client, ...this.#blocking].map(disconnected))
+    await Promise.all([this.#client, ...this.#blocking.all].map(disconnected))
   }
 
   /** Until it is back, or the time is over. */
@@ -279,33 +264,17 @@ export class RedisConnections implements AsyncDisposable {
     end()
   }
 
-  #keep(client: RedisClient): void {
-    this.#blocking.add(counted(client, 'blocking', this.#meter))
-    client.once('end', () => this.#blocking.delete(client))
-  }
-
   #switchTo(master: RedisAddress): void {
-    for (const client of [this.#client, ...this.#blocking])
+    for (const client of [this.#client, ...this.#blocking.all])
       if (client instanceof Redis) leaveFor(master, client)
     this.subscriptions.leaveFor(master)
   }
 }
 
-/** The same, whose reconnects are counted. */
-function counted<T extends RedisClient>(client: T, kind: ConnectionKind, meter: RedisMeter): T {
-  let wasReady = false
-  client.on('ready', () => {
-    if (wasReady) meter.reconnected(kind)
-    wasReady = true
-  })
-  return client
-}
-
 async function disconnected(client: RedisClient): Promise<void> {
   // An error on the way is of no interest any more.
   const ended = new Promise((resolve) => client.once('end', resolve))
-  // Between two attempts ioredis has nothing to close, and tells no end.
-  const hasNothing = ['wait', 'reconnecting', 'end'].includes(client.status)
+  if (client.status === 'end') return
   client.disconnect()
-  if (!hasNothing) await ended
+  await ended
 }

@@ -1,3 +1,5 @@
+import type { RedisClient } from './connection-options.ts'
+
 /** Which of a process' connections: the one for commands, those that subscribe, those that wait at the server. */
 export type ConnectionKind = 'commands' | 'subscriber' | 'blocking'
 
@@ -12,4 +14,14 @@ export interface RedisMeter {
 export const NO_REDIS_METER: RedisMeter = {
   reconnected() {},
   answered() {},
+}
+
+/** The same client, whose reconnects are counted. */
+export function counted<T extends RedisClient>(client: T, kind: ConnectionKind, meter: RedisMeter): T {
+  let wasReady = false
+  client.on('ready', () => {
+    if (wasReady) meter.reconnected(kind)
+    wasReady = true
+  })
+  return client
 }
