@@ -11,22 +11,25 @@ import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
+import { openProxied } from './proxied-redis.ts'
 
-const connected = (client: RedisClient) =>
-  until('a connection', async () => ((await client.ping()) === 'PONG' ? true : undefined))
+/** A read over a blocking connection that waits at the server. */
+async function waitingRead(server: RedisServer, redis: RedisConnections) {
+  const client = redis.createBlocking('reader')
+  const read = client.blpop('list', 0)
+  read.catch(() => undefined)
+  await until('the read at the server', async () => blockedClients(server))
+  return { client, read }
+}
 
 const told = (client: RedisClient, status: 'end' | 'reconnecting') =>
   new Promise<void>((resolve) => client.once(status, () => resolve()))
 
 describeWithRedisServers('a blocking read', () => {
   test('goes on after its connection was lost', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
-    const client = redis.createBlocking('reader')
-    await connected(client)
-    const read = client.blpop('list', 0)
-    await until('the read at the server', async () => blockedClients(server))
+    await using all = await openProxied()
+    const { server, proxy, redis } = all
+    const { read } = await waitingRead(server, redis)
     proxy.cut()
     await until('the loss', async () => ((await blockedClients(server)) ? undefined : true))
     await until('the read again', async () => blockedClients(server))
@@ -62,9 +65,8 @@ describeWithRedisServers('a blocking read', () => {
   })
 
   test('fails with the connection where it is one of those that are sent once', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
+    await using all = await openProxied()
+    const { server, proxy, redis } = all
     const read = redis.call((client) => client.blpop('list', 0))
     read.catch(() => undefined)
     await until('the read at the server', async () => blockedClients(server))
@@ -75,14 +77,9 @@ describeWithRedisServers('a blocking read', () => {
 
 describeWithRedisServers('a blocking connection that is told to end between two attempts', () => {
   test('does, and what waited for it fails', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
-    const client = redis.createBlocking('reader')
-    await connected(client)
-    const read = client.blpop('list', 0)
-    read.catch(() => undefined)
-    await until('the read at the server', async () => blockedClients(server))
+    await using all = await openProxied()
+    const { server, proxy, redis } = all
+    const { client, read } = await waitingRead(server, redis)
     proxy.refuse()
     const isOver = told(client, 'end')
     await told(client, 'reconnecting')
@@ -92,9 +89,8 @@ describeWithRedisServers('a blocking connection that is told to end between two 
   })
 
   test('keeps no worker of BullMQ from closing', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
+    await using all = await openProxied()
+    const { server, proxy, redis } = all
     const blocking: Redis[] = []
     const connection = redis.createBlocking('worker')
     if (!(connection instanceof Redis)) throw new Error('it is one server')

@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { ProblemError } from '@tributary/protocol'
 import { defineScript, RedisConnections, RedisReplyError, RedisUnavailableError } from '@tributary/redis'
-import { documentedUser, FakeClock, lastingPort, startRedis, TcpProxy } from '@tributary/testkit'
+import { documentedUser, FakeClock, lastingPort, startRedis } from '@tributary/testkit'
 import { describeWithRedis, describeWithRedisServers } from '@tributary/testkit/vitest'
 import { Redis } from 'ioredis'
 import Type from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
 import { nextDown, nextInterruption, nextUp, openNoticed } from './noticed.ts'
+import { openProxied } from './proxied-redis.ts'
 
 const file = new URL('./scripts/add.lua', import.meta.url)
 const ADD = defineScript({ name: 'add', file, answer: Type.Tuple([Type.Integer(), Type.String()]) })
@@ -184,12 +185,8 @@ describeWithRedisServers('RedisConnections, of a server that comes and goes,', (
   })
 
   test('give up a server that takes all and answers nothing', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({
-      url: `redis://127.0.0.1:${proxy.port}`,
-      timeoutMs: 300,
-    })
+    await using all = await openProxied({ timeoutMs: 300 })
+    const { proxy, redis } = all
     const isDown = nextDown(redis)
     proxy.silence()
     await isDown

@@ -4,6 +4,7 @@ import { describeWithRedisServers } from '@tributary/testkit/vitest'
 import { Cluster, Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { proxied } from './proxied-cluster.ts'
+import { openProxied } from './proxied-redis.ts'
 
 /** Adds one, and loses the connection when the server has done it and its answer is under way. */
 async function loseAnswer<T>(proxies: readonly TcpProxy[], add: () => Promise<T>): Promise<T> {
@@ -20,9 +21,8 @@ const numberAt = async (server: RedisServer, key: string) => Number(await server
 
 describeWithRedisServers('a command whose answer is lost', () => {
   test('is not sent again by us, and who sent it is told that it may have been done', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
+    await using all = await openProxied()
+    const { server, proxy, redis } = all
     const error = await loseAnswer([proxy], () => redis.call((client) => client.incr('n'))).catch(
       (thrown: unknown) => thrown,
     )
@@ -69,9 +69,8 @@ describeWithRedisServers('a command whose answer is lost', () => {
 
 describeWithRedisServers('a command while there is no connection', () => {
   test('fails at once with us, and is not done later', async () => {
-    await using server = await startRedis()
-    await using proxy = await TcpProxy.start(server.port)
-    await using redis = await RedisConnections.open({ url: `redis://127.0.0.1:${proxy.port}` })
+    await using all = await openProxied()
+    const { server, proxy, redis } = all
     proxy.refuse()
     await until('the loss', async () => (redis.status.state === 'down' ? true : undefined))
     const error = await redis.call((client) => client.incr('n')).catch((thrown: unknown) => thrown)
