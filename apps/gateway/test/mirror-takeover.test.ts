@@ -1,53 +1,25 @@
-import { AddressPolicy, OutboundClient } from '@tributary/outbound'
-import { FakeClock, ScriptedUpstream, steps } from '@tributary/testkit'
+import { steps } from '@tributary/testkit'
 import { expect, it, onTestFinished } from 'vitest'
 import { RunMirror } from '../src/relay/run-mirror.ts'
-import { Worker } from '../src/relay/worker.ts'
-import { WorkerPool } from '../src/relay/worker-pool.ts'
+import { runFrame, type Script, scriptedWorkers } from './scripted-workers.ts'
 
 const RUN = 'run_1'
-const EVENTS = `/api/runs/${RUN}/events`
 const INFO = {
   load: { activeTasks: 0, waitingTasks: 0, runs: 0, loopDelayMs: 0 },
   simulates: false,
   draining: false,
 }
 
-type Steps = Parameters<ScriptedUpstream['script']>[1]
-
-const tick = (n: number) => {
-  const id = `${RUN}.1000-${n}`
-  const head = { id, type: 'tick', timestamp: 1_000, priority: 'normal', source: 'worker', version: '1' }
-  return steps.frame({ id, event: 'tick', data: { ...head, data: n } })
-}
+const tick = (n: number) => runFrame(RUN, n, 'tick', n)
 
 /** Workers that share their runs, and the mirror of one, read from the first. */
-async function mirrored(...scripts: readonly Steps[][]) {
-  const upstreams = await Promise.all(scripts.map(() => ScriptedUpstream.start()))
-  onTestFinished(async () => {
-    await Promise.all(upstreams.map((upstream) => upstream.close()))
-  })
-  upstreams.forEach((upstream, index) => {
-    upstream.script(EVENTS, ...(scripts[index] ?? []))
-  })
-  const clock = new FakeClock()
-  const client = new OutboundClient({ policy: new AddressPolicy({ allow: ['127.0.0.1'] }) })
-  onTestFinished(() => client.close())
-  const workers = upstreams.map(({ url }) => new Worker({ url, client, now: () => clock.now() }))
-  for (const worker of workers) worker.note(INFO)
-  const pool = new WorkerPool({ listed: workers, shared: true, random: () => 0 })
-  const [worker] = workers
-  if (worker === undefined) throw new Error('no worker')
+async function mirrored(...scripts: [Script, ...Script[]]) {
+  const { upstreams, worker, workers, pool, clock, settings } = await scriptedWorkers(RUN, ...scripts)
+  for (const each of workers) each.note(INFO)
   const mirror = new RunMirror({
+    ...settings,
     runId: RUN,
     worker,
-    pool,
-    clock,
-    random: () => 0,
-    maxEvents: 1_000,
-    maxEventChars: 100_000,
-    heartbeatMs: 30_000,
-    giveUpMs: 60_000,
     onComplete: () => undefined,
     onIdle: () => undefined,
   })
