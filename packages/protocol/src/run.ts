@@ -77,7 +77,10 @@ export type RunAccepted = Static<typeof RunAccepted>
 export const CancelAnswer = Type.Object({
   runId: Type.String(),
   status: RunStatus,
-  cancelled: Type.Boolean({ description: 'False where the run had ended already.' }),
+  cancelled: Type.Boolean({
+    description:
+      'False where the run had ended already, or has ended otherwise. True with a status that is not final: it is not over after 10 s, and ends as cancelled unless its end was under way before.',
+  }),
 })
 export type CancelAnswer = Static<typeof CancelAnswer>
 

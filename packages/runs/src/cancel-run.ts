@@ -17,9 +17,9 @@ export async function cancelRun(run: KnownRun, runs: RunRegistry, clock: Clock):
   const release = run.hold()
   const late = Promise.withResolvers<void>()
   const cancelLate = clock.after(CANCEL_WAIT_MS, late.resolve)
-  let cancelled: boolean
+  let wasGoingOn: boolean
   try {
-    cancelled = await runs.cancel(run)
+    wasGoingOn = await runs.cancel(run)
     await Promise.race([run.ended, late.promise])
   } finally {
     cancelLate()
@@ -27,10 +27,12 @@ export async function cancelRun(run: KnownRun, runs: RunRegistry, clock: Clock):
   }
   if (run instanceof Run && !run.isEndStored) {
     throw new StoreUnavailableError(
-      cancelled || run.status === 'cancelled'
+      wasGoingOn || run.status === 'cancelled'
         ? 'the run is cancelled, but a crash before that is stored would undo it; cancel it again in a moment'
         : 'the run is over, but how it ended is not stored yet; ask again in a moment',
     )
   }
+  // Its end may have been under way when it was told.
+  const cancelled = wasGoingOn && (run.endedAt === undefined || run.status === 'cancelled')
   return { runId: run.id, status: run.status, cancelled }
 }

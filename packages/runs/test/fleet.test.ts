@@ -341,6 +341,32 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     expect(await cancel(waiting.id)).toMatchObject({ status: 'cancelled' })
   })
 
+  it('says that it has not cancelled what has ended otherwise in that moment', async () => {
+    await using place = await newPlace()
+    const [ending, cancelled] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    storeWith(place.store, (log) => {
+      const close = log.close.bind(log)
+      log.close = async (...terminal) => {
+        ending.resolve()
+        await cancelled.promise
+        return close(...terminal)
+      }
+    })
+    const held = heldWork()
+    const owner = await place.node(held.work)
+    const other = await place.node(never)
+    await owner.recover()
+    const accepted = await other.runs.submit(anywhere, never)
+    const run = await held.begun
+    expect(run.id).toBe(accepted.id)
+    held.end(succeeded())
+    await ending.promise
+    const answer = cancelRun(await other.runs.find(run.id), other.runs, systemClock)
+    await until(() => run.isEndStored)
+    cancelled.resolve()
+    expect(await answer).toEqual({ runId: run.id, status: 'succeeded', cancelled: false })
+  })
+
   it('fences a node that had a run before: it is put down there, and ends as the other says', async () => {
     await using place = await newPlace()
     const stale = heldWork()
