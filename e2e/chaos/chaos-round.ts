@@ -12,7 +12,7 @@ import { planRun } from './run-plan.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 /** How long everything may take to come to rest after the load, in ms. */
-const SETTLE_MS = 60_000
+const SETTLE_MS = 90_000
 /** How long all readers may then take to come to the end of the log. */
 const LAST_MS = 30_000
 /** What comes so soon after something else did not have to be waited for. */

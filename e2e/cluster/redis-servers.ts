@@ -7,7 +7,8 @@ import {
 } from '@tributary/testkit'
 import type { RedisPlaces } from './redis-network.ts'
 
-const SETTLE_LIMIT_MS = 30_000
+/** On a busy machine Sentinels have named a master for half a minute that was a replica itself. */
+const SETTLE_LIMIT_MS = 60_000
 const SETTLE_POLL_MS = 50
 
 export interface RedisServersOptions {
@@ -70,16 +71,19 @@ export class RedisServers implements AsyncDisposable, RedisPlaces {
     return this.#withSentinel === undefined ? 0 : this.#withSentinel.failovers()
   }
 
-  /** Resolves once all servers are up, and agree on who is the master. @throws Error where that takes too long. */
+  /** Resolves once all servers are up, and agree on who is the master. @throws Error where that takes too long, with why. */
   async settled(): Promise<void> {
     const deadline = performance.now() + SETTLE_LIMIT_MS
-    while (!(await this.#isSettled().catch(() => false))) {
-      if (performance.now() > deadline) throw new Error('Redis does not settle')
+    for (;;) {
+      const fault = await this.#unsettled().catch(String)
+      if (fault === undefined) return
+      if (performance.now() > deadline) throw new Error(`Redis does not settle: ${fault}`)
       await delay(SETTLE_POLL_MS)
     }
   }
 
-  async #isSettled(): Promise<boolean> {
+  /** What they do not agree on. */
+  async #unsettled(): Promise<string | undefined> {
     const master = await this.master()
     const roles = await Promise.all(this.servers.map((server) => server.run('ROLE')))
     const areRight = roles.every((role, index) => {
@@ -87,10 +91,14 @@ export class RedisServers implements AsyncDisposable, RedisPlaces {
       if (this.servers[index] === master) return kind === 'master'
       return kind === 'slave' && port === master.port && state === 'connected'
     })
-    const quorum = this.sentinels.map((sentinel) =>
-      sentinel.run('SENTINEL', 'CKQUORUM', this.masterName ?? ''),
+    if (!areRight) {
+      const said = this.servers.map(({ port }, index) => `${port} ${JSON.stringify(roles[index])}`)
+      return `the master is ${master.port}, and the servers say ${said.join(', ')}`
+    }
+    await Promise.all(
+      this.sentinels.map((sentinel) => sentinel.run('SENTINEL', 'CKQUORUM', this.masterName ?? '')),
     )
-    return areRight && (await Promise.all(quorum)).length === this.sentinels.length
+    return undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
