@@ -14,12 +14,14 @@ async function node(
   redis: Pick<RedisServer, 'url'>,
   outage?: RedisEventStoreOptions['outage'],
   init: Partial<RedisConnectionsInit> = {},
+  onError?: (error: unknown) => void,
 ) {
   const connections = await RedisConnections.open({ url: redis.url, timeoutMs: 1_000, ...init })
   const store = new RedisEventStore({
     connections,
     prefix: 'outage',
     ...(outage === undefined ? {} : { outage }),
+    ...(onError === undefined ? {} : { onError }),
   })
   const log = await store.open('hub', KEEP_ALL)
   await log.follow(['group:a']).ready
@@ -97,6 +99,19 @@ describeWithRedisServers('while Redis is away, a log', () => {
     await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'degraded', reason }), BACK_MS)
     await redis.run('CONFIG', 'SET', 'maxmemory', '0')
     await vi.waitFor(() => expect(a.store.health).toEqual({ status: 'ok' }), BACK_MS)
+  })
+
+  it('is not trimmed, which nobody need be told', { timeout: LIMIT_MS }, async () => {
+    await using redis = await startRedis({ persistent: true })
+    const errors: unknown[] = []
+    await using a = await node(redis, LIMITS, { timeoutMs: 300 }, (error) => errors.push(error))
+    for (let i = 0; i < 10; i++) await a.store.open(`hub-${i}`, KEEP_ALL)
+    const underWay = a.store.trim()
+    await redis.kill()
+    await underWay
+    await a.isAway()
+    await a.store.trim()
+    expect(errors).toEqual([])
   })
 
   it('keeps what waits for who comes meanwhile, until it has its place', { timeout: LIMIT_MS }, async () => {

@@ -9,6 +9,7 @@ import {
   type StoreHealth,
 } from '../event-log.ts'
 import { InFlight } from '../in-flight.ts'
+import { StoreUnavailableError } from '../log-error.ts'
 import { MAX_EMPTY_TOPICS, TRIM_MEMORY_MS } from '../log-window.ts'
 import { LogSubscriptions } from './follow/log-subscriptions.ts'
 import { SyncTurns } from './follow/sync-turns.ts'
@@ -99,13 +100,14 @@ export class RedisEventStore implements EventStore {
   }
 
   async trim(): Promise<void> {
-    const { onError } = this.#options
-    const { clock } = this.#calls
+    const { clock, unreachable } = this.#calls
     const names = [...this.#logs.keys()]
     for (const log of this.#logs.values()) log.trim(clock.now())
     const next = async () => {
       for (let name = names.pop(); name !== undefined; name = names.pop()) {
-        if (!this.#calls.isClosed) await this.#trim(name).catch((error: unknown) => onError?.(error))
+        // What is too old where Redis is away is so the next time, too.
+        if (unreachable() !== undefined) return
+        await this.#trim(name).catch((error: unknown) => this.#onTrimError(error))
       }
     }
     await Promise.all(Array.from({ length: TRIM_AT_ONCE }, next))
@@ -218,6 +220,10 @@ export class RedisEventStore implements EventStore {
     const keys = this.#keys.log(name)
     const args = [this.#calls.time(), TRIM_MEMORY_MS, MAX_EMPTY_TOPICS, TRIM_SLICE]
     while ((await this.#calls.again(TRIM, keys, args)) === 1);
+  }
+
+  #onTrimError(error: unknown): void {
+    if (!(error instanceof StoreUnavailableError)) this.#options.onError?.(error)
   }
 
   #sharedByLogs(): LogStore {
