@@ -24,6 +24,8 @@ export interface Answered extends Attempt {
   isLost: boolean
   /** Whether it was lost, and is stored again where the log is being found anew: no log tells of one without entries. */
   isStoredAgain: boolean
+  /** Whether it was handed on here with a place, since the log was found anew: perhaps with another, and before that is answered. */
+  isHandedOn: boolean
 }
 
 export interface RestoreInit {
@@ -78,6 +80,7 @@ export class AnsweredAppends {
       answeredMs: nowMs,
       isLost: false,
       isStoredAgain: false,
+      isHandedOn: false,
       again: true,
     }
     this.#items.set(k, item)
@@ -111,12 +114,21 @@ export class AnsweredAppends {
 
   /** The log has lost something, and stands here now. */
   rewound(n: number): void {
-    for (const item of this.#items.values()) item.sinceN = Math.min(item.sinceN, n)
+    for (const item of this.#items.values()) {
+      item.sinceN = Math.min(item.sinceN, n)
+      item.isHandedOn = false
+    }
+  }
+
+  /** It has been handed on here with its place. */
+  handedOn(k: number): void {
+    const item = this.#items.get(k)
+    if (item !== undefined) item.isHandedOn = true
   }
 
   /** What is not seen in the log, in order. @param headN up to where it is seen. */
   unseen(headN: number): Answered[] {
-    return [...this.#items.values()].filter(({ last }) => last.n > headN)
+    return [...this.#items.values()].filter(({ last, isHandedOn }) => last.n > headN && !isHandedOn)
   }
 
   /** The same with what is known to be lost. */

@@ -32,6 +32,11 @@ export class KeyedEntries {
     return position !== undefined && position.ms + once.windowMs > nowMs ? position : undefined
   }
 
+  /** Whether what is known by this mark has been handed on at its place. */
+  isPlaced(mark: string): boolean {
+    return this.#placed.has(mark)
+  }
+
   /** Notes what was handed on before it has a place, and as what. */
   bridge(mark: string, origin: string): void {
     remember(this.#bridged, mark, origin)

@@ -1,8 +1,9 @@
-import { formatOrigin } from '@tributary/protocol'
+import { formatOrigin, parseOrigin } from '@tributary/protocol'
 import { RedisUnavailableError } from '@tributary/redis'
 import type { LogEntry } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
 import type { LogParts } from '../log-parts.ts'
+import type { LogStore } from '../log-store.ts'
 import type { StoredDraft } from '../stored-entry.ts'
 import type { Answered, AnsweredAppends } from './answered-appends.ts'
 import type { Appended, Attempt } from './append-request.ts'
@@ -11,7 +12,8 @@ import type { SendInOrder } from './ordered-batch.ts'
 import { OutageBuffer } from './outage-buffer.ts'
 import { ProvisionalEntries } from './provisional-entries.ts'
 
-export interface OutageBridgeInit extends LogParts {
+export interface OutageBridgeInit extends Pick<LogParts, 'name' | 'state' | 'keyed'> {
+  readonly store: Pick<LogStore, 'node' | 'outage' | 'now'>
   readonly answered: AnsweredAppends
   readonly send: SendInOrder<Attempt>
   /** Whether what that failed with is to be tried again. */
@@ -56,6 +58,11 @@ export class OutageBridge {
 
   /** These have been handed on with their places, and all that stands before them. */
   handedOn(entries: readonly LogEntry[]): void {
+    const { answered, store } = this.#init
+    for (const { origin } of entries) {
+      const { node, count = 0 } = parseOrigin(origin) ?? {}
+      if (node === store.node) answered.handedOn(count)
+    }
     this.provisional.forgetHandedOn(entries)
     // Of topics that nobody follows here nothing is handed on.
     this.forgetStored()
@@ -127,9 +134,12 @@ export class OutageBridge {
   #notNoted(items: readonly Answered[]): readonly Answered[] {
     if (items.length === 0) return items
     const noted = this.provisional.counts
-    return items.filter(
-      ({ request: { bridges, drafts }, k }) => bridges && drafts.length > 0 && !noted.has(k),
-    )
+    return items.filter(({ request, k }) => {
+      if (!request.bridges || request.drafts.length === 0 || noted.has(k)) return false
+      // Where another has stored it for its key, that is what was handed on.
+      const mark = markOf(request)
+      return mark === undefined || !this.#init.keyed.isPlaced(mark)
+    })
   }
 
   #entriesOf({ request, k }: Attempt): LogEntry[] {
