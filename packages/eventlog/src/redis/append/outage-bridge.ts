@@ -109,8 +109,7 @@ export class OutageBridge {
     const entries = this.#entriesOf(attempt)
     for (const entry of [...unseen.flatMap((item) => this.#entriesOf(item)), ...entries]) {
       this.provisional.add(entry)
-      // Asked for again after a failover: it is stored again, and whoever was here has had it.
-      if (!entry.aliases?.some((mark) => keyed.wasHandedOn(mark))) handOn(entry)
+      handOn(entry)
     }
     return { kind: 'appended', entries }
   }
