@@ -148,6 +148,22 @@ describeWithRedisServers('while Redis is away, a log', () => {
     expect(await send()).toMatchObject({ replayed: true, first: { n: 1 } })
   })
 
+  it('does not hand on what is asked for again, and stood in the log before this node came', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using redis = await startRedis({ persistent: true })
+    await using b = await node(redis)
+    const once = { key: 'k', fingerprint: 'f', windowMs: HOUR_MS }
+    await b.log.appendOnce([event('once', 'group:a')], once)
+    await using a = await node(redis, LIMITS)
+    expect(dataOf(await readAll(a.log))).toEqual(['once'])
+    await redis.kill()
+    await a.isAway()
+    const again = a.log.appendOnce([event('once', 'group:a')], once, { bridges: true })
+    expect(await again).toMatchObject({ replayed: true, first: { n: 1 } })
+    expect(a.heard).toEqual([])
+  })
+
   it('appends what was under way when the connection ended exactly once', { timeout: LIMIT_MS }, async () => {
     await using redis = await startRedis()
     await using a = await node(redis, { ...LIMITS, maxEvents: 1_000 })

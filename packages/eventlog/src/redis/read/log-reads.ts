@@ -27,6 +27,9 @@ const LOST_WAIT_MS = 100
 /** Until who reads is told that it is not. */
 const LOST_TRIES = 50
 
+/** How old what is read may be, in ms, that somebody is likely to ask for again. */
+const RECENT_MS = 60_000
+
 /** A page, and where the log stood that it is of; infinite where there is none any more, and less than any of a run's then. */
 export interface ReadPage extends Page {
   readonly headN: number
@@ -145,7 +148,7 @@ export class LogReads {
    * on begins behind it, and is told that it is lost.
    */
   #readable(answer: AnswerReader): { entries: LogEntry[]; lostUpTo?: Position; isCut: boolean } {
-    const { keyed, state } = this.#init
+    const { state } = this.#init
     const entries: LogEntry[] = []
     let lostUpTo: Position | undefined
     while (!answer.isAtEnd) {
@@ -153,11 +156,18 @@ export class LogReads {
       const [text, json] = [answer.text(), answer.text()]
       const entry = readableEntry(text, json, position, state.idOf(position))
       if (entry === undefined) this.#tellUnreadable(position)
-      if (entry !== undefined) entries.push(keyed.aliased(entry))
+      if (entry !== undefined) entries.push(this.#noted(entry))
       else if (entries.length === 0) lostUpTo = position
       else return { entries, ...(lostUpTo && { lostUpTo }), isCut: true }
     }
     return { entries, ...(lostUpTo && { lostUpTo }), isCut: false }
+  }
+
+  /** Readers who find their places anew have it from here: asked for again it need not be handed on. */
+  #noted(entry: LogEntry): LogEntry {
+    const { keyed, store } = this.#init
+    if (entry.position.ms > store.now() - RECENT_MS) keyed.place(entry)
+    return keyed.aliased(entry)
   }
 
   /** Once: each who reads comes upon it. */
