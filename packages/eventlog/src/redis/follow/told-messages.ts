@@ -52,10 +52,15 @@ export class ToldMessages {
     if (last === undefined) return true
     const entries: LogEntry[] = []
     let beforeN = 0
+    let beforeMs = place.head.ms
     for (const each of fresh) {
+      const { n, ms } = each.position
+      // Told by a server that was left: the times of a log never go back.
+      if (ms < beforeMs) return false
       const entry = this.#entryOf(each, origin)
       if (entry === undefined || this.#handedOn.isBehindHole(entry, each, beforeN)) return false
-      beforeN = each.position.n
+      beforeN = n
+      beforeMs = ms
       entries.push(entry)
     }
     // Others share a channel with those that are followed here.
