@@ -77,6 +77,8 @@ export interface RoundResult {
   /** What came to rest last, and how long after the load. */
   readonly last: { readonly what: string; readonly ms: number }
   readonly violations: readonly string[]
+  /** What was sent to the hub, and what its readers noted of that. */
+  readonly hub: { readonly published: readonly PublishRecord[]; readonly readers: readonly HubReaderRecord[] }
 }
 
 /** One round: load and faults, then rest, then the comparison. */
@@ -154,6 +156,7 @@ export async function playRound(world: RoundWorld, options: RoundOptions): Promi
     ms: Math.round(performance.now() - beganAtMs),
     last: rest.last,
     violations,
+    hub: { published, readers },
   }
 }
 

@@ -55,6 +55,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       if (result.violations.length === 0) continue
       failed.push(result)
       await writeFile(join(folder, `round-${number}.txt`), `seed ${seed}\n${result.violations.join('\n')}\n`)
+      const readers = result.hub.readers.map(({ topics, ...reader }) => ({ ...reader, topics: [...topics] }))
+      await writeFile(join(folder, `round-${number}.json`), JSON.stringify({ ...result.hub, readers }))
       for (const violation of result.violations.slice(0, MAX_REPORTED)) report(`  ${violation}`)
       const more = result.violations.length - MAX_REPORTED
       if (more > 0) report(`  … and ${more} more`)
