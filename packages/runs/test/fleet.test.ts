@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Append, type OnceKey, StoreUnavailableError } from '@tributary/eventlog'
+import { type Append, type OnceKey, type OpenOptions, StoreUnavailableError } from '@tributary/eventlog'
 import { type Clock, systemClock } from '@tributary/protocol'
 import { LocalUserQuota } from '@tributary/quota'
 import { RedisConnections } from '@tributary/redis'
@@ -12,6 +12,7 @@ import type { RunWork } from '../src/execute-run.ts'
 import { RedisRunIndex } from '../src/redis/index.ts'
 import { runIndexKeys } from '../src/redis/redis-keys.ts'
 import type { Run } from '../src/run.ts'
+import { REQUEST } from '../src/run-attributes.ts'
 import { RunElsewhereError, UnsureRunError } from '../src/run-error.ts'
 import { readRunPast } from '../src/run-past.ts'
 import { newRecord } from '../src/run-record.ts'
@@ -291,6 +292,34 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     const accepted = await here.runs.submit(anywhere, never)
     await isDoneElsewhere(place, accepted.id)
     expect(here.errors).toEqual([])
+  })
+
+  it('begins no run whose log is lost while it takes it, before that is there again', async () => {
+    await using place = await newPlace()
+    const here = await place.node(never)
+    const held = heldWork()
+    const there = await place.node(held.work)
+    const { id } = await here.runs.submit(anywhere, never)
+    const name = `run:${id}`
+    const attributes = Object.fromEntries((await place.store.find(name))?.attributes ?? [])
+    const open = place.store.open.bind(place.store)
+    const isLost = Promise.withResolvers<OpenOptions>()
+    place.store.open = async (...asked) => {
+      place.store.open = open
+      await place.store.drop(name)
+      isLost.resolve(asked[1])
+      return open(...asked)
+    }
+    await there.recover()
+    const options = await isLost.promise
+    await expect.poll(() => place.store.find(name)).toMatchObject({ head: { n: 0 } })
+    await place.store.drop(name)
+    await place.store.open(name, { ...options, attributes })
+    const run = await held.begun
+    expect([run.id, run.attribute(REQUEST)]).toEqual([id, '{"a":1}'])
+    held.end(succeeded())
+    await run.ended
+    expect(await typesOf(run.log)).toEqual(['complete'])
   })
 
   it('leaves a run to another node where it began to stop while it was taking it', async () => {
