@@ -19,11 +19,15 @@ export function keyMark({ key, fingerprint }: OnceKey): string {
 export class KeyedEntries {
   readonly #placed = new Map<string, Position>()
   readonly #bridged = new Map<string, string>()
+  // Also at places that the log has lost since.
+  readonly #handedOn = new Map<string, true>()
 
   /** Notes what has been handed on at its place. */
   place({ aliases, position }: LogEntry): void {
     const [mark] = aliases ?? []
-    if (mark !== undefined) remember(this.#placed, mark, position)
+    if (mark === undefined) return
+    remember(this.#placed, mark, position)
+    remember(this.#handedOn, mark, true)
   }
 
   /** Where it stands; `undefined` where that is not known here, or the key counts no more. */
@@ -35,6 +39,11 @@ export class KeyedEntries {
   /** Whether what is known by this mark has been handed on at its place. */
   isPlaced(mark: string): boolean {
     return this.#placed.has(mark)
+  }
+
+  /** Whether it was handed on at a place, which the log may have lost since. */
+  wasHandedOn(mark: string): boolean {
+    return this.#handedOn.has(mark)
   }
 
   /** Notes what was handed on before it has a place, and as what. */
@@ -50,7 +59,7 @@ export class KeyedEntries {
     return { ...entry, aliases: [mark, origin] }
   }
 
-  /** The log has turned out to be another: nothing is known of places. */
+  /** The log has lost something, or is another: nothing is known of places. */
   forgetPlaces(): void {
     this.#placed.clear()
   }

@@ -77,3 +77,15 @@ test('what was handed on, and the log has lost since, is there for who reads it 
   bridge.rewound(10)
   expect(bridge.provisional.all.map(({ origin }) => origin)).toEqual([`${NODE}.1`])
 })
+
+test('what was handed on, and is asked for again after the log has lost it, is kept and does not come once more', () => {
+  const { bridge, keyed, heard, handOn } = bridged(10)
+  handOn(attempt(1, 'key').request, 'node-b.7', 11)
+  expect(bridge.take(attempt(1, 'key'))).toMatchObject({ kind: 'known', n: 11 })
+  keyed.forgetPlaces()
+  bridge.rewound(10)
+  expect(bridge.take(attempt(2, 'key'))).toMatchObject({ kind: 'appended' })
+  expect([heard, bridge.size]).toEqual([[], 1])
+  // For who finds its place anew.
+  expect(bridge.provisional.all.map(({ origin }) => origin)).toEqual([`${NODE}.2`])
+})

@@ -109,7 +109,8 @@ export class OutageBridge {
     const entries = this.#entriesOf(attempt)
     for (const entry of [...unseen.flatMap((item) => this.#entriesOf(item)), ...entries]) {
       this.provisional.add(entry)
-      handOn(entry)
+      // Asked for again after a failover: it is stored again, and whoever was here has had it.
+      if (!entry.aliases?.some((mark) => keyed.wasHandedOn(mark))) handOn(entry)
     }
     return { kind: 'appended', entries }
   }
