@@ -17,33 +17,30 @@ export function keyMark({ key, fingerprint }: OnceKey): string {
  * this node knows that it is the same.
  */
 export class KeyedEntries {
-  readonly #placed = new Map<string, Position>()
+  // Where what readers here have had stands; `undefined` where that is not known any more.
+  readonly #had = new Map<string, Position | undefined>()
   readonly #bridged = new Map<string, string>()
-  // Also at places that the log has lost since.
-  readonly #handedOn = new Map<string, true>()
 
-  /** Notes what has been handed on at its place. */
+  /** Notes what has been handed on at its place, or read there. */
   place({ aliases, position }: LogEntry): void {
     const [mark] = aliases ?? []
-    if (mark === undefined) return
-    remember(this.#placed, mark, position)
-    remember(this.#handedOn, mark, true)
+    if (mark !== undefined) remember(this.#had, mark, position)
   }
 
   /** Where it stands; `undefined` where that is not known here, or the key counts no more. */
   placeOf(once: OnceKey, nowMs: number): Position | undefined {
-    const position = this.#placed.get(keyMark(once))
+    const position = this.#had.get(keyMark(once))
     return position !== undefined && position.ms + once.windowMs > nowMs ? position : undefined
   }
 
-  /** Whether what is known by this mark has been handed on at its place. */
+  /** Whether readers here have had it at its place. */
   isPlaced(mark: string): boolean {
-    return this.#placed.has(mark)
+    return this.#had.get(mark) !== undefined
   }
 
-  /** Whether it was handed on at a place, which the log may have lost since. */
+  /** The same, also at a place that the log may have lost since. */
   wasHandedOn(mark: string): boolean {
-    return this.#handedOn.has(mark)
+    return this.#had.has(mark)
   }
 
   /** Notes what was handed on before it has a place, and as what. */
@@ -61,7 +58,7 @@ export class KeyedEntries {
 
   /** The log has lost something, or is another: nothing is known of places. */
   forgetPlaces(): void {
-    this.#placed.clear()
+    for (const mark of this.#had.keys()) this.#had.set(mark, undefined)
   }
 }
 
