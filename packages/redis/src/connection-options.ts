@@ -17,6 +17,8 @@ export interface ConnectionSettings {
   /** How long a connect or an answer may take, in milliseconds. */
   readonly timeoutMs: number
   readonly random: () => number
+  /** How the master is come to that Sentinels name. */
+  readonly connector?: NonNullable<RedisOptions['Connector']>
 }
 
 const FIRST_RETRY_MS = 50
@@ -27,7 +29,7 @@ const KEEP_ALIVE_MS = 10_000
 const SLOTS_LIMIT_MS = 1_000
 const SLOTS_REFRESH_MS = 10_000
 /** How long the server may take to close after us. One that is frozen never does. */
-const DISCONNECT_LIMIT_MS = 250
+export const DISCONNECT_LIMIT_MS = 250
 /** How often a server that loads its data is asked again. */
 const LOADING_RETRY_MS = 500
 /** How long a blocking read's connection may bring nothing: more than any of BullMQ waits at the server (10 s). */
@@ -132,21 +134,11 @@ function connect(settings: ConnectionSettings, options: Shared): RedisClient {
 }
 
 function placeOf(settings: ConnectionSettings, node?: RedisAddress): Omit<RedisOptions, 'replyMapping'> {
-  const { target, timeoutMs, random } = settings
+  const { target, connector } = settings
   const tls = tlsOf(settings)
   if (target.kind === 'sentinel') {
-    const { user, password } = target.sentinelLogin
-    return {
-      db: target.db,
-      name: target.masterName,
-      sentinels: target.sentinels.map(({ host, port }) => ({ host, port })),
-      ...(user === undefined ? {} : { sentinelUsername: user }),
-      ...(password === undefined ? {} : { sentinelPassword: password }),
-      ...('tls' in tls ? { ...tls, sentinelTLS: tls.tls, enableTLSForSentinelMode: true } : {}),
-      sentinelCommandTimeout: timeoutMs,
-      sentinelRetryStrategy: (attempt) => backoffMs(attempt, random),
-      disconnectTimeout: DISCONNECT_LIMIT_MS,
-    }
+    if (connector === undefined) throw new Error('Sentinels are asked by who connects')
+    return { db: target.db, Connector: connector, ...tls }
   }
   const address = node ?? (target.kind === 'single' ? target.address : target.nodes[0])
   if (address === undefined) throw new Error('a Cluster has nodes')

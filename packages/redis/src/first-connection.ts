@@ -37,15 +37,9 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
     if (FATAL.test(error.message)) refused.reject(refusal(error.message, init, place))
     void waiting.hear(reasonOf(error))
   }
-  const hearSentinel = (error: Error) => {
-    // One that is away is done without; where all are, that is an error of its own.
-    if (/No such master|invalid reply: null/.test(error.message))
-      void waiting.hear('the Sentinels know no master of this name')
-  }
   const stop = () => refused.reject(signal?.reason)
   client.on('error', hear)
   client.on('node error', hear)
-  client.on('sentinelError', hearSentinel)
   signal?.addEventListener('abort', stop)
   if (signal?.aborted) stop()
   try {
@@ -66,7 +60,6 @@ export async function connectFirst(init: FirstConnectionInit): Promise<{ isShard
     waiting.end()
     signal?.removeEventListener('abort', stop)
     client.off('node error', hear)
-    client.off('sentinelError', hearSentinel)
     client.off('error', hear)
     // Without a listener ioredis writes them to the console.
     client.on('error', () => undefined)

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '@tributary/protocol'
-import { Cluster, Redis } from 'ioredis'
+import { Cluster } from 'ioredis'
 import { Availability, type RedisStatus } from './availability.ts'
 import { BlockingConnections } from './blocking-connections.ts'
 import {
@@ -15,9 +15,10 @@ import { RedisUnavailableError, toRedisError } from './redis-error.ts'
 import { counted, NO_REDIS_METER, type RedisMeter } from './redis-meter.ts'
 import type { RedisNotice } from './redis-notice.ts'
 import type { RedisScript } from './redis-script.ts'
-import { namesIn, parseRedisUrl, type RedisAddress } from './redis-target.ts'
+import { namesIn, parseRedisUrl } from './redis-target.ts'
 import { SendTurn } from './send-turn.ts'
-import { leaveFor, SentinelWatch } from './sentinel-watch.ts'
+import { connectorTo } from './sentinel/master-connector.ts'
+import { Sentinels } from './sentinel/sentinels.ts'
 import { ClusterRoutes, singleRoutes } from './subscriptions/subscriber-routes.ts'
 import { Subscriptions } from './subscriptions/subscriptions.ts'
 
@@ -73,18 +74,19 @@ export class RedisConnections implements AsyncDisposable {
   readonly #blocking: BlockingConnections
   #closed: Promise<void> | undefined
   #backMs = Number.NEGATIVE_INFINITY
-  readonly #sentinels: SentinelWatch | undefined
+  readonly #sentinels: Sentinels | undefined
 
   private constructor(init: {
     client: RedisClient
     settings: ConnectionSettings
+    sentinels: Sentinels | undefined
     prefix: string
     clock: Clock
     isSharded: boolean
     meter: RedisMeter
     onNotice: (notice: RedisNotice) => void
   }) {
-    const { client, settings, prefix, clock, isSharded, meter, onNotice } = init
+    const { client, settings, sentinels, prefix, clock, isSharded, meter, onNotice } = init
     this.prefix = prefix
     this.#client = client
     this.#turn = new SendTurn(client)
@@ -120,11 +122,7 @@ export class RedisConnections implements AsyncDisposable {
       onFault: (reason) =>
         onNotice({ level: 'warn', message: 'a subscriber of Redis has a fault', fields: { reason } }),
     })
-    const { target } = settings
-    this.#sentinels =
-      target.kind === 'sentinel'
-        ? new SentinelWatch(settings, target, (master) => this.#switchTo(master))
-        : undefined
+    this.#sentinels = sentinels
   }
 
   /**
@@ -136,14 +134,19 @@ export class RedisConnections implements AsyncDisposable {
   static async open(init: RedisConnectionsInit): Promise<RedisConnections> {
     const { clock = systemClock, random = Math.random, onNotice = () => undefined } = init
     const { meter = NO_REDIS_METER } = init
-    const settings: ConnectionSettings = {
-      target: parseRedisUrl(init.url),
+    const target = parseRedisUrl(init.url)
+    const direct: ConnectionSettings = {
+      target,
       name: init.name ?? DEFAULT_PREFIX,
       timeoutMs: init.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       random,
       ...(init.ca === undefined ? {} : { ca: init.ca }),
     }
-    const prefix = namesIn(settings.target, init.prefix ?? DEFAULT_PREFIX)
+    const sentinels =
+      target.kind === 'sentinel' ? new Sentinels({ settings: direct, target, clock }) : undefined
+    const settings =
+      sentinels === undefined ? direct : { ...direct, connector: connectorTo(sentinels, direct) }
+    const prefix = namesIn(target, init.prefix ?? DEFAULT_PREFIX)
     const client = counted(connectCommands(settings), 'commands', meter)
     try {
       const { isSharded } = await connectFirst({
@@ -154,9 +157,10 @@ export class RedisConnections implements AsyncDisposable {
         onNotice,
         signal: init.signal,
       })
-      return new RedisConnections({ client, settings, prefix, clock, isSharded, meter, onNotice })
+      return new RedisConnections({ client, settings, sentinels, prefix, clock, isSharded, meter, onNotice })
     } catch (error) {
       client.disconnect()
+      sentinels?.close()
       throw error
     }
   }
@@ -248,10 +252,12 @@ export class RedisConnections implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#pulse.end()
-    this.#sentinels?.close()
     this.subscriptions.close()
     // Once: a Cluster client that has ended tells no end again.
-    await Promise.all([this.#client, ...this.#blocking.all].map(disconnected))
+    const ended = Promise.all([this.#client, ...this.#blocking.all].map(disconnected))
+    // Who asks them just now ends with that.
+    this.#sentinels?.close()
+    await ended
   }
 
   /** Until it is back, or the time is over. */
@@ -262,12 +268,6 @@ export class RedisConnections implements AsyncDisposable {
     await promise
     cancel()
     end()
-  }
-
-  #switchTo(master: RedisAddress): void {
-    for (const client of [this.#client, ...this.#blocking.all])
-      if (client instanceof Redis) leaveFor(master, client)
-    this.subscriptions.leaveFor(master)
   }
 }
 

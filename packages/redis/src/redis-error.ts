@@ -69,8 +69,6 @@ const UNSENT = /enableOfflineQueue options is false/
 /** What it says where the connection ended, or no answer came. */
 const LOST =
   /^Connection is closed|max retries per request|^Command timed out|^Command aborted|^Socket timeout/
-/** It says when it tries again, too, and that differs each time. */
-const UNREACHABLE_SENTINELS = /^All sentinels are unreachable.*?ms\.?(?: Last error(: .*))?$/
 const LOST_CODES = /^(E[A-Z]+|ERR_(?:TLS|SSL)_.*|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*)$/
 
 /** An error of ioredis as one of ours; what is no fault of Redis stays as it is. `downReason` is why the connection is away. */
@@ -110,8 +108,6 @@ export function refusalOfWrites(reply: string): string | undefined {
 export function reasonOf(error: Error): string {
   const refusal = refusalOf(error.message)
   if (refusal !== undefined) return refusal
-  const [, why] = UNREACHABLE_SENTINELS.exec(error.message) ?? []
-  if (why !== undefined) return `no Sentinel names a master${why}`
   if (error.message.startsWith('Unknown RESP type')) return 'what answers there is no Redis'
   const fault = tlsFault(error)
   if (fault !== undefined) return fault

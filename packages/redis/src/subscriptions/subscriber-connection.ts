@@ -1,8 +1,6 @@
 import type { Clock } from '@tributary/protocol'
 import type { Redis } from 'ioredis'
 import { reasonOf } from '../redis-error.ts'
-import type { RedisAddress } from '../redis-target.ts'
-import { leaveFor } from '../sentinel-watch.ts'
 
 export interface SubscriberEvents {
   onMessage(channel: string, message: string): void
@@ -105,11 +103,6 @@ export class SubscriberConnection {
     }
     this.#init.events.onMoved()
     if (this.#redis.status === 'ready') this.#redis.disconnect(true)
-  }
-
-  /** Another server is the master now. */
-  leaveFor(master: RedisAddress): void {
-    leaveFor(master, this.#redis)
   }
 
   close(): void {

@@ -82,11 +82,6 @@ export class Subscriptions {
     return { channels: this.#channels.size, active }
   }
 
-  /** Another server is the master now, and what is published comes there. */
-  leaveFor(master: RedisAddress): void {
-    for (const connection of this.#connections.values()) connection.leaveFor(master)
-  }
-
   close(): void {
     this.#endVerifying()
     for (const connection of this.#connections.values()) connection.close()
