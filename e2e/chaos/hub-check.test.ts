@@ -134,6 +134,8 @@ describe('the check of the hub', () => {
       expect(checkLosing(two, [event('a', 1), event('b', 3)])).toEqual([])
       const unplaced: HubNote = { kind: 'event', id: '1700000000000-1~node.7', key: 'b' }
       expect(checkLosing(two, [event('a', 1), unplaced])).toEqual([])
+      // Read where it stood for a moment, of which the log knows nothing in the end.
+      expect(checkLosing([publish('c', 3)], [event('c', 2)])).toEqual([])
       expect(checkLosing(two, [event('a', 3), event('b', 4)])).toEqual([
         'ann got a at 1700000000000-3, but it was acknowledged at 1700000000000-1',
       ])

@@ -162,8 +162,12 @@ class ReaderCheck {
       const isTold = this.#gaps.some((gap) => (n > gap.from && n <= gap.to) || (isLost && gap.isRewind))
       if (!isTold && !(isLost && this.#reader.isLate === true))
         this.#say(`never got ${key}, which was acknowledged at ${id} for ${topic}`)
-      // What was lost after it was answered is stored again, at another place.
-    } else if (seenAt !== id && seenAt !== UNPLACED && (kept === undefined || kept.has(id))) {
+      // What was lost after it was answered is stored again, at another place; so is what was lost after it was read.
+    } else if (
+      seenAt !== id &&
+      seenAt !== UNPLACED &&
+      (kept === undefined || (kept.has(id) && kept.has(seenAt)))
+    ) {
       this.#say(`got ${key} at ${seenAt}, but it was acknowledged at ${id}`)
     }
   }
