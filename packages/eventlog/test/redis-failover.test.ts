@@ -75,6 +75,27 @@ describeWithRedisServers('a log whose server fails over', () => {
     expect(dataOf(heard).at(-1)).toBe(2)
   })
 
+  it('is read on by nobody at another server before it has been compared with what was read', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await using servers = await world()
+    const [left, other] = [await servers.node(), await servers.node()]
+    await send(left.log, 1)
+    await servers.parts(1)
+    other.moves()
+    // As many there as here, so that the numbers alone do not tell.
+    await vi.waitFor(() => send(other.log, 'other'), LATER)
+    for (const n of [3, 4]) await send(other.log, n)
+    for (const n of ['lost', 'lost', 'lost']) await send(left.log, n)
+    const a = await servers.node()
+    const heard = await hearing(a.log)
+    a.moves()
+    const { entries } = await a.log.read(1, { topics: [TOPIC] })
+    expect(dataOf(entries)).not.toContain('other')
+    await vi.waitFor(async () => expect(dataOf(await readAll(a.log))).toEqual([1, 'other', 3, 4]), LATER)
+    expect(heard).toEqual([])
+  })
+
   it('hands on what the old server answered while the new one was listened to already', {
     timeout: LIMIT_MS,
   }, async () => {

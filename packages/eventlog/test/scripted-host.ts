@@ -40,6 +40,7 @@ export function scriptedHost(head: { n: number; ms: number }, change: Partial<Fo
     onSuspect: nothing,
     compare: async () => [],
     readPage: async () => ({ entries: [], hasMore: false, headN: head.n }),
+    cuts: () => 0,
     unreachable: nothing,
     after: () => nothing,
     ...change,

@@ -73,6 +73,7 @@ export class RedisConnections implements AsyncDisposable {
   readonly #defined = new Set<RedisScript<unknown>['name']>()
   readonly #blocking: BlockingConnections
   #closed: Promise<void> | undefined
+  #cuts = 0
   #backMs = Number.NEGATIVE_INFINITY
   readonly #sentinels: Sentinels | undefined
 
@@ -100,6 +101,12 @@ export class RedisConnections implements AsyncDisposable {
     this.onUp(() => {
       this.#backMs = clock.elapsed()
     })
+    const cut = () => {
+      this.#cuts += 1
+    }
+    client.on('close', cut)
+    // Of a Cluster only the connection to one server.
+    client.on('-node', cut)
     this.#availability.onUp(() => onNotice({ level: 'info', message: 'Redis is back', fields: {} }))
     this.#availability.onDown((reason) =>
       onNotice({ level: 'warn', message: 'Redis is away', fields: { reason } }),
@@ -168,6 +175,11 @@ export class RedisConnections implements AsyncDisposable {
   /** Whether commands can be sent. Whoever sends one decides by its answer: this is for health, and for when to try again. */
   get status(): RedisStatus {
     return this.#availability.status
+  }
+
+  /** How often a connection for commands has ended: what is asked since then another server may answer. */
+  get cuts(): number {
+    return this.#cuts
   }
 
   /** For how long it has been back, in ms; `Infinity` where it was never away. Told before who listens to `onUp` is. */

@@ -121,6 +121,10 @@ export class LogHost implements FollowerHost {
     return { ...page, entries: page.entries.map((entry) => this.#ownOf(entry) ?? entry) }
   }
 
+  cuts(): number {
+    return this.#init.store.cuts()
+  }
+
   unreachable(): Error | undefined {
     return this.#init.store.unreachable()
   }

@@ -50,6 +50,8 @@ export interface LogStore {
   /** What an error of Redis is answered as. */
   readonly failure: (error: unknown) => unknown
   readonly unreachable: () => Error | undefined
+  /** How often a connection to Redis has ended: what is asked since then another server may answer. */
+  readonly cuts: () => number
   /** Whether it is not known that nothing can be stored now. */
   readonly takesWrites: () => boolean
   readonly subscriptions: (

@@ -62,7 +62,8 @@ export class RedisEventLog implements EventLog, StoredLog {
     this.#reads = new LogReads({
       ...parts,
       completeFromN: (topics) => this.#follower.completeFromN(topics),
-      sync: () => this.sync(),
+      isSure: () => this.#follower.isSure,
+      compare: () => this.#follower.sync(),
     })
     this.#appends = new LogAppends({
       ...parts,
@@ -116,7 +117,7 @@ export class RedisEventLog implements EventLog, StoredLog {
   }
 
   get provisional(): readonly LogEntry[] {
-    return this.#appends.bridge.provisional.all
+    return this.#appends.bridge.unplaced
   }
 
   get attributes(): ReadonlyMap<string, string> {

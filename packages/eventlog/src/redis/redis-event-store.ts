@@ -255,6 +255,7 @@ export class RedisEventStore implements EventStore {
       failure,
       unreachable,
       takesWrites,
+      cuts: () => connections.cuts,
       subscriptions: (log, keys, listener) => this.#subscriptions.of(log, keys, listener),
       onStored,
       onError,

@@ -1,3 +1,4 @@
+import { formatEventId } from '@tributary/protocol'
 import { expect, test } from 'vitest'
 import type { LogEntry } from '../../event-log.ts'
 import { placedEntry } from '../../log-entry.ts'
@@ -14,6 +15,16 @@ const attempt = (k: number, key?: string): Attempt => {
   const draft = storedDraft({ event: { type: 'said', data: k, source: 'test' } })
   const once = key === undefined ? {} : { once: { key, fingerprint: 'f', windowMs: 60_000 } }
   return { request: { drafts: [draft], bridges: true, ...once }, k, again: false, sinceN: 0 }
+}
+
+/** The entry of an append as it stands in the log. */
+function placedHere(request: AppendRequest, n: number, origin = 'node-b.7'): LogEntry {
+  const [draft] = request.drafts
+  const mark = markOf(request)
+  if (draft === undefined) throw new Error('it has an entry')
+  const position = { n, ms: 100 }
+  const entry: LogEntry = { ...placedEntry(draft, position, formatEventId(position)), origin }
+  return mark === undefined ? entry : { ...entry, aliases: [mark] }
 }
 
 /** A log of whose head this node knows, and what is handed on of it without a place. */
@@ -38,12 +49,7 @@ function bridged(headN: number) {
   })
   /** What follows has read it at its place. */
   const handOn = (request: AppendRequest, origin: string, n: number) => {
-    const [draft] = request.drafts
-    const mark = markOf(request)
-    if (draft === undefined) throw new Error('it has an entry')
-    const position = { n, ms: 100 }
-    const entry: LogEntry = { ...placedEntry(draft, position, state.idOf(position)), origin }
-    const placed = mark === undefined ? entry : { ...entry, aliases: [mark] }
+    const placed = placedHere(request, n, origin)
     keyed.place(placed)
     bridge.handedOn([placed])
   }
@@ -88,4 +94,19 @@ test('what was handed on, and is asked for again after the log has lost it, is k
   expect([heard, bridge.size]).toEqual([[], 1])
   // For who finds its place anew.
   expect(bridge.provisional.all.map(({ origin }) => origin)).toEqual([`${NODE}.2`])
+})
+
+test('who comes is not offered again what another node has stored for its key, and he has read at its place', () => {
+  const { bridge, answered, keyed } = bridged(10)
+  const [own, other] = [attempt(1), attempt(2, 'key')]
+  for (const item of [own, other]) answered.add(item, { n: 10 + item.k, ms: 100 }, 0)
+  answered.rewound(10)
+  bridge.rewound(10)
+  const offered = () => bridge.unplaced.map(({ origin }) => origin)
+  expect(offered()).toEqual([`${NODE}.1`, `${NODE}.2`])
+  keyed.place(placedHere(other.request, 11))
+  expect(offered()).toEqual([`${NODE}.1`])
+  // Until that is lost, too.
+  keyed.forgetPlaces()
+  expect(offered()).toEqual([`${NODE}.1`, `${NODE}.2`])
 })

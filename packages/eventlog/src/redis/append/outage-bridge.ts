@@ -41,6 +41,12 @@ export class OutageBridge {
     return this.#buffer.size
   }
 
+  /** What readers are offered who come now. What another has stored for its key they have, or get, at its place. */
+  get unplaced(): readonly LogEntry[] {
+    const { keyed } = this.#init
+    return this.provisional.all.filter(({ aliases }) => !aliases?.some((mark) => keyed.isPlaced(mark)))
+  }
+
   /** Why what waits could not be stored when it was last tried, for people; undefined where it was not, or could. */
   get refusal(): string | undefined {
     return this.#refusal

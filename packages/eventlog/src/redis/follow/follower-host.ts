@@ -38,6 +38,8 @@ export interface FollowerHost {
   onSuspect(): void
   compare(args: readonly (string | number)[]): Promise<ScriptAnswer>
   readPage(afterN: number, upToN: number, topics: readonly Topic[] | undefined): Promise<ReadPage>
+  /** How often a connection to Redis has ended: what is asked since then another server may answer. */
+  cuts(): number
   /** Why nothing can be followed now; `undefined` where it can. */
   unreachable(): Error | undefined
   after(delayMs: number, callback: () => void): () => void

@@ -12,3 +12,21 @@ it('passes nothing that the server which is read has not, as another may have sa
   expect(await comparison.run()).toBe(false)
   expect(moved).toEqual([])
 })
+
+it('passes nothing of a page that another server may have answered than was compared', async () => {
+  let cuts = 0
+  const { host, state, subscriptions, moved } = scriptedHost(
+    { n: 1, ms: 1 },
+    {
+      compare: async () => ['ok', 3, 5, '0', 0, 0, '', 3],
+      readPage: async () => {
+        cuts += 1
+        return { entries: [], hasMore: false, headN: 3 }
+      },
+      cuts: () => cuts,
+    },
+  )
+  const comparison = new LogComparison(host, subscriptions, new HandedOn(subscriptions, state.head))
+  expect([await comparison.run(), comparison.isCurrent]).toEqual([false, false])
+  expect(moved).toEqual([])
+})

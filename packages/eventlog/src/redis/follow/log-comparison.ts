@@ -18,6 +18,7 @@ export class LogComparison {
   readonly #host: FollowerHost
   readonly #subscriptions: TopicSubscriptions
   readonly #handedOn: HandedOn
+  #cuts = -1
   #patience = PATIENCE
   #patienceGone = PATIENCE_GONE
 
@@ -27,9 +28,15 @@ export class LogComparison {
     this.#handedOn = handedOn
   }
 
+  /** Whether the last one succeeded, and no other server can have been asked since. */
+  get isCurrent(): boolean {
+    return this.#cuts === this.#host.cuts()
+  }
+
   /** Answers whether the log is the one that is known here, and has lost nothing. Else it is found anew. */
   async run(): Promise<boolean> {
     const { state } = this.#host
+    const cuts = this.#host.cuts()
     const { n, ms, origin } = state.known
     const { compared } = this.#handedOn
     const args = [state.life, n, ms, origin, compared.n, state.attributesVersion, compared.n, compared.ms]
@@ -38,7 +45,9 @@ export class LogComparison {
     if (kind === 'ok') {
       this.#patience = PATIENCE
       this.#patienceGone = PATIENCE_GONE
-      return this.#catchUp(answer)
+      if (!(await this.#catchUp(answer, cuts))) return false
+      this.#cuts = cuts
+      return true
     }
     const isThere = kind === 'lost' || (await this.#isMadeAgain())
     const isWhole = isThere && (await this.#isPutBack())
@@ -66,7 +75,7 @@ export class LogComparison {
   }
 
   /** Answers whether it came as far as the log does: another server may be read than has said how far that is. */
-  async #catchUp(answer: AnswerReader): Promise<boolean> {
+  async #catchUp(answer: AnswerReader, cuts: number): Promise<boolean> {
     const { state } = this.#host
     const head = answer.position()
     const closed = answer.flag()
@@ -76,9 +85,9 @@ export class LogComparison {
     if (version !== state.attributesVersion) state.setAttributes(version, attributes)
     const place = { head, origin: '', closed }
     const topics = this.#changed(answer)
-    if (topics !== undefined && !(await this.#findOvertaken(topics))) return false
+    if (topics !== undefined && !(await this.#findOvertaken(topics, cuts))) return false
     const reads = topics === undefined || topics.length > 0
-    if (reads && !(await this.#readUpTo(place, topics))) return false
+    if (reads && !(await this.#readUpTo(place, topics, cuts))) return false
     if (head.n > state.head.n) this.#host.handOn([], place)
     this.#handedOn.compareTo(head)
     return true
@@ -102,7 +111,7 @@ export class LogComparison {
    * Finds what was lost on the way and was overtaken by what is of other topics: it can no longer be handed on in order,
    * so its readers are told of a gap. Answers as `#catchUp`.
    */
-  async #findOvertaken(changed: readonly Topic[]): Promise<boolean> {
+  async #findOvertaken(changed: readonly Topic[], cuts: number): Promise<boolean> {
     const { state } = this.#host
     const upToN = state.head.n
     const byKnownN = Map.groupBy(changed, (topic) => {
@@ -112,7 +121,7 @@ export class LogComparison {
     for (const [knownN, topics] of byKnownN) {
       if (knownN >= upToN) continue
       const { entries, headN } = await this.#host.readPage(knownN, upToN, topics)
-      if (headN < upToN) return false
+      if (headN < upToN || cuts !== this.#host.cuts()) return false
       if (entries.length === 0) continue
       this.#handedOn.overtaken(topics, upToN)
       this.#host.onOvertaken(topics, knownN)
@@ -121,14 +130,14 @@ export class LogComparison {
   }
 
   /** Answers as `#catchUp`. */
-  async #readUpTo(place: LogPlace, topics: readonly Topic[] | undefined): Promise<boolean> {
+  async #readUpTo(place: LogPlace, topics: readonly Topic[] | undefined, cuts: number): Promise<boolean> {
     const host = this.#host
     const { state } = host
     const { head } = place
     for (let pages = 0; state.head.n < head.n; pages++) {
       const beforeN = state.head.n
       const { entries, hasMore, lostUpTo, headN } = await host.readPage(beforeN, head.n, topics)
-      if (headN < head.n) return false
+      if (headN < head.n || cuts !== host.cuts()) return false
       // Each reader reads on by itself, and is told what is gone where it concerns it.
       if (pages === MAX_PAGES || (lostUpTo !== undefined && lostUpTo.n > beforeN)) {
         host.leap(place)

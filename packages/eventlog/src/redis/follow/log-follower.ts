@@ -59,6 +59,11 @@ export class LogFollower {
     return topics.some((topic) => this.#subscriptions.get(topic) !== undefined)
   }
 
+  /** Whether what is asked now is of the server that has been compared. Who does not follow does not compare. */
+  get isSure(): boolean {
+    return this.isIdle || this.#comparison.isCurrent
+  }
+
   /** After which number all of these topics has been handed on here; infinite where that is not so. */
   completeFromN(topics: readonly Topic[] | undefined): number {
     return this.#handedOn.completeFromN(topics)
@@ -198,7 +203,7 @@ export class LogFollower {
         this.#joining.delete(followed)
       }
       host.onCompared()
-      isDone = !this.#hasMissed
+      isDone = !this.#hasMissed && this.#comparison.isCurrent
     } catch (error) {
       if (!(error instanceof LogChangedError)) throw error
       throw new StoreUnavailableError('a failover has cut the log short, and it is being found anew', error)

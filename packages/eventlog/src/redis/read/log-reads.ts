@@ -26,6 +26,9 @@ import { RecentHistory } from './recent-history.ts'
 const LOST_WAIT_MS = 100
 /** Until who reads is told that it is not. */
 const LOST_TRIES = 50
+/** What is asked for is not all there. */
+const LACKING = Symbol('lacking')
+const NO_ENTRIES: Page = { entries: [], hasMore: false }
 
 /** How old what is read may be, in ms, that somebody is likely to ask for again. */
 const RECENT_MS = 60_000
@@ -38,8 +41,10 @@ export interface ReadPage extends Page {
 export interface LogReadsInit extends LogParts {
   /** After which number all of these topics has been handed on here; infinite where that is not so. */
   readonly completeFromN: (topics: readonly Topic[] | undefined) => number
-  /** Has the log compared soon with what was handed on. */
-  readonly sync: () => void
+  /** Whether Redis is asked that has been compared with what was handed on, and not perhaps another server. */
+  readonly isSure: () => boolean
+  /** Has the log compared with what was handed on. */
+  readonly compare: () => Promise<void>
 }
 
 /** What is read of a log: from memory what this node has handed on, the rest from Redis. */
@@ -90,23 +95,44 @@ export class LogReads {
   async #locate(cursor: Cursor, topics: readonly Topic[] | undefined): Promise<StartingPoint> {
     const known = this.history.locate(cursor, this.#init.completeFromN(topics), topics)
     if (known !== undefined) return known
-    const view = await this.#view(cursor, topics)
+    const view = await this.#whenSure(() => this.#view(cursor, topics))
     return view === undefined ? { after: this.#init.state.zero, gap: 'log_lost' } : locate(view, cursor)
   }
 
   async read(afterN: number, options: ReadOptions): Promise<Page> {
-    const { state, store, isFollowed, completeFromN, sync } = this.#init
-    for (let tries = 0; ; tries++) {
-      const known = this.history.read(afterN, completeFromN(options.topics), options)
-      if (known !== undefined) return known
+    const { state, isFollowed, completeFromN } = this.#init
+    const { rewinds } = state
+    const known = () => this.history.read(afterN, completeFromN(options.topics), options)
+    const asked = async () => {
+      // Its reader finds its place anew.
+      if (state.rewinds !== rewinds) return NO_ENTRIES
       // Who follows has what is later told: it would come twice.
       const upToN = isFollowed() ? state.head.n : undefined
-      if (upToN !== undefined && afterN >= upToN) return { entries: [], hasMore: false }
+      if (upToN !== undefined && afterN >= upToN) return NO_ENTRIES
       const { headN, ...page } = await this.page(afterN, upToN, options)
-      if (upToN === undefined || headN >= upToN) return page
-      // A failover has lost what was handed on here: that is put back, or the log is found to be another.
-      if (tries === LOST_TRIES) throw new StoreUnavailableError('what a failover lost is not put back yet')
-      if (tries === 0) sync()
+      // Else a failover has lost what was handed on here: that is put back, or the log is found to be another.
+      return upToN === undefined || headN >= upToN ? page : LACKING
+    }
+    // What is here needs nobody who is asked.
+    return known() ?? (await this.#whenSure(async () => known() ?? (await asked())))
+  }
+
+  /**
+   * Asks where the server is surely the one that was compared, and not another after a failover.
+   *
+   * @throws StoreUnavailableError where that is not so for a while.
+   */
+  async #whenSure<T>(ask: () => Promise<T | typeof LACKING>): Promise<T> {
+    const { state, store, isSure, compare } = this.#init
+    for (let tries = 0; ; tries++) {
+      const { rewinds } = state
+      // It is tried again by itself.
+      if (!isSure()) await compare().catch(() => undefined)
+      const answer = isSure() ? await ask() : LACKING
+      if (answer !== LACKING && isSure() && state.rewinds === rewinds) return answer
+      if (tries === LOST_TRIES)
+        throw store.unreachable() ?? new StoreUnavailableError('what a failover lost is not put back yet')
+      if (tries === 0) compare().catch(() => undefined)
       await new Promise<void>((resolve) => store.after(LOST_WAIT_MS, resolve))
     }
   }
