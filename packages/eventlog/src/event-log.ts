@@ -221,6 +221,8 @@ export interface OpenOptions {
   readonly maxBytes?: number
   /** Stored with a log that is new, before `open` answers; one that was there has its own. */
   readonly attributes?: Readonly<Record<string, string>>
+  /** Whether it must be there already. Default: one that is not is made. */
+  readonly mustExist?: boolean
 }
 
 /** A log as the store lists it. */
@@ -252,7 +254,11 @@ export interface EventStore extends AsyncDisposable {
   readonly durable: boolean
   /** As the last write left it. A file that is damaged, or is not there any more, stays so until a restart. */
   readonly health: StoreHealth
-  /** Opens a log, or goes on with it. The same name answers the same log. */
+  /**
+   * Opens a log, or goes on with it. The same name answers the same log.
+   *
+   * @throws LogMissingError where it must be there, and is not.
+   */
   open(name: string, options: OpenOptions): Promise<EventLog>
   /** Forgets a log and all that is in it. */
   drop(name: string): Promise<void>

@@ -21,6 +21,12 @@ export {
   type StoreHealth,
 } from './event-log.ts'
 export { type Following, NOTHING_TO_FOLLOW } from './following.ts'
-export { LogClosedError, OnceConflictError, StaleEpochError, StoreUnavailableError } from './log-error.ts'
+export {
+  LogClosedError,
+  LogMissingError,
+  OnceConflictError,
+  StaleEpochError,
+  StoreUnavailableError,
+} from './log-error.ts'
 export { MirrorLog, type MirrorLogOptions } from './mirror-log.ts'
 export { StoredEvent } from './stored-event.ts'

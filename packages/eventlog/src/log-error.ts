@@ -11,6 +11,17 @@ export class LogClosedError extends Error {
   }
 }
 
+/** A log that was to be opened and not to be made is not there. */
+export class LogMissingError extends Error {
+  override readonly name = 'LogMissingError'
+  readonly code = 'log_missing'
+  readonly retryable = false
+
+  constructor(log: string) {
+    super(`There is no log ${log}`)
+  }
+}
+
 /** An append by an executor whose log has been taken over. */
 export class StaleEpochError extends Error {
   override readonly name = 'StaleEpochError'

@@ -18,6 +18,22 @@ export function storeContract(name: string, newPlace: NewPlace): void {
       expect(await namesOf(t.store)).toEqual(['log', 'other'])
     })
 
+    it('opens nothing that must be there and is not, and makes none for it', async () => {
+      await using t = await opened()
+      const existing = { ...KEEP_ALL, mustExist: true }
+      await expect(t.store.open('other', existing)).rejects.toThrow('There is no log other')
+      expect(await t.store.find('other')).toBeUndefined()
+      expect(await namesOf(t.store)).toEqual(['log'])
+      // Who may make it does, also where another asks at the same time who may not.
+      const both = await Promise.allSettled([
+        t.store.open('other', existing),
+        t.store.open('other', KEEP_ALL),
+      ])
+      expect(both.at(1)).toMatchObject({ status: 'fulfilled' })
+      await t.log.append([event(1)])
+      expect(dataOf(await readAll(await t.store.open('log', existing)))).toEqual([1])
+    })
+
     it('forgets what is dropped, and begins anew under its name', async () => {
       await using t = await opened()
       const [entry] = await t.log.append([event(1)])

@@ -1,5 +1,5 @@
 import type { EventLog } from '@tributary/eventlog'
-import { ProblemError, type RunListQuery, type RunView } from '@tributary/protocol'
+import { type Clock, ProblemError, type RunListQuery, type RunView } from '@tributary/protocol'
 import { DistantRun } from './distant-run.ts'
 import { EndedRun } from './ended-run.ts'
 import type { KnownRun } from './known-run.ts'
@@ -12,12 +12,16 @@ import { DEFAULT_LIST_LIMIT, isWanted, pageOfRuns, parseListCursor, type RunPage
 import type { RunQueue } from './run-queue.ts'
 import type { RunRecords } from './run-records.ts'
 
+/** For how long after a run has ended its log may be lost by a failover and be put back, in ms: more than any node takes. */
+const PUT_BACK_MS = 30_000
+
 export interface KnownRunsOptions {
   readonly index: RunIndex
   readonly queue: RunQueue
   readonly records: RunRecords
   readonly marks: ReaderMarks
   readonly lost: LostRuns
+  readonly clock: Pick<Clock, 'now'>
   /** A run that this node works at. */
   readonly own: (runId: string) => Run | undefined
 }
@@ -93,12 +97,23 @@ export class KnownRuns {
   #endedRun(indexed: IndexedRun): EndedRun {
     const { runId } = indexed
     return new EndedRun(indexed, async (): Promise<EventLog> => {
-      const { records, index } = this.#options
-      // Opening what was dropped meanwhile, or lost, would begin it anew, and never end.
+      const { records } = this.#options
+      // It may be kept no longer by now.
       await this.find(runId)
-      if ((await records.read(runId)) !== undefined) return records.openLog(runId)
-      throw index.isUnsure?.() ? new UnsureRunError(runId) : goneError(runId)
+      try {
+        return await records.openLog(runId)
+      } catch (error) {
+        if (error instanceof UnsureRunError && !this.#mayComeBack(indexed)) throw goneError(runId)
+        throw error
+      }
     })
+  }
+
+  /** Whether a log that is not there may be put back yet. */
+  #mayComeBack({ record: { ended } }: IndexedRun): boolean {
+    const { index, clock } = this.#options
+    const isRecent = ended !== undefined && clock.now() - ended.at < PUT_BACK_MS
+    return isRecent || index.isUnsure?.() === true
   }
 
   async #viewOf(indexed: IndexedRun, unreachable: ReadonlySet<string>): Promise<RunView | undefined> {

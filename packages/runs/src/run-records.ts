@@ -1,6 +1,13 @@
-import type { EventLog, EventStore, LogSummary, Retention } from '@tributary/eventlog'
+import {
+  type EventLog,
+  type EventStore,
+  LogMissingError,
+  type LogSummary,
+  type Retention,
+} from '@tributary/eventlog'
 import { formatEventId } from '@tributary/protocol'
 import { RECORD, REQUEST } from './run-attributes.ts'
+import { UnsureRunError } from './run-error.ts'
 import { parseRunRecord, type RunRecord } from './run-record.ts'
 
 /** Begins the name of each run's log. */
@@ -53,8 +60,19 @@ export class RunRecords {
     return this.#store.open(LOG_PREFIX + runId, { runId, retention: () => this.#retention, attributes })
   }
 
-  openLog(runId: string): Promise<EventLog> {
-    return this.#store.open(LOG_PREFIX + runId, { runId, retention: () => this.#retention })
+  /**
+   * Opens the log of a run that was stored. It is never made here: an empty one would stand in its way when whoever made it
+   * puts it back.
+   *
+   * @throws UnsureRunError where it is not there, as after a failover.
+   */
+  async openLog(runId: string): Promise<EventLog> {
+    const options = { runId, retention: () => this.#retention, mustExist: true }
+    try {
+      return await this.#store.open(LOG_PREFIX + runId, options)
+    } catch (error) {
+      throw error instanceof LogMissingError ? new UnsureRunError(runId) : error
+    }
   }
 
   /** As if it had never been. */

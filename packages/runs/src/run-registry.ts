@@ -75,7 +75,15 @@ export class RunRegistry implements AsyncDisposable {
     this.#taken = new TakenRuns(parts)
     this.#sweep = new RunSweep(parts)
     const { lost } = this.#sweep
-    this.#known = new KnownRuns({ index, queue, records, marks, lost, own: (runId) => this.#node.get(runId) })
+    this.#known = new KnownRuns({
+      index,
+      queue,
+      records,
+      marks,
+      lost,
+      clock,
+      own: (runId) => this.#node.get(runId),
+    })
     const find = (runId: string) => this.#known.find(runId)
     this.#starts = new RunStarts({ ...parts, userRuns, queued: this.#queued, marks, find })
   }

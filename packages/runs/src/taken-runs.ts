@@ -3,8 +3,8 @@ import { claimEpoch } from './claim-epoch.ts'
 import type { RunWork } from './execute-run.ts'
 import type { OwnedRun } from './owned-run.ts'
 import { type RegistryParts, runOf } from './registry-parts.ts'
-import { RECORD, REQUEST } from './run-attributes.ts'
-import { RunAbort, RunElsewhereError, UnsureRunError } from './run-error.ts'
+import { REQUEST } from './run-attributes.ts'
+import { RunAbort, RunElsewhereError } from './run-error.ts'
 import type { RunHold, RunRest } from './run-queue.ts'
 import type { StoredRun } from './run-records.ts'
 import { DEFAULT_RUN_MAX_TAKEOVERS, type RebuildWork } from './run-registry-options.ts'
@@ -67,8 +67,6 @@ export class TakenRuns {
     if (stored === undefined) return undefined
     if (!stored.closed) {
       const log = await records.openLog(runId)
-      // A failover has lost it since it was read, and this one is empty: who made it is about to put it back.
-      if (!log.attributes.has(RECORD)) throw new UnsureRunError(runId)
       const epoch = await claimEpoch(log, stored.record.epoch + 1).catch((error: unknown) => {
         if (!(error instanceof LogClosedError)) throw error
       })

@@ -262,7 +262,7 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     await here.runs.cancel(own)
   })
 
-  it('says of a run whose log is not there that it cannot be told yet, where Redis is back for a moment only', async () => {
+  it('says of a run whose log is not there that it cannot be told yet, where it or Redis was there a moment ago', async () => {
     await using place = await newPlace()
     const here = await place.node(async () => succeeded())
     await here.recover()
@@ -271,9 +271,14 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     const going = await here.runs.start(anyRun(), held.work)
     await ended.ended
     const there = await place.node(never)
+    const late = await place.node(never, {
+      clock: { ...systemClock, now: () => systemClock.now() + 60_000 },
+    })
     for (const { id } of [ended, going]) await place.store.drop(`run:${id}`)
-    const reading = async () => (await there.runs.find(ended.id)).openLog()
+    const reading = async ({ runs } = late) => (await runs.find(ended.id)).openLog()
     await expect(reading()).rejects.toMatchObject({ code: 'run_gone' })
+    await expect(reading(there)).rejects.toBeInstanceOf(UnsureRunError)
+    expect(await place.store.find(`run:${ended.id}`)).toBeUndefined()
     await place.redis.call((redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'), {
       again: true,
     })
@@ -307,14 +312,12 @@ describeWithRedis('RunRegistry over a fleet', (redis) => {
     place.store.open = async (...asked) => {
       place.store.open = open
       await place.store.drop(name)
-      isLost.resolve(asked[1])
-      return open(...asked)
+      return open(...asked).finally(() => isLost.resolve(asked[1]))
     }
     await there.recover()
     const options = await isLost.promise
-    await expect.poll(() => place.store.find(name)).toMatchObject({ head: { n: 0 } })
-    await place.store.drop(name)
-    await place.store.open(name, { ...options, attributes })
+    expect(await place.store.find(name)).toBeUndefined()
+    await place.store.open(name, { ...options, attributes, mustExist: false })
     const run = await held.begun
     expect([run.id, run.attribute(REQUEST)]).toEqual([id, '{"a":1}'])
     held.end(succeeded())

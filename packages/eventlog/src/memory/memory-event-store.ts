@@ -8,6 +8,7 @@ import {
   type OpenOptions,
   type StoreHealth,
 } from '../event-log.ts'
+import { LogMissingError } from '../log-error.ts'
 import { MemoryEventLog } from './memory-event-log.ts'
 
 /** How often logs are trimmed by age where nothing is appended to them. */
@@ -39,6 +40,7 @@ export class MemoryEventStore implements EventStore {
   async open(name: string, options: OpenOptions): Promise<EventLog> {
     let log = this.#logs.get(name)
     if (log === undefined) {
+      if (options.mustExist) throw new LogMissingError(name)
       log = new MemoryEventLog(name, options, () => this.#clock.now())
       this.#logs.set(name, log)
     }

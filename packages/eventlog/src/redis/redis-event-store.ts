@@ -9,8 +9,9 @@ import {
   type StoreHealth,
 } from '../event-log.ts'
 import { InFlight } from '../in-flight.ts'
-import { StoreUnavailableError } from '../log-error.ts'
+import { LogMissingError, StoreUnavailableError } from '../log-error.ts'
 import { MAX_EMPTY_TOPICS, TRIM_MEMORY_MS } from '../log-window.ts'
+import { openOnce } from '../open-once.ts'
 import { LogSubscriptions } from './follow/log-subscriptions.ts'
 import { SyncTurns } from './follow/sync-turns.ts'
 import { summaryOf } from './log-fields.ts'
@@ -92,7 +93,7 @@ export class RedisEventStore implements EventStore {
     await this.#dropping.settled(name)
     const known = this.#logs.get(name)
     if (known !== undefined && !known.isDropped) return known
-    return await this.#opening.run(name, () => this.#open(name, options))
+    return await openOnce(this.#opening, name, options, () => this.#open(name, options))
   }
 
   drop(name: string): Promise<void> {
@@ -186,19 +187,24 @@ export class RedisEventStore implements EventStore {
     const known = this.#logs.get(name)
     // One that was dropped is not made by who had it; where it was lost, and is there again, it is another's to tell.
     if (known?.isDropped && (await this.#calls.fields(keys)) === undefined) return known
-    await this.#note(name)
-    const { runId = '', attributes = {} } = options
     const life = randomId()
-    const fields = await this.#calls.make(keys, runId, attributes, life)
-    if (fields === undefined) throw new RedisReplyError(`the log ${name} was not made`)
+    const fields = options.mustExist ? await this.#calls.fields(keys) : await this.#made(name, options, life)
+    if (fields === undefined) throw new LogMissingError(name)
     if (fields.head.n > 0) await this.#trim(name)
     // Who opens one without any does not know what it is for.
-    const isOurs = fields.life === life && Object.keys(attributes).length > 0
+    const isOurs = fields.life === life && Object.keys(options.attributes ?? {}).length > 0
     const log = new RedisEventLog(name, keys, { ...fields, isOurs }, options, this.#logStore)
     this.#logs.set(name, log)
     this.#turns.add(log)
     if (fields.closed) this.#onClosed(log)
     return log
+  }
+
+  async #made(name: string, { runId = '', attributes = {} }: OpenOptions, life: string) {
+    await this.#note(name)
+    const fields = await this.#calls.make(this.#keys.log(name), runId, attributes, life)
+    if (fields === undefined) throw new RedisReplyError(`the log ${name} was not made`)
+    return fields
   }
 
   async #note(name: string): Promise<void> {

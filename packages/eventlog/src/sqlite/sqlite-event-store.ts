@@ -2,7 +2,8 @@ import type { DatabaseSync } from 'node:sqlite'
 import { systemClock } from '@tributary/protocol'
 import type { EventLog, EventStore, ListOptions, OpenOptions, StoreHealth } from '../event-log.ts'
 import { InFlight } from '../in-flight.ts'
-import { StoreUnavailableError } from '../log-error.ts'
+import { LogMissingError, StoreUnavailableError } from '../log-error.ts'
+import { openOnce } from '../open-once.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { DEFAULT_LOCK_WAIT_MS, openDatabase } from './database-file.ts'
 import { LastingFault } from './lasting-fault.ts'
@@ -127,7 +128,9 @@ export class SqliteEventStore implements EventStore {
   async open(name: string, options: OpenOptions): Promise<EventLog> {
     // A log that is being dropped is still there, should that fail.
     await this.#dropping.settled(name)
-    return this.#logs.get(name) ?? (await this.#opening.run(name, () => this.#open(name, options)))
+    return (
+      this.#logs.get(name) ?? (await openOnce(this.#opening, name, options, () => this.#open(name, options)))
+    )
   }
 
   drop(name: string): Promise<void> {
@@ -175,7 +178,9 @@ export class SqliteEventStore implements EventStore {
   }
 
   async #open(name: string, options: OpenOptions): Promise<SqliteEventLog> {
-    const record = this.#records.find(name) ?? (await this.#records.create(name, options))
+    const found = this.#records.find(name)
+    if (found === undefined && options.mustExist) throw new LogMissingError(name)
+    const record = found ?? (await this.#records.create(name, options))
     const log = this.#logOf(record, options)
     this.#logs.set(name, log)
     if (record.closed) this.#onClosed(log)
