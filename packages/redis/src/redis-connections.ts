@@ -152,7 +152,7 @@ export class RedisConnections implements AsyncDisposable {
     const sentinels =
       target.kind === 'sentinel' ? new Sentinels({ settings: direct, target, clock }) : undefined
     const settings =
-      sentinels === undefined ? direct : { ...direct, connector: connectorTo(sentinels, direct) }
+      sentinels === undefined ? direct : { ...direct, connector: connectorTo(sentinels, direct, clock) }
     const prefix = namesIn(target, init.prefix ?? DEFAULT_PREFIX)
     const client = counted(connectCommands(settings), 'commands', meter)
     try {

@@ -68,7 +68,8 @@ describeWithRedisServers('a server that asks who comes', () => {
       lines: [
         `tls-port ${sentinelPort}`,
         ...lines,
-        'requirepass watch',
+        documentedUser('watch'),
+        'user default off',
         'sentinel resolve-hostnames yes',
         'sentinel announce-hostnames yes',
         `sentinel monitor main localhost ${port} 1`,
@@ -76,7 +77,7 @@ describeWithRedisServers('a server that asks who comes', () => {
         'tls-replication yes',
       ],
     })
-    const url = `rediss+sentinel://:secret@localhost:${sentinelPort}/main?sentinelPassword=watch`
+    const url = `rediss+sentinel://:secret@localhost:${sentinelPort}/main?sentinelUser=watch&sentinelPassword=secret`
     await using redis = await RedisConnections.open({ url, ca: SELF_SIGNED.cert })
     await redis.subscriptions.subscribe('a', () => undefined).ready
     expect(await redis.call((client) => client.ping())).toBe('PONG')

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import type { Clock } from '@tributary/protocol'
 import { AbstractConnector, type RedisOptions } from 'ioredis'
 import { backoffMs, type ConnectionSettings, DISCONNECT_LIMIT_MS, tlsOf } from '../connection-options.ts'
 import type { RedisAddress } from '../redis-target.ts'
@@ -11,6 +12,7 @@ type NetStream = Awaited<ReturnType<AbstractConnector['connect']>>
 export function connectorTo(
   sentinels: Sentinels,
   settings: ConnectionSettings,
+  clock: Pick<Clock, 'after'>,
 ): NonNullable<RedisOptions['Connector']> {
   return class MasterConnector extends AbstractConnector {
     #address: RedisAddress | undefined
@@ -52,7 +54,7 @@ export function connectorTo(
         if (!this.connecting || ours !== this.#attempts) throw new Error('Connection is closed.')
         if (!(found instanceof Error)) return found
         emit('error', found)
-        await new Promise<void>((resolve) => sentinels.after(backoffMs(tries, settings.random), resolve))
+        await new Promise<void>((resolve) => clock.after(backoffMs(tries, settings.random), resolve))
       }
     }
   }

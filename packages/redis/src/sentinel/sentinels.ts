@@ -10,6 +10,8 @@ const SWITCHED = '+switch-master'
 const OTHERS_MS = 100
 /** How long none may know of the last failover until that is taken to be undone, as where all were set up anew. They tell each other in 2 s. */
 const UNDONE_MS = 10_000
+/** How soon they are asked again until then. */
+const AGAIN_MS = 1_000
 
 export interface SentinelsInit {
   readonly settings: ConnectionSettings
@@ -33,6 +35,7 @@ export class Sentinels {
   #asking: Promise<RedisAddress> | undefined
   // Since when nobody knows of it any more.
   #staleSinceMs: number | undefined
+  #cancelAgain: (() => void) | undefined
   readonly #closed = Promise.withResolvers<never>()
 
   constructor(init: SentinelsInit) {
@@ -61,11 +64,8 @@ export class Sentinels {
     return () => this.#movedListeners.delete(listener)
   }
 
-  after(ms: number, listener: () => void): void {
-    this.#init.clock.after(ms, listener)
-  }
-
   close(): void {
+    this.#cancelAgain?.()
     this.#closed.reject(new Error('Connection is closed.'))
     for (const watcher of this.#watchers) watcher.disconnect()
   }
@@ -95,13 +95,16 @@ export class Sentinels {
   async #enough(all: readonly Promise<void>[], named: readonly NamedMaster[]): Promise<void> {
     const { clock } = this.#init
     const over = Promise.withResolvers<void>()
-    let cancel: () => void = () => undefined
+    let cancel: (() => void) | undefined
     for (const each of all)
       each.then(() => {
-        if (named.length === 1) cancel = clock.after(OTHERS_MS, over.resolve)
+        if (named.length > 0) cancel ??= clock.after(OTHERS_MS, over.resolve)
       })
-    await Promise.race([Promise.all(all), over.promise, this.#closed.promise])
-    cancel()
+    try {
+      await Promise.race([Promise.all(all), over.promise, this.#closed.promise])
+    } finally {
+      cancel?.()
+    }
   }
 
   /** @throws Error where none of them knows of the last failover yet. */
@@ -109,6 +112,8 @@ export class Sentinels {
     const { clock } = this.#init
     if (this.#known !== undefined && named.epoch < this.#known.epoch) {
       this.#staleSinceMs ??= clock.elapsed()
+      this.#cancelAgain?.()
+      this.#cancelAgain = clock.after(AGAIN_MS, () => void this.#look())
       if (clock.elapsed() - this.#staleSinceMs < UNDONE_MS)
         throw new Error('the Sentinels that answer do not know of the last failover yet')
     }
@@ -147,15 +152,22 @@ export class Sentinels {
     const client = this.#connect(address, (attempt) => backoffMs(attempt, settings.random))
     // One Sentinel that is away is done without.
     client.on('error', () => undefined)
-    const look = async () => {
-      // Whoever is asked now may have answered before.
-      await this.#asking?.catch(() => undefined)
-      await this.master().catch(() => undefined)
-    }
-    client.on('ready', () => client.subscribe(SWITCHED).then(look, () => undefined))
+    client.on('ready', () =>
+      client.subscribe(SWITCHED).then(
+        () => this.#look(),
+        () => undefined,
+      ),
+    )
     // `<master name> <old host> <old port> <new host> <new port>`: which failover that was, it does not say.
-    client.on('message', look)
+    client.on('message', () => void this.#look())
     return client
+  }
+
+  /** Finds out whether the master is another. */
+  async #look(): Promise<void> {
+    // Whoever is asked now may have answered before.
+    await this.#asking?.catch(() => undefined)
+    await this.master().catch(() => undefined)
   }
 
   #connect({ host, port }: RedisAddress, retryStrategy: (attempt: number) => number | null): Redis {
@@ -171,6 +183,8 @@ export class Sentinels {
       connectTimeout: settings.timeoutMs,
       commandTimeout: settings.timeoutMs,
       maxRetriesPerRequest: 0,
+      // A right less that their user needs.
+      disableClientInfo: true,
       enableReadyCheck: false,
       autoResubscribe: false,
       retryStrategy,
