@@ -48,6 +48,10 @@ export class LocalRunQueue implements RunQueue {
     return new Set()
   }
 
+  mayBeReplaced(): boolean {
+    return false
+  }
+
   async pause(): Promise<void> {
     this.#paused = true
     for (const cancel of this.#retries) cancel()

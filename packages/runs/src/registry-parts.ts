@@ -30,9 +30,10 @@ export interface RunState {
 }
 
 /** A run that is about to be this node's. */
-export function runOf({ options, node }: RegistryParts, runId: string, state: RunState): OwnedRun {
+export function runOf({ options, node, queue }: RegistryParts, runId: string, state: RunState): OwnedRun {
   const { source, clock, maxEvents = DEFAULT_RUN_MAX_EVENTS, meter = NO_RUN_METER } = options
   const onUnread = () => node.onUnread(run)
-  const run = new OwnedRun({ runId, ...state, maxEvents, source, clock, meter, onUnread })
+  const mayBeReplaced = () => queue.mayBeReplaced()
+  const run = new OwnedRun({ runId, ...state, maxEvents, source, clock, meter, onUnread, mayBeReplaced })
   return run
 }

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly takeover?: Takeover
   /** Default: nothing is counted. */
   readonly meter?: RunMeter
+  /** Whether another node may have taken it over meanwhile, and have ended it. Default: none can. */
+  readonly mayBeReplaced?: () => boolean
   /** Called when its last reader has left. */
   readonly onUnread?: () => void
 }

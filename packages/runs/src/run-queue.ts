@@ -32,6 +32,8 @@ export interface RunQueue extends AsyncDisposable {
   missing(runIds: readonly string[]): Promise<readonly string[]>
   /** Of which of these the node that executes them is away, and no other has them yet. */
   unreachable(runIds: readonly string[]): Promise<ReadonlySet<string>>
+  /** Whether others may have taken what this node executes: for the time of its lease it could not say that it lives. */
+  mayBeReplaced(): boolean
   /** Takes no more. What is under way goes on. */
   pause(): Promise<void>
 }

@@ -191,8 +191,12 @@ export class Run implements KnownRun {
     return this.parts.abort(reason)
   }
 
+  /** What is told of it. Where another node may have it by now, this one does not know how far it is. */
   view(): RunView {
     const { head } = this.log
-    return viewOfRecord(this.id, this.record, this.status, head.n === 0 ? undefined : this.log.idOf(head))
+    const { mayBeReplaced } = this.parts.options
+    const isUnsure = this.endedAt === undefined && mayBeReplaced?.() === true
+    const status = isUnsure ? 'unreachable' : this.status
+    return viewOfRecord(this.id, this.record, status, head.n === 0 ? undefined : this.log.idOf(head))
   }
 }

@@ -39,6 +39,7 @@ async function world() {
       redis,
       runs,
       queue,
+      network,
       moves() {
         network.retarget(after.port)
         network.cut()
@@ -54,6 +55,23 @@ async function world() {
   }
   return { after, node, copies, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
+
+describeWithRedisServers('a run whose node is cut off for longer than its lease', () => {
+  it('is not told as running by that, as others may have it by then', { timeout: LIMIT_MS }, async () => {
+    await using servers = await world()
+    const [a, b] = [await servers.node(never), await servers.node(async () => succeeded())]
+    const held = heldWork()
+    const run = await a.runs.start(anyRun(), held.work)
+    const status = async () => (await a.runs.find(run.id)).view().status
+    expect(await status()).toBe('running')
+    a.network.refuse()
+    await vi.waitFor(async () => expect((await b.runs.find(run.id)).status).toBe('succeeded'), LATER)
+    expect(await status()).toBe('unreachable')
+    a.network.restore()
+    await vi.waitFor(async () => expect(await status()).toBe('succeeded'), LATER)
+    held.end(succeeded())
+  })
+})
 
 describeWithRedisServers('a run of which the next server has nothing', () => {
   it('goes on at its node, is found and waited for by the others, and ends', {

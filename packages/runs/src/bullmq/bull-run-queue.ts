@@ -169,6 +169,10 @@ export class BullRunQueue implements RunQueue {
     return this.#owners.unreachable(runIds)
   }
 
+  mayBeReplaced(): boolean {
+    return this.#owners.mayBeReplaced
+  }
+
   async pause(): Promise<void> {
     this.#paused = true
     if (this.#taker !== undefined) await this.#worker.pause(true)

@@ -29,6 +29,7 @@ export class RunOwners implements Disposable {
   readonly #own = new Map<string, AbortController>()
   readonly #ends: (() => void)[]
   #heardMs: number
+  #renewedMs: number
   #patientUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(options: RunOwnersOptions) {
@@ -36,8 +37,15 @@ export class RunOwners implements Disposable {
     this.#options = options
     this.#keys = [keys.owners, keys.owned]
     this.#heardMs = clock.elapsed()
+    this.#renewedMs = clock.elapsed()
     const renew = () => void this.#renew().catch(() => undefined)
     this.#ends = [clock.every(leaseMs / RENEWALS, renew), redis.onUp(renew)]
+  }
+
+  /** Whether what this node has may be another's by now: it could not say for the time of its lease that it lives. */
+  get mayBeReplaced(): boolean {
+    const { clock, leaseMs } = this.#options
+    return clock.elapsed() - this.#renewedMs >= leaseMs
   }
 
   has(runId: string): boolean {
@@ -78,11 +86,13 @@ export class RunOwners implements Disposable {
   }
 
   async #renew(): Promise<void> {
-    const { redis, leaseMs } = this.#options
+    const { redis, clock, leaseMs } = this.#options
     const runIds = [...this.#own.keys()]
+    const sentMs = clock.elapsed()
     const lost = await redis.run(RENEW_RUNS, this.#keys, [this.#node, leaseMs, KEPT_MS, ...runIds])
     this.#hear()
     for (const runId of lost) this.#own.get(runId)?.abort()
+    this.#renewedMs = sentMs
   }
 
   /**
