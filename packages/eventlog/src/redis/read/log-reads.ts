@@ -24,8 +24,8 @@ import { RecentHistory } from './recent-history.ts'
 
 /** How often it is looked whether that is whole again which is read. */
 const LOST_WAIT_MS = 100
-/** Until who reads is told that it is not. */
-const LOST_TRIES = 50
+/** Until who reads is told that it is not, in ms. */
+const LOST_LIMIT_MS = 5_000
 /** What is asked for is not all there. */
 const LACKING = Symbol('lacking')
 const NO_ENTRIES: Page = { entries: [], hasMore: false }
@@ -124,14 +124,15 @@ export class LogReads {
    */
   async #whenSure<T>(ask: () => Promise<T | typeof LACKING>): Promise<T> {
     const { state, store, isSure, compare } = this.#init
+    const untilMs = store.elapsed() + LOST_LIMIT_MS
+    if (!isSure()) await compare().catch(() => undefined)
     for (let tries = 0; ; tries++) {
       const { rewinds } = state
-      // It is tried again by itself.
-      if (!isSure()) await compare().catch(() => undefined)
       const answer = isSure() ? await ask() : LACKING
       if (answer !== LACKING && isSure() && state.rewinds === rewinds) return answer
-      if (tries === LOST_TRIES)
+      if (store.elapsed() >= untilMs)
         throw store.unreachable() ?? new StoreUnavailableError('what a failover lost is not put back yet')
+      // From then on that is done by itself until it succeeds, and no more often: an owner has time to put back what is lost.
       if (tries === 0) compare().catch(() => undefined)
       await new Promise<void>((resolve) => store.after(LOST_WAIT_MS, resolve))
     }
