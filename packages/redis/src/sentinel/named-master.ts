@@ -9,8 +9,11 @@ export interface NamedMaster {
   readonly epoch: number
 }
 
+/** Why one that answers is of no use. */
+export const UNKNOWN_MASTER = 'the Sentinels know no master of this name'
+
 const STATE = Compile(Type.Array(Type.String()))
-const ADDRESS = Compile(Type.Union([Type.Null(), Type.Tuple([Type.String(), Type.String()])]))
+const ADDRESS = Compile(Type.Tuple([Type.String(), Type.String()]))
 
 /**
  * What a Sentinel answered to `SENTINEL MASTER` and `SENTINEL GET-MASTER-ADDR-BY-NAME`. The first has the epoch; the second has the
@@ -21,11 +24,8 @@ const ADDRESS = Compile(Type.Union([Type.Null(), Type.Tuple([Type.String(), Type
 export function namedMaster(state: unknown, address: unknown): NamedMaster {
   if (address === null) throw new Error(UNKNOWN_MASTER)
   if (!STATE.Check(state) || !ADDRESS.Check(address)) throw new Error('what answers there is no Sentinel')
-  const [host = '', port] = address ?? []
+  const [host, port] = address
   const epoch = Number(state[state.indexOf('config-epoch') + 1])
   if (!Number.isInteger(epoch)) throw new Error('a Sentinel does not say its config-epoch')
   return { address: { host, port: Number(port) }, epoch }
 }
-
-/** Why one that answers is of no use. */
-export const UNKNOWN_MASTER = 'the Sentinels know no master of this name'
