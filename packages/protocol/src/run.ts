@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { TaskFailure } from './task.ts'
 
+/** `unreachable` while the node that executes it is away, or is cut off for so long that another may have it by now. */
 export const RunStatus = Type.Enum([
   'accepted',
   'running',

@@ -13,7 +13,7 @@ import type { RunQueue } from './run-queue.ts'
 import type { RunRecords } from './run-records.ts'
 
 /** For how long after a run has ended its log may be lost by a failover and be put back, in ms: more than any node takes. */
-const PUT_BACK_MS = 30_000
+const LOST_LOG_MS = 30_000
 
 export interface KnownRunsOptions {
   readonly index: RunIndex
@@ -112,8 +112,8 @@ export class KnownRuns {
   /** Whether a log that is not there may be put back yet. */
   #mayComeBack({ record: { ended } }: IndexedRun): boolean {
     const { index, clock } = this.#options
-    const isRecent = ended !== undefined && clock.now() - ended.at < PUT_BACK_MS
-    return isRecent || index.isUnsure?.() === true
+    if (index.isUnsure === undefined) return false
+    return index.isUnsure() || (ended !== undefined && clock.now() - ended.at < LOST_LOG_MS)
   }
 
   async #viewOf(indexed: IndexedRun, unreachable: ReadonlySet<string>): Promise<RunView | undefined> {
