@@ -33,19 +33,35 @@ const here = (server: RedisServer, redis: RedisConnections) =>
 
 const ALL = ['node-1', 'node-1-jobs', 'node-1-subscriber']
 
+/** Two masters, each the one of a Sentinel of so many failovers. */
+async function parted(leftEpoch: number, epoch: number) {
+  await using started = new AsyncDisposableStack()
+  const left = started.use(await startRedis())
+  const master = started.use(await startRedis())
+  const ofLeft = started.use(await sentinelOf(left, leftEpoch))
+  const ofMaster = started.use(await sentinelOf(master, epoch))
+  const owned = started.move()
+  const url = urlOf(ofLeft, ofMaster)
+  return { left, master, ofLeft, ofMaster, url, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** A process with a connection of each kind. */
+async function opened(url: string) {
+  const redis = await RedisConnections.open({ url, name: 'node-1' })
+  redis.createBlocking('jobs')
+  await redis.subscriptions.subscribe('channel', () => undefined).ready
+  return redis
+}
+
 describeWithRedisServers('Sentinels that do not agree', () => {
   test('the one that knows of the last failover is believed, and no connection goes back', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using left = await startRedis()
-    await using master = await startRedis()
-    await using late = await sentinelOf(left, 4)
-    await using up = await sentinelOf(master, 5)
-    await using redis = await RedisConnections.open({ url: urlOf(late, up), name: 'node-1' })
-    redis.createBlocking('jobs')
-    await redis.subscriptions.subscribe('channel', () => undefined).ready
+    await using servers = await parted(4, 5)
+    const { left, master, ofMaster } = servers
+    await using redis = await opened(servers.url)
     await expect.poll(() => connectionsAt(master), { timeout: LIMIT_MS }).toEqual(ALL)
-    await up.kill()
+    await ofMaster.kill()
     const down = Promise.withResolvers<void>()
     redis.onDown(() => down.resolve())
     await master.run('CLIENT', 'KILL', 'TYPE', 'normal')
@@ -55,7 +71,7 @@ describeWithRedisServers('Sentinels that do not agree', () => {
       .poll(() => (redis.status.state === 'down' ? redis.status.reason : ''), { timeout: LIMIT_MS })
       .toBe('the Sentinels that answer do not know of the last failover yet')
     expect(await connectionsAt(left)).toEqual([])
-    await up.restart()
+    await ofMaster.restart()
     await here(master, redis)
     expect(await left.run('GET', 'key')).toBeNull()
   })
@@ -63,16 +79,12 @@ describeWithRedisServers('Sentinels that do not agree', () => {
   test('all connections leave at once for a master that one of them has found', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using left = await startRedis()
-    await using master = await startRedis()
-    await using late = await sentinelOf(left, 4)
-    await using up = await sentinelOf(master, 5)
-    await up.kill()
-    await using redis = await RedisConnections.open({ url: urlOf(late, up), name: 'node-1' })
-    redis.createBlocking('jobs')
-    await redis.subscriptions.subscribe('channel', () => undefined).ready
+    await using servers = await parted(4, 5)
+    const { left, master, ofMaster } = servers
+    await ofMaster.kill()
+    await using _ = await opened(servers.url)
     await expect.poll(() => connectionsAt(left), { timeout: LIMIT_MS }).toEqual(ALL)
-    await up.restart()
+    await ofMaster.restart()
     await expect.poll(() => connectionsAt(master), { timeout: LIMIT_MS }).toEqual(ALL)
     expect(await connectionsAt(left)).toEqual([])
   })
@@ -80,15 +92,13 @@ describeWithRedisServers('Sentinels that do not agree', () => {
   test('a failover that none of them knows of any more is forgotten, as where they were set up anew', {
     timeout: LIMIT_MS,
   }, async () => {
-    await using left = await startRedis()
-    await using master = await startRedis()
-    await using up = await sentinelOf(left, 5)
-    await using anew = await sentinelOf(master, 0)
-    await anew.kill()
-    await using redis = await RedisConnections.open({ url: urlOf(up, anew), name: 'node-1' })
+    await using servers = await parted(5, 0)
+    const { left, master, ofLeft, ofMaster } = servers
+    await ofMaster.kill()
+    await using redis = await RedisConnections.open({ url: servers.url })
     await here(left, redis)
-    await Promise.all([up.kill(), left.kill()])
-    await anew.restart()
+    await Promise.all([ofLeft.kill(), left.kill()])
+    await ofMaster.restart()
     await here(master, redis)
   })
 })

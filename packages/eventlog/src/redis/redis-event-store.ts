@@ -1,4 +1,3 @@
-import { RedisReplyError } from '@tributary/redis'
 import {
   DEFAULT_PAGE_LIMIT,
   type EventLog,
@@ -9,7 +8,7 @@ import {
   type StoreHealth,
 } from '../event-log.ts'
 import { InFlight } from '../in-flight.ts'
-import { LogMissingError, StoreUnavailableError } from '../log-error.ts'
+import { StoreUnavailableError } from '../log-error.ts'
 import { MAX_EMPTY_TOPICS, TRIM_MEMORY_MS } from '../log-window.ts'
 import { openOnce } from '../open-once.ts'
 import { LogSubscriptions } from './follow/log-subscriptions.ts'
@@ -17,6 +16,7 @@ import { SyncTurns } from './follow/sync-turns.ts'
 import { summaryOf } from './log-fields.ts'
 import { DROP, TRIM } from './log-scripts.ts'
 import type { LogStore, StoredLog } from './log-store.ts'
+import { openedFields } from './opened-fields.ts'
 import { RedisEventLog } from './redis-event-log.ts'
 import {
   DEFAULT_RETRY_MS,
@@ -187,24 +187,14 @@ export class RedisEventStore implements EventStore {
     const known = this.#logs.get(name)
     // One that was dropped is not made by who had it; where it was lost, and is there again, it is another's to tell.
     if (known?.isDropped && (await this.#calls.fields(keys)) === undefined) return known
-    const life = randomId()
-    const fields = options.mustExist ? await this.#calls.fields(keys) : await this.#made(name, options, life)
-    if (fields === undefined) throw new LogMissingError(name)
+    if (!options.mustExist) await this.#note(name)
+    const fields = await openedFields(name, keys, options, this.#calls)
     if (fields.head.n > 0) await this.#trim(name)
-    // Who opens one without any does not know what it is for.
-    const isOurs = fields.life === life && Object.keys(options.attributes ?? {}).length > 0
-    const log = new RedisEventLog(name, keys, { ...fields, isOurs }, options, this.#logStore)
+    const log = new RedisEventLog(name, keys, fields, options, this.#logStore)
     this.#logs.set(name, log)
     this.#turns.add(log)
     if (fields.closed) this.#onClosed(log)
     return log
-  }
-
-  async #made(name: string, { runId = '', attributes = {} }: OpenOptions, life: string) {
-    await this.#note(name)
-    const fields = await this.#calls.make(this.#keys.log(name), runId, attributes, life)
-    if (fields === undefined) throw new RedisReplyError(`the log ${name} was not made`)
-    return fields
   }
 
   async #note(name: string): Promise<void> {
